@@ -1,0 +1,451 @@
+"""Every setting and its default. Defaults live here and in `configs/`, nowhere else."""
+
+import ast
+import dataclasses
+import math
+import re
+import types
+import typing
+
+from tf_mmdvlae.errors import InputError
+
+RECONSTRUCTIONS = ("l1", "mse", "bce")
+KERNELS = ("gaussian", "multiscale_gaussian", "inverse_multiquadratic")
+ESTIMATORS = ("unbiased", "biased")
+PRIORS = ("closed_form", "sampled")
+MERGES = ("gated_add", "concatenate")
+NORMALIZATIONS = ("batch", "none")
+CACHES = ("auto", "memory", "disk", "none")
+
+
+def _choice(name, value, known):
+    if value not in known:
+        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(known)}.")
+
+
+def _at_least(name, value, low):
+    if not value >= low:
+        raise InputError(f"{name} is {value}; it must be at least {low}.")
+
+
+def parse_operation(text):
+    """Reads an operation of a block: "conv32/2" as ("conv", 32, 2), "dense9" as ("dense", 9, 1).
+
+    Raises:
+      InputError: if `text` is neither.
+    """
+    match = re.fullmatch(r"(conv)([1-9]\d*)/([1-9]\d*)|(dense)([1-9]\d*)", text)
+    if match is None:
+        raise InputError(
+            f"model.blocks holds {text!r}; an operation reads conv<filters>/<stride> or "
+            "dense<units>."
+        )
+    kind, filters, stride, dense, units = match.groups()
+    return ("dense", int(units), 1) if dense else (kind, int(filters), int(stride))
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The network and its objective.
+
+    Attributes:
+      image_shape: height, width, channels of an image; its values lie in [0, 1].
+      latent_dims: dimensions of the latent layers, lowest layer first.
+      blocks: the inference blocks, lowest first, each a tuple of operations: a 4x4 convolution
+        "conv<filters>/<stride>" or a dense layer "dense<units>". The generative blocks mirror them.
+        The latent layers tap the highest `len(latent_dims)` blocks.
+      shared_trunk: True reads each latent layer off the trunk; False gives each its own copy of the
+        block that it taps, as the published networks do.
+      head_width: units of the hidden layer between a block and its latent layer; 0 for none.
+      merge: how a generative block takes in its latent layer: "gated_add" (h + gate * f(z), the
+        gate learned) or "concatenate".
+      normalization: "batch" or "none".
+      deviation_floor: what is added to the posterior deviation's sigmoid, in units of the prior's
+        deviation.
+      reconstruction: "l1", "mse" or "bce" (binary cross entropy), a mean over pixels and channels.
+      reconstruction_weight: its weight; None is height * width * channels, the units of an ELBO.
+      mmd_weights: weight of MMD^2(q(z_l), N(0, I)): one number for all layers, or one a layer.
+      joint_mmd_weight: weight of the MMD^2 of all layers joined, the only term that sees
+        dependence between layers.
+      kl_weights: weight of KL(q(z_l|x), N(0, I)) in nats: one number for all, or one a layer.
+      info_vae_alpha, info_vae_lambda: given together they replace the weights above by InfoVAE's
+        (Zhao, Song and Ermon 2017): KL weight 1 - alpha, MMD weight alpha + lambda - 1.
+      kernel: "gaussian", "multiscale_gaussian" or "inverse_multiquadratic".
+      kernel_scales: the kernel's bandwidths in units of the layer's dimension d: a Gaussian has
+        sigma^2 = d * scale; an inverse multiquadratic has C = 2 * d * scale. Averaged over scales.
+      estimator: "unbiased" (U-statistic) or "biased" (V-statistic).
+      prior: "closed_form" (expectations under N(0, I) in closed form, Gaussian kernels only) or
+        "sampled" (as many draws from the prior as there are codes).
+    """
+
+    image_shape: tuple[int, ...] = (64, 64, 3)
+    latent_dims: tuple[int, ...] = (10, 10, 10, 10)
+    blocks: tuple[tuple[str, ...], ...] = (
+        ("conv24/2",),
+        ("conv48/2",),
+        ("conv96/2",),
+        ("conv192/2",),
+    )
+    shared_trunk: bool = True
+    head_width: int = 64
+    merge: str = "gated_add"
+    normalization: str = "batch"
+    deviation_floor: float = 0.08
+    reconstruction: str = "l1"
+    reconstruction_weight: float | None = 100.0
+    mmd_weights: float | tuple[float, ...] = 100.0
+    joint_mmd_weight: float = 100.0
+    kl_weights: float | tuple[float, ...] = 0.0
+    info_vae_alpha: float | None = None
+    info_vae_lambda: float | None = None
+    kernel: str = "multiscale_gaussian"
+    kernel_scales: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+    estimator: str = "unbiased"
+    prior: str = "closed_form"
+
+    def __post_init__(self):
+        if (
+            len(self.image_shape) != 3
+            or min(self.image_shape) < 1
+            or self.image_shape[2] not in (1, 3)
+        ):
+            raise InputError(
+                f"model.image_shape is {self.image_shape}; it must be height, "
+                "width and 1 or 3 channels."
+            )
+        if not self.latent_dims or min(self.latent_dims) < 1:
+            raise InputError(
+                f"model.latent_dims is {self.latent_dims}; it must name at least one layer, "
+                "each of one dimension or more."
+            )
+        if len(self.latent_dims) > len(self.blocks):
+            raise InputError(
+                f"model.latent_dims has {len(self.latent_dims)} layers but model.blocks only "
+                f"{len(self.blocks)} blocks; each layer needs a block of its own."
+            )
+        _choice("model.merge", self.merge, MERGES)
+        _choice("model.normalization", self.normalization, NORMALIZATIONS)
+        _choice("model.reconstruction", self.reconstruction, RECONSTRUCTIONS)
+        _choice("model.kernel", self.kernel, KERNELS)
+        _choice("model.estimator", self.estimator, ESTIMATORS)
+        _choice("model.prior", self.prior, PRIORS)
+        _at_least("model.deviation_floor", self.deviation_floor, 0)
+        _at_least("model.head_width", self.head_width, 0)
+        _at_least("model.joint_mmd_weight", self.joint_mmd_weight, 0)
+        if self.reconstruction_weight is not None:
+            _at_least("model.reconstruction_weight", self.reconstruction_weight, 0)
+        if not self.kernel_scales or min(self.kernel_scales) <= 0:
+            raise InputError(
+                f"model.kernel_scales is {self.kernel_scales}; scales must be above 0."
+            )
+        if self.kernel == "gaussian" and len(self.kernel_scales) != 1:
+            raise InputError(
+                f"model.kernel is 'gaussian', which has one scale, but model.kernel_scales has "
+                f"{len(self.kernel_scales)}; give one, or use 'multiscale_gaussian'."
+            )
+        if self.prior == "closed_form" and self.kernel == "inverse_multiquadratic":
+            raise InputError(
+                "model.prior is 'closed_form', which the inverse multiquadratic kernel does not "
+                "have; set --config.model.prior=sampled."
+            )
+        if (self.info_vae_alpha is None) != (self.info_vae_lambda is None):
+            raise InputError(
+                "model.info_vae_alpha and model.info_vae_lambda must be given together."
+            )
+        for name, weights in (
+            ("mmd_weights", self.layer_mmd_weights),
+            ("kl_weights", self.layer_kl_weights),
+        ):
+            if len(weights) != len(self.latent_dims):
+                raise InputError(
+                    f"model.{name} has {len(weights)} numbers for {len(self.latent_dims)} "
+                    "latent layers; give one number, or one a layer."
+                )
+            if min(weights) < 0:
+                raise InputError(f"model.{name} comes to {weights}; a weight must not be below 0.")
+
+        self.feature_shapes()
+
+    def feature_shapes(self):
+        """Shapes of the features (no batch) before and after each operation, block by block.
+
+        Returns:
+          A list of tuples: for a block of k operations its k + 1 shapes, the input's first.
+
+        Raises:
+          InputError: if a stride does not divide the image, or a convolution follows a dense layer.
+        """
+        shape = tuple(self.image_shape)
+        shapes = []
+        for block in self.blocks:
+            if not block:
+                raise InputError("model.blocks holds an empty block; give it an operation.")
+            path = [shape]
+            for text in block:
+                kind, size, stride = parse_operation(text)
+                if kind == "dense":
+                    shape = (size,)
+                elif len(shape) == 1:
+                    raise InputError(
+                        f"model.blocks has {text!r} after a dense layer; put it before."
+                    )
+                elif shape[0] % stride or shape[1] % stride:
+                    raise InputError(
+                        f"model.blocks: {text!r} does not divide {shape[0]}x{shape[1]} features "
+                        f"(image_shape {self.image_shape}); choose an image size that all "
+                        "strides divide."
+                    )
+                else:
+                    shape = (shape[0] // stride, shape[1] // stride, size)
+                path.append(shape)
+            shapes.append(tuple(path))
+        return shapes
+
+    @property
+    def effective_reconstruction_weight(self):
+        """The weight of the mean reconstruction: as given, or height * width * channels."""
+        if self.reconstruction_weight is None:
+            return float(math.prod(self.image_shape))
+        return self.reconstruction_weight
+
+    def _per_layer(self, weights):
+        if isinstance(weights, tuple):
+            return weights
+        return (float(weights),) * len(self.latent_dims)
+
+    @property
+    def layer_mmd_weights(self):
+        """The weight of each layer's MMD^2, lowest layer first."""
+        if self.info_vae_alpha is None:
+            return self._per_layer(self.mmd_weights)
+        return self._per_layer(self.info_vae_alpha + self.info_vae_lambda - 1.0)
+
+    @property
+    def layer_kl_weights(self):
+        """The weight of each layer's KL divergence, lowest layer first."""
+        if self.info_vae_alpha is None:
+            return self._per_layer(self.kl_weights)
+        return self._per_layer(1.0 - self.info_vae_alpha)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how they reach the model.
+
+    Attributes:
+      dataset: a TFDS name, "synthetic_faces" or "image_folder".
+      data_dir: the root of the TFDS data sets; None is TFDS's own default.
+      train_split, test_split: TFDS split expressions, slices included ("train[:50000]"). For
+        "image_folder" the splits are "train" and "test".
+      image_dir: the folder of "image_folder", read at any depth.
+      labels: a CSV file for "image_folder": file name, then a column an attribute; None takes the
+        first level of sub-folders as classes.
+      test_fraction: share of an image folder that becomes its test split, in (0, 1).
+      crop: side of the centre square that is kept, as a fraction of the shorter edge, in (0, 1].
+      flip: True mirrors half of the training images, left to right.
+      cache: where the decoded, resized uint8 images are kept: "memory", "disk", "none", or "auto",
+        which chooses by size.
+    """
+
+    dataset: str = "synthetic_faces"
+    data_dir: str | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    image_dir: str | None = None
+    labels: str | None = None
+    test_fraction: float = 0.1
+    crop: float = 1.0
+    flip: bool = False
+    cache: str = "auto"
+
+    def __post_init__(self):
+        _choice("data.cache", self.cache, CACHES)
+        if not 0 < self.crop <= 1:
+            raise InputError(f"data.crop is {self.crop}; it must lie in (0, 1].")
+        if not 0 < self.test_fraction < 1:
+            raise InputError(f"data.test_fraction is {self.test_fraction}; it must lie in (0, 1).")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How long, how fast, and in what order the latent layers are learned.
+
+    Attributes:
+      steps: optimizer steps in all.
+      batch_size: images a step.
+      learning_rate: Adam's, held until `decay_start` and then falling to zero along a half cosine.
+      decay_start: where the fall begins, as a fraction of `steps`; 1 never.
+      seed: of the weights, the data's order and all noise.
+      progressive: True trains the highest layer first and fades the lower ones in, in turn.
+      first_stage: length of the highest layer's time alone, as a fraction of `steps`.
+      stage: the same for each further layer before the next one starts.
+      fade: how long a layer takes to fade in, as a fraction of `stage`.
+      init_from: the workdir of a finished run whose weights this one starts from; its layers are
+        trained already, so that none is faded in.
+      log_every: steps between lines in the logs.
+      checkpoint_every: steps between checkpoints.
+      keep_checkpoints: how many of the newest checkpoints stay; at least 2, so that one stays whole
+        while another is written.
+    """
+
+    steps: int = 5000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    decay_start: float = 0.6
+    seed: int = 0
+    progressive: bool = True
+    first_stage: float = 0.35
+    stage: float = 0.15
+    fade: float = 0.5
+    init_from: str | None = None
+    log_every: int = 100
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+
+    def __post_init__(self):
+        for name, low in (
+            ("steps", 1),
+            ("batch_size", 2),
+            ("log_every", 1),
+            ("checkpoint_every", 1),
+            ("keep_checkpoints", 2),
+            ("seed", 0),
+        ):
+            _at_least(f"train.{name}", getattr(self, name), low)
+        if not self.learning_rate > 0:
+            raise InputError(f"train.learning_rate is {self.learning_rate}; it must be above 0.")
+        for name in ("decay_start", "first_stage", "stage", "fade"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"train.{name} is {getattr(self, name)}; it must lie in [0, 1].")
+
+    def fade_in(self, layers):
+        """When each of `layers` latent layers fades in: (start, end) steps, lowest layer first.
+
+        After proVLAE (Li et al. 2020, arXiv 2002.10549): the highest layer is there from step 0.
+        None when training is not progressive.
+
+        Raises:
+          InputError: if the stages leave the lowest layer no step of its own.
+        """
+        if not self.progressive or self.init_from:
+            return None
+        starts = [0] + [
+            round(self.steps * (self.first_stage + self.stage * index))
+            for index in range(layers - 1)
+        ]
+        length = round(self.steps * self.stage * self.fade)
+        if starts[-1] + length >= self.steps and layers > 1:
+            raise InputError(
+                f"train.first_stage={self.first_stage} and train.stage={self.stage} leave layer "
+                f"1 no step of its own with {layers} layers; shorten the stages or set "
+                "--config.train.progressive=false."
+            )
+        return tuple((start, start + length if start else 0) for start in reversed(starts))
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run: `model`, `data` and `train`."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+
+    def to_dict(self):
+        """The settings as nested dicts that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """The inverse of `to_dict`, also after a trip through JSON.
+
+        Raises:
+          InputError: for a key that is not known; the message lists the known ones.
+        """
+        return from_dict(cls, values)
+
+
+def from_dict(cls, values, path="config"):
+    """Builds a config dataclass from (nested) dicts and lists.
+
+    Args:
+      cls: `Config`, `ModelConfig`, `DataConfig` or `TrainConfig`.
+      values: a dict of fields; lists become tuples.
+      path: where `values` stands, for messages.
+
+    Returns:
+      An instance of `cls`.
+
+    Raises:
+      InputError: for a key that is not a field, or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    known = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise InputError(f"{path}.{key} is not known. Known: {', '.join(hints)}.")
+        if dataclasses.is_dataclass(hints[key]):
+            known[key] = from_dict(hints[key], value, f"{path}.{key}")
+        else:
+            known[key] = _coerce(value, hints[key], f"{path}.{key}")
+    return cls(**known)
+
+
+def override(config, path, text):
+    """Returns `config` with one field replaced by what a person typed.
+
+    Args:
+      config: a `Config`.
+      path: the field's dotted path, such as "train.learning_rate".
+      text: its value: a number, True or False, None, words, or numbers with commas between them.
+
+    Raises:
+      InputError: if the path is not known (the message lists the known ones) or the value does not
+        fit.
+    """
+    section, _, field = path.partition(".")
+    sections = [f.name for f in dataclasses.fields(Config)]
+    if section not in sections or not field:
+        every = [f"{s}.{f.name}" for s in sections for f in dataclasses.fields(getattr(config, s))]
+        raise InputError(f"--config.{path} is not known. Known: {', '.join(every)}.")
+    values = config.to_dict()
+    values[section][field] = _literal(text)
+    return Config.from_dict(values)
+
+
+def _literal(text):
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+
+
+def _coerce(value, hint, path):
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    for option in options:
+        try:
+            return _coerce_to(value, option)
+        except (TypeError, ValueError):
+            continue
+    wanted = " or ".join(
+        getattr(o, "__name__", str(o)) if o in (int, float, str, bool) else str(o) for o in options
+    )
+    raise InputError(f"{path} is {value!r}; it must be {wanted}.")
+
+
+def _coerce_to(value, hint):
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, (list, tuple)):
+            value = (value,)
+            if typing.get_origin(typing.get_args(hint)[0]) is tuple:
+                raise TypeError
+        return tuple(_coerce_to(item, typing.get_args(hint)[0]) for item in value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is types.NoneType and value is None:
+        return None
+    if hint in (int, str, bool) and type(value) is hint:
+        return value
+    raise TypeError
