@@ -1,4 +1,4 @@
-"""The one exception that commands show without a traceback."""
+"""The exceptions that commands show without a traceback."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,15 @@ class InputError(ValueError):
     The message says in one or two lines what was wrong, where, and what to do. Commands print
     it and leave with exit code 1; in Python it is an ordinary ``ValueError``.
     """
+
+
+class TrainingStopped(RuntimeError):
+    """A run ended before its last step; the message says why, where, and how to go on.
+
+    Attributes:
+      exit_code: what a command leaves with: 1, or 128 + the number of the signal that stopped it.
+    """
+
+    def __init__(self, message, exit_code=1):
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -244,7 +244,7 @@ class MMDVLAE(keras.Model):
         deviation = tf.concat(list(deviations.values()), axis=1)
         codes = mean + deviation * next(noise)
         given = codes
-        strengths = self._strengths(tf.constant(0) if step is None else step)
+        strengths = self._strengths(step)
         if strengths is not None:
             alpha = tf.concat(
                 [
@@ -265,7 +265,9 @@ class MMDVLAE(keras.Model):
         weights = zip(config.layer_mmd_weights, config.layer_kl_weights, strict=True)
         for index, (mmd_weight, kl_weight) in enumerate(weights):
             name, layer = self.latent_names[index], index + 1
-            penalty = self._mmd_squared(latents[name], priors and priors[name], index)
+            penalty = self._mmd_squared(
+                latents[name], priors and priors[name], self._kernels[index]
+            )
             divergence = kl_to_normal(means[name], deviations[name])
             terms[f"mmd_{layer}"] = penalty
             terms[f"kl_{layer}"] = divergence
@@ -273,7 +275,7 @@ class MMDVLAE(keras.Model):
             # A term of weight zero is reported, but must not cost a backward pass.
             loss += mmd_weight * penalty if mmd_weight else 0.0
             loss += kl_weight * divergence if kl_weight else 0.0
-        terms["mmd_joint"] = self._mmd_squared(given, prior, -1)
+        terms["mmd_joint"] = self._mmd_squared(given, prior, self._kernels[-1])
         if config.joint_mmd_weight:
             loss += config.joint_mmd_weight * terms["mmd_joint"]
         terms["loss"] = loss
@@ -285,8 +287,7 @@ class MMDVLAE(keras.Model):
         error = images - ops.sigmoid(logits)
         return ops.mean(ops.abs(error) if self.config.reconstruction == "l1" else ops.square(error))
 
-    def _mmd_squared(self, codes, prior, index):
-        kernel = self._kernels[index]
+    def _mmd_squared(self, codes, prior, kernel):
         if prior is None:
             return mmd.mmd_squared_to_normal(codes, kernel, self.config.estimator)
         return mmd.mmd_squared(codes, prior, kernel, self.config.estimator)

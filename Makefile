@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test format clean
+
+# The stamps hold the time of the install, so that pip runs again only when the needs change.
+$(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/version.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/installed_test: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python bin/train --dataset=synthetic_faces --preset=demo --workdir=runs/demo \
+		--data_dir=runs/demo/data --export_dir=runs/demo/export
+	@echo
+	@echo "Look at the pictures in runs/demo/figures, then train on data of your own:"
+	@echo "  source $(BIN)/activate"
+	@echo "  bin/train --dataset=image_folder --image_dir=DIR"
+
+test: $(VENV)/installed_test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -m pytest -q
+
+format: $(VENV)/installed_test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,45 @@
+"""Installs tf_mmdvlae: `pip install .`, and `pip install '.[cuda]'` for TensorFlow on a GPU."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(r'"(\d[^"]*)"', (ROOT / "tf_mmdvlae" / "version.py").read_text()).group(1)
+COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir() if path.is_file())
+
+setup(
+    name="tf_mmdvlae",
+    version=VERSION,
+    description="Variational ladder autoencoders trained with maximum mean discrepancy",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["tf_mmdvlae", "tf_mmdvlae.*"]),
+    install_requires=[
+        "absl-py>=2.1,<3",
+        # TFDS 4.9 imports it when a data set is prepared and does not declare it.
+        "importlib_resources>=6.4",
+        "keras>=3.13,<3.16",
+        "matplotlib>=3.9,<4",
+        "numpy>=2.1,<3",
+        "pillow>=11,<14",
+        "psutil>=6,<8",
+        "scikit-learn>=1.6,<2",
+        "scipy>=1.14,<2",
+        "tensorboard>=2.19,<2.22",
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-datasets>=4.9.9,<4.10",
+    ],
+    extras_require={
+        "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        "test": ["pytest>=8.3,<10", "ruff==0.17.6"],
+    },
+    entry_points={
+        "console_scripts": [
+            f"mmdvlae-{command} = tf_mmdvlae.cli.{command}:main" for command in COMMANDS
+        ]
+    },
+)

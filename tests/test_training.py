@@ -1,0 +1,200 @@
+"""The whole run: what it leaves, resuming, stopping, refusing."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tf_mmdvlae import training
+from tf_mmdvlae.callbacks import RunCallback
+from tf_mmdvlae.checkpoints import Checkpoints
+from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.training import draw_run, load_run, train
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def weights(workdir):
+    return [np.array(w) for w in load_run(workdir).weights]
+
+
+def test_what_a_run_leaves(finished_run):
+    workdir, export_dir, result = finished_run
+    left = {path.name for path in workdir.iterdir()}
+    assert left == {
+        "config.json",
+        "checkpoints",
+        "figures",
+        "history.jsonl",
+        "metrics.json",
+        "model.keras",
+        "tensorboard",
+    }
+    assert result.export == export_dir / "1"
+    assert Checkpoints(workdir / "checkpoints").steps() == [8, 12]
+    figures = {path.name for path in (workdir / "figures").iterdir()}
+    assert {"layers.png", "losses.png", "samples.png", "reconstructions.png"} <= figures
+    assert {"manifold_layer_1.png", "traversal_layer_2.png"} <= figures
+    history = [json.loads(line) for line in (workdir / "history.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in history] == [4, 8, 12]
+
+
+def test_metrics_are_those_of_the_finished_model(finished_run, run_config):
+    workdir, _, _ = finished_run
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert metrics["config"] == json.loads(json.dumps(run_config.to_dict()))
+    assert set(metrics["test"]) == {"l1", "mse", "mmd_1", "mmd_2", "mmd_joint"}
+    assert set(metrics["probes"]) == {"class"}
+    assert metrics["versions"]["keras"] == keras.__version__
+    assert metrics["train_images"] + metrics["test_images"] == 48
+    from tf_mmdvlae.data import pipeline
+
+    split = pipeline.load_split(run_config.data, run_config.model.image_shape, "test")
+    images = split.images / np.float32(255)
+    error = np.abs(load_run(workdir).predict(images, verbose=0) - images)
+    assert metrics["test"]["l1"]["value"] == pytest.approx(error.mean(), abs=1e-6)
+    assert metrics["test"]["l1"]["count"] == split.size == metrics["test_images"]
+
+
+def test_a_finished_run_does_nothing_unless_asked(finished_run, run_config, tmp_path):
+    workdir, export_dir, _ = finished_run
+    result = train(run_config, workdir, export_dir)
+    assert result.was_finished
+    assert [path.name for path in export_dir.iterdir()] == ["1"]
+    result = train(run_config, workdir, tmp_path / "again", overwrite=True)
+    assert not result.was_finished
+    assert result.export == tmp_path / "again" / "1"
+
+
+def test_figures_are_drawn_again(finished_run):
+    picture = finished_run[0] / "figures" / "samples.png"
+    before = picture.read_bytes()
+    picture.unlink()
+    assert picture in draw_run(finished_run[0])
+    assert picture.read_bytes() == before
+
+
+def test_other_settings_are_refused_with_the_difference(finished_run, run_config, replace):
+    with pytest.raises(InputError, match="train.steps: 12 there, 13 now.*another --workdir"):
+        train(replace(run_config, "train.steps", 13), finished_run[0], finished_run[1])
+
+
+def test_resuming_between_steps_ends_in_the_same_weights(
+    finished_run, run_config, tmp_path, monkeypatch
+):
+    """Stops at a step that is no checkpoint's, then goes on."""
+    usual = RunCallback.on_train_batch_end
+
+    def stopping(self, batch, logs=None):
+        if self.step == 5:
+            self.stop_request.signal = signal.SIGTERM
+        usual(self, batch, logs)
+
+    monkeypatch.setattr(RunCallback, "on_train_batch_end", stopping)
+    with pytest.raises(TrainingStopped, match="Stopped at step 6 of 12") as stopped:
+        train(run_config, tmp_path / "work", tmp_path / "export")
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    assert not (tmp_path / "work" / "metrics.json").exists()
+    monkeypatch.undo()
+    train(run_config, tmp_path / "work", tmp_path / "export")
+    for mine, theirs in zip(weights(tmp_path / "work"), weights(finished_run[0]), strict=True):
+        assert np.array_equal(mine, theirs)
+    steps = [json.loads(s)["step"] for s in (tmp_path / "work" / "history.jsonl").open()]
+    assert steps == [4, 8, 12]
+
+
+def command(config, workdir, *more):
+    return [
+        sys.executable,
+        str(ROOT / "bin" / "train"),
+        "--dataset=image_folder",
+        f"--image_dir={config.data.image_dir}",
+        f"--workdir={workdir}",
+        f"--export_dir={workdir}/export",
+        "--batch_size=8",
+        "--config.data.test_fraction=0.3",
+        "--config.model.image_shape=8,8,1",
+        "--config.model.latent_dims=2,3",
+        "--config.model.blocks=(('conv4/2',),('conv6/2',),('dense8',))",
+        *more,
+    ]
+
+
+def test_kill_at_any_moment_then_the_same_command(run_config, replace, tmp_path):
+    """`kill -9` in the middle; bit-equal to a run in one piece."""
+    whole = replace(replace(run_config, "train.steps", 600), "train.checkpoint_every", 20)
+    arguments = command(
+        run_config,
+        tmp_path / "killed",
+        "--steps=600",
+        "--config.train.checkpoint_every=20",
+        "--config.train.log_every=4",
+        "--config.model.head_width=5",
+    )
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(arguments, stdout=log, stderr=log)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("killed/checkpoints/step_*1*0.json")):
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    again = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=200)
+    assert "Resuming from the checkpoint of step" in again.stdout
+    train(whole, tmp_path / "whole", tmp_path / "whole" / "export")
+    for mine, theirs in zip(weights(tmp_path / "killed"), weights(tmp_path / "whole"), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_sigterm_saves_and_says_how_to_go_on(run_config, tmp_path):
+    arguments = command(run_config, tmp_path / "work", "--steps=100000")
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "work" / "history.jsonl").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    last = errors.strip().splitlines()[-1]
+    assert "Stopped at step" in last
+    assert "The same command again goes on" in last
+    assert len(Checkpoints(tmp_path / "work" / "checkpoints").steps()) >= 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(run_config, replace, tmp_path):
+    config = replace(run_config, "train.learning_rate", 1e30)
+    config = replace(config, "train.checkpoint_every", 1)
+    with pytest.raises(TrainingStopped, match=r"not finite at step \d+: .*last good checkpoint"):
+        train(config, tmp_path / "work", tmp_path / "export")
+    model = training._make_model(config)
+    Checkpoints(tmp_path / "work" / "checkpoints").restore(model)
+    assert all(np.isfinite(np.array(w)).all() for w in model.trainable_weights)
+
+
+def test_starting_from_trained_weights(finished_run, run_config, replace, tmp_path):
+    config = replace(run_config, "train.init_from", str(finished_run[0]))
+    model = training._make_model(config)
+    for mine, theirs in zip(model.weights, weights(finished_run[0]), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert model.fade_in is None
+    assert model.optimizer.iterations.numpy() == 0
+    with pytest.raises(InputError, match="--init_from needs the same one"):
+        training._make_model(replace(config, "model.latent_dims", (2, 4)))
+    with pytest.raises(InputError, match="holds no run"):
+        training._make_model(replace(config, "train.init_from", str(tmp_path)))
+
+
+def test_a_batch_larger_than_the_data(run_config, replace, tmp_path):
+    with pytest.raises(InputError, match=r"training split has \d+ images.*--batch_size="):
+        train(replace(run_config, "train.batch_size", 500), tmp_path / "work", tmp_path / "e")

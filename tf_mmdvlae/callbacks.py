@@ -1,0 +1,130 @@
+"""What happens between the steps of a run."""
+
+import math
+import signal
+import threading
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_mmdvlae.errors import TrainingStopped
+from tf_mmdvlae.progress import Progress
+
+_PICTURES = 10
+
+
+class StopRequest:
+    """Remembers that SIGTERM or Ctrl-C came, so that a run can stop between two steps.
+
+    A context manager; a second Ctrl-C inside it interrupts at once.
+    """
+
+    def __init__(self):
+        self.signal = None
+
+    def __enter__(self):
+        self._previous = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number, frame):
+        del frame
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+
+    def __exit__(self, *exception):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+class RunCallback(keras.callbacks.Callback):
+    """Logs, checkpoints, watches for a loss that is not finite, and stops when asked.
+
+    Args:
+      workdir: the run's `Workdir`.
+      checkpoints: the run's `Checkpoints`.
+      config: the run's `Config`.
+      start: the step that training starts from.
+      stop_request: a `StopRequest`.
+    """
+
+    def __init__(self, workdir, checkpoints, config, start, stop_request):
+        super().__init__()
+        self.workdir = workdir
+        self.checkpoints = checkpoints
+        self.config = config
+        self.step = start
+        self.saved = start
+        self.stop_request = stop_request
+        steps = config.train.steps
+        self.progress = Progress(steps, "steps", config.train.batch_size, start)
+        self.pictures_every = max(config.train.checkpoint_every, steps // _PICTURES)
+        history = workdir.rewind_history(start)
+        self.seconds_before = history[-1]["seconds"] if history else 0.0
+        self.details = ""
+
+    def on_train_begin(self, logs=None):
+        self.began = time.monotonic()
+        self.writer = tf.summary.create_file_writer(str(self.workdir.tensorboard))
+
+    def on_train_batch_end(self, batch, logs=None):
+        train = self.config.train
+        self.step += 1
+        self._check_finite(logs)
+        last = self.step == train.steps
+        if self.step % train.log_every == 0 or last:
+            self._log({name: float(value) for name, value in logs.items()})
+            self.model.reset_metrics()
+        self.progress.update(self.step, self.details)
+        if self.step % self.pictures_every == 0:
+            self._draw()
+        if self.step % train.checkpoint_every == 0 or last:
+            self._save()
+        if self.stop_request.signal is not None and not last:
+            if self.saved != self.step:
+                self._save()
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.progress.close()
+        self.writer.close()
+
+    def _check_finite(self, logs):
+        if math.isfinite(float(logs["loss"])):
+            return
+        terms = [n for n, v in logs.items() if n != "loss" and not math.isfinite(float(v))]
+        whole = self.checkpoints.steps()
+        good = (
+            f"The last good checkpoint is step {whole[-1]} in {self.checkpoints.folder}."
+            if whole
+            else "There was no checkpoint yet."
+        )
+        self.progress.close()
+        raise TrainingStopped(
+            f"The loss is not finite at step {self.step}: {', '.join(terms) or 'loss'}. {good} "
+            "Try a lower --config.train.learning_rate or lower weights in another --workdir."
+        )
+
+    def _log(self, values):
+        layers = range(1, len(self.config.model.latent_dims) + 1)
+        penalties = " ".join(f"{values[f'mmd_{layer}']:.4f}" for layer in layers)
+        self.details = f"reconstruction {values['reconstruction']:.4f}  MMD^2 by layer {penalties}"
+        seconds = self.seconds_before + time.monotonic() - self.began
+        self.workdir.append_history({"step": self.step, "seconds": round(seconds, 1), **values})
+        with self.writer.as_default(step=self.step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def _draw(self):
+        samples = np.asarray(self.model.sample(16))
+        with self.writer.as_default(step=self.step):
+            tf.summary.image("samples", samples, max_outputs=16)
+
+    def _save(self):
+        self.checkpoints.save(self.model, self.step)
+        self.saved = self.step

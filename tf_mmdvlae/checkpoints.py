@@ -1,0 +1,100 @@
+"""Checkpoints of a run: written whole, verified when read, the newest few kept."""
+
+import hashlib
+import json
+import pathlib
+import re
+
+from absl import logging
+
+from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.files import replacing, write_json
+
+
+class Checkpoints:
+    """The checkpoints in a folder.
+
+    A checkpoint is `step_<step>.weights.h5` (weights, optimizer, step) beside `step_<step>.json`
+    (its digest). The second is written last, so that a checkpoint without it, or with another
+    digest, is known to be broken.
+
+    Args:
+      folder: where they lie; made when the first one is saved.
+      keep: how many of the newest stay.
+    """
+
+    def __init__(self, folder, keep=2):
+        self.folder = pathlib.Path(folder)
+        self.keep = keep
+
+    def _weights(self, step):
+        return self.folder / f"step_{step:08d}.weights.h5"
+
+    def _record(self, step):
+        return self.folder / f"step_{step:08d}.json"
+
+    def steps(self):
+        """The steps that have a checkpoint, oldest first, broken ones included."""
+        names = (path.name for path in self.folder.glob("step_*.weights.h5"))
+        found = (re.fullmatch(r"step_(\d+)\.weights\.h5", name) for name in names)
+        return sorted(int(match.group(1)) for match in found if match)
+
+    def save(self, model, step):
+        """Saves `model` with its optimizer as the checkpoint of `step`, then removes the oldest.
+
+        Raises:
+          InputError: if the disk is full; the checkpoints before this one stay whole.
+        """
+        try:
+            with replacing(self._weights(step)) as temporary:
+                model.save_weights(temporary)
+            write_json(self._record(step), {"step": step, "sha256": _digest(self._weights(step))})
+        except (InputError, RuntimeError) as error:
+            self._remove(step)
+            whole = self.steps()
+            last = (
+                f"The checkpoint of step {whole[-1]} is whole" if whole else "There is none before"
+            )
+            raise InputError(
+                f"Could not save the checkpoint of step {step}: {error} {last}; make room and run the "
+                "same command again."
+            ) from error
+        for old in self.steps()[: -self.keep]:
+            self._remove(old)
+
+    def _remove(self, step):
+        self._record(step).unlink(missing_ok=True)
+        self._weights(step).unlink(missing_ok=True)
+
+    def restore(self, model):
+        """Loads the newest whole checkpoint into `model` and its optimizer.
+
+        A broken checkpoint is named in the log and removed, and the one before it is used.
+
+        Returns:
+          Its step; 0 if there is none.
+        """
+        for step in reversed(self.steps()):
+            if self._is_whole(step):
+                model.optimizer.build(model.trainable_variables)
+                model.load_weights(self._weights(step))
+                return step
+            logging.warning(
+                "The checkpoint of step %d in %s is broken; using the one before.",
+                step,
+                self.folder,
+            )
+            self._remove(step)
+        return 0
+
+    def _is_whole(self, step):
+        try:
+            record = json.loads(self._record(step).read_text())
+            return record["sha256"] == _digest(self._weights(step))
+        except (OSError, ValueError, KeyError):
+            return False
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,91 @@
+"""What all commands share: reading flags, --help, --version, and errors in one or two lines."""
+
+import os
+import sys
+
+from absl import flags
+
+from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.version import __version__
+
+_CONFIG = "--config."
+
+
+def run(name, about, define_flags, call, takes_config=False):
+    """Runs a command and returns its exit code.
+
+    Args:
+      name: the command, such as "train".
+      about: what it does, for --help.
+      define_flags: called with a `flags.FlagValues` to define the command's flags.
+      call: called with the parsed flags (and a list of (path, value) of --config.<path>=<value>
+        when `takes_config`).
+      takes_config: whether --config.<section>.<field>=<value> is taken.
+
+    Returns:
+      0; 1 for what the user's input or the run made impossible; 2 for flags that can't be read;
+      128 + the signal's number when stopped by one.
+    """
+    values = flags.FlagValues()
+    define_flags(values)
+    arguments = sys.argv[1:]
+    if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
+        print(f"bin/{name} {__version__}: {about.strip()}\n\nFlags:{_flag_help(values)}")
+        return 0
+    if "--version" in arguments:
+        print(f"tf_mmdvlae {__version__}")
+        return 0
+    try:
+        overrides, rest = _split_overrides(arguments if takes_config else [], arguments)
+        unparsed = values([name, *rest])[1:]
+        if unparsed:
+            raise flags.Error(f"{unparsed[0]!r} is not a flag; flags begin with --.")
+    except flags.UnrecognizedFlagError as error:
+        known = ", ".join(f"--{flag}" for flag in sorted(values))
+        return _fail(f"--{error.flagname} is not a flag of bin/{name}. Known: {known}.", 2)
+    except flags.Error as error:
+        return _fail(f"{error} See bin/{name} --help.", 2)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        call(*((values, overrides) if takes_config else (values,)))
+    except InputError as error:
+        return _fail(error, 1)
+    except TrainingStopped as error:
+        return _fail(error, error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("Stopped. The same command again goes on from the last checkpoint.", 130)
+    return 0
+
+
+def _split_overrides(taken, arguments):
+    overrides, rest = [], []
+    waiting = None
+    for argument in arguments:
+        if waiting is not None:
+            overrides.append((waiting, argument))
+            waiting = None
+        elif argument in taken and argument.startswith(_CONFIG):
+            path, equals, value = argument.removeprefix(_CONFIG).partition("=")
+            if equals:
+                overrides.append((path, value))
+            else:
+                waiting = path
+        else:
+            rest.append(argument)
+    if waiting is not None:
+        raise flags.Error(f"{_CONFIG}{waiting} has no value.")
+    return overrides, rest
+
+
+def _flag_help(values):
+    text = ""
+    for name in sorted(values):
+        flag = values[name]
+        default = "" if flag.default in (None, False) else f" [default: {flag.default}]"
+        text += f"\n  --{name:<14}{flag.help}{default}"
+    return text
+
+
+def _fail(message, code):
+    print(f"error: {message}", file=sys.stderr)
+    return code

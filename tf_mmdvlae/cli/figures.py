@@ -1,0 +1,27 @@
+"""bin/figures: draws the figures of a finished run again."""
+
+from absl import flags
+
+from tf_mmdvlae.cli.command import run
+
+_ABOUT = "draws the figures of a finished run again: bin/figures --workdir=runs/mnist"
+
+
+def _define(values):
+    flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
+
+
+def _call(values):
+    from tf_mmdvlae.errors import InputError
+
+    if not values.workdir:
+        raise InputError("Give --workdir, the folder of a finished run such as runs/mnist.")
+    from tf_mmdvlae.training import draw_run
+
+    for path in draw_run(values.workdir):
+        print(path)
+
+
+def main():
+    """Runs the command; returns its exit code."""
+    return run("figures", _ABOUT, _define, _call)

@@ -1,0 +1,114 @@
+"""bin/train: trains a model, resumes a stopped run, writes figures and a SavedModel."""
+
+import dataclasses
+
+from absl import flags
+
+from tf_mmdvlae.cli.command import run
+
+_ABOUT = """trains an MMD variational ladder autoencoder.
+
+  bin/train --dataset=synthetic_faces            needs no download
+  bin/train --dataset=mnist                      or celeb_a, or any TFDS image set
+  bin/train --dataset=image_folder --image_dir=DIR
+
+The same command again goes on where a stopped run left off. Any field of the config can be set:
+--config.model.latent_dims=2,2,2 --config.train.learning_rate=5e-4 (see tf_mmdvlae/config.py)."""
+
+
+def _define(values):
+    def text(name, about):
+        flags.DEFINE_string(name, None, about, flag_values=values)
+
+    text("dataset", "data set: a TFDS name, synthetic_faces or image_folder")
+    text("workdir", "folder of the run [default: runs/<dataset>]")
+    text("export_dir", "folder of the SavedModel's versions [default: exports/<dataset>]")
+    flags.DEFINE_string("preset", "default", "preset of the data set's config", flag_values=values)
+    text("data_dir", "root of the TFDS data sets [default: TFDS's own, ~/tensorflow_datasets]")
+    text("image_dir", "folder of JPEG and PNG pictures, for --dataset=image_folder")
+    text("labels", "CSV file of an image folder: file name, then a column an attribute")
+    text("cache", "where decoded images are kept: auto, memory, disk or none")
+    text("init_from", "workdir of a finished run whose weights to start from")
+    for name, about in (
+        ("steps", "training steps [default: the preset's]"),
+        ("batch_size", "images a step [default: the preset's]"),
+        ("seed", "of weights, data order and noise [default: the preset's]"),
+    ):
+        flags.DEFINE_integer(name, None, about, flag_values=values)
+    flags.DEFINE_bool(
+        "overwrite", False, "measure, draw and export a finished run again", flag_values=values
+    )
+
+
+def _call(values, overrides):
+    from tf_mmdvlae import config as configs
+    from tf_mmdvlae.configs import get_config
+    from tf_mmdvlae.errors import InputError
+
+    if not values.dataset:
+        from tf_mmdvlae.configs import known_datasets
+
+        raise InputError(
+            f"Give --dataset: one of {', '.join(known_datasets())}, or another TFDS image set."
+        )
+    data = {
+        name: values[name].value
+        for name in ("data_dir", "image_dir", "labels", "cache")
+        if values[name].value is not None
+    }
+    if data.get("image_dir") and values.dataset != "image_folder":
+        raise InputError(
+            f"--image_dir needs --dataset=image_folder, but --dataset is {values.dataset}."
+        )
+
+    def describe():
+        from tf_mmdvlae.data import pipeline
+
+        return pipeline.describe(configs.DataConfig(dataset=values.dataset, **data))
+
+    config = get_config(values.dataset, values.preset, describe)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, **data))
+    train = {
+        name: values[name].value
+        for name in ("steps", "batch_size", "seed", "init_from")
+        if values[name].value is not None
+    }
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, **train))
+    for path, text in overrides:
+        config = configs.override(config, path, text)
+
+    from tf_mmdvlae.training import train as train_run
+
+    workdir = values.workdir or f"runs/{values.dataset}"
+    export_dir = values.export_dir or f"exports/{values.dataset}"
+    result = train_run(config, workdir, export_dir, values.overwrite)
+    _print_result(result)
+
+
+def _print_result(result):
+    if result.was_finished:
+        print(
+            f"The run in {result.workdir} is finished; --overwrite measures, draws and exports it"
+        )
+        print("again, another --workdir starts a new one.")
+    test = result.metrics["test"]
+    print(f"\nTest split ({result.metrics['test_images']:,} images):")
+    for name, estimate in test.items():
+        error = estimate["standard_error"]
+        spread = "" if error is None else f" +- {error:.2g}"
+        print(f"  {name:<12}{estimate['value']:.4f}{spread}")
+    for label, probe in result.metrics["probes"].items():
+        _print_probe(label, probe)
+    print(f"\nFigures:     {result.workdir / 'figures'}")
+    print(f"Metrics:     {result.workdir / 'metrics.json'}")
+    print(f"Model:       {result.workdir / 'model.keras'}")
+    print(f"SavedModel:  {result.export}")
+
+
+def _print_probe(label, probe):
+    print(f"  {label}: {probe}")
+
+
+def main():
+    """Runs the command; returns its exit code."""
+    return run("train", _ABOUT, _define, _call, takes_config=True)

@@ -1,0 +1,45 @@
+"""One file a data set, and what is derived for the sets that have none."""
+
+import importlib
+import pkgutil
+
+from tf_mmdvlae.errors import InputError
+
+
+def known_datasets():
+    """Names of the data sets that have a config file, in order."""
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in names if name not in ("derived", "ladders"))
+
+
+def presets(dataset):
+    """The presets of a data set that has a config file: a dict of name -> `Config`."""
+    return importlib.import_module(f"{__name__}.{dataset}").PRESETS
+
+
+def get_config(dataset, preset="default", describe=None):
+    """The settings for a data set.
+
+    Args:
+      dataset: the name of a config file, or of another TFDS image set.
+      preset: one of the data set's presets.
+      describe: for a set that has no config file: called without arguments, it gives the height,
+        width and channels of the set's images, None where they vary.
+
+    Returns:
+      A `Config`.
+
+    Raises:
+      InputError: if the preset is not known; the message lists the known ones.
+    """
+    if dataset in known_datasets():
+        known = presets(dataset)
+    else:
+        from tf_mmdvlae.configs.derived import derive
+
+        known = {"default": derive(dataset, describe())}
+    if preset not in known:
+        raise InputError(
+            f"--preset={preset} is not known for {dataset}. Known: {', '.join(known)}."
+        )
+    return known[preset]

@@ -1,0 +1,47 @@
+"""CelebA: aligned faces, the centre 148 pixels of 178x218 taken to 64x64, four layers of ten."""
+
+from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
+from tf_mmdvlae.configs.ladders import BLOCKS, PAPER_OBJECTIVE
+
+_CROP = 148 / 178
+_PAPER_CROP = 108 / 178
+
+PRESETS = {
+    "default": Config(
+        model=ModelConfig(
+            image_shape=(64, 64, 3),
+            latent_dims=(10, 10, 10, 10),
+            blocks=BLOCKS[64],
+            head_width=64,
+        ),
+        data=DataConfig(dataset="celeb_a", crop=_CROP, flip=True),
+        train=TrainConfig(steps=5000, batch_size=64, first_stage=0.24, stage=0.12),
+    ),
+    # The networks of the published code (github.com/ermongroup/Variational-Ladder-Autoencoder,
+    # vladder_large.py; the lowest generative block here has its two convolutions in mirror order)
+    # and the settings of Xu 2018. The kernel exp(-|x - y|^2 / d^2) is a Gaussian with
+    # sigma^2 = d^2 / 2, so a scale of d / 2 = 5. Three faults of that code are mended: every mean
+    # is linear, generation uses the moving averages of batch normalization instead of the batch's
+    # statistics, and a run resumes.
+    "paper": Config(
+        model=ModelConfig(
+            image_shape=(64, 64, 3),
+            latent_dims=(10, 10, 10, 10),
+            blocks=(
+                ("conv64/2", "conv64/1"),
+                ("conv128/2", "conv128/1", "conv256/2"),
+                ("conv256/1", "conv512/2", "conv512/1"),
+                ("dense1024", "dense1024"),
+            ),
+            shared_trunk=False,
+            head_width=0,
+            merge="concatenate",
+            kernel_scales=(5.0,),
+            **PAPER_OBJECTIVE,
+        ),
+        data=DataConfig(dataset="celeb_a", crop=_PAPER_CROP),
+        train=TrainConfig(
+            steps=200_000, batch_size=100, learning_rate=2e-4, decay_start=1.0, progressive=False
+        ),
+    ),
+}

@@ -1,0 +1,17 @@
+"""CIFAR-10: 32x32 colour photographs of ten kinds of things, flipped in training."""
+
+from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
+from tf_mmdvlae.configs.ladders import BLOCKS
+
+PRESETS = {
+    "default": Config(
+        model=ModelConfig(
+            image_shape=(32, 32, 3),
+            latent_dims=(16, 16, 16, 16),
+            blocks=BLOCKS[32],
+            head_width=256,
+        ),
+        data=DataConfig(dataset="cifar10", flip=True),
+        train=TrainConfig(steps=20_000, batch_size=128, first_stage=0.24, stage=0.12),
+    ),
+}

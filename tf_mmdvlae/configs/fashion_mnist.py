@@ -1,0 +1,16 @@
+"""Fashion-MNIST: 28x28 grey pictures of clothes; the settings of MNIST with wider layers."""
+
+import dataclasses
+
+from tf_mmdvlae.config import DataConfig
+from tf_mmdvlae.configs import mnist
+
+_MNIST = mnist.PRESETS["default"]
+
+PRESETS = {
+    "default": dataclasses.replace(
+        _MNIST,
+        model=dataclasses.replace(_MNIST.model, latent_dims=(5, 5, 5)),
+        data=DataConfig(dataset="fashion_mnist"),
+    ),
+}

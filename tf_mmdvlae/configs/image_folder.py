@@ -1,0 +1,17 @@
+"""A folder of pictures: the largest centre square of each, taken to 64x64, four layers of ten."""
+
+from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
+from tf_mmdvlae.configs.ladders import BLOCKS
+
+PRESETS = {
+    "default": Config(
+        model=ModelConfig(
+            image_shape=(64, 64, 3),
+            latent_dims=(10, 10, 10, 10),
+            blocks=BLOCKS[64],
+            head_width=64,
+        ),
+        data=DataConfig(dataset="image_folder"),
+        train=TrainConfig(steps=5000, batch_size=64, first_stage=0.24, stage=0.12),
+    ),
+}

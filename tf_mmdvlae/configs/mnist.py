@@ -1,0 +1,43 @@
+"""MNIST: 28x28 grey digits, three latent layers of two dimensions."""
+
+from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
+from tf_mmdvlae.configs.ladders import BLOCKS, PAPER_OBJECTIVE
+
+_DATA = DataConfig(dataset="mnist")
+
+PRESETS = {
+    "default": Config(
+        model=ModelConfig(
+            image_shape=(28, 28, 1),
+            latent_dims=(2, 2, 2),
+            blocks=BLOCKS[28],
+            head_width=256,
+        ),
+        data=_DATA,
+        train=TrainConfig(steps=5000, batch_size=128),
+    ),
+    # The networks of the published code (github.com/ermongroup/Variational-Ladder-Autoencoder,
+    # vladder_small.py) and the settings of Xu 2018. The kernel exp(-|x - y|^2 / d^2) is a Gaussian
+    # with sigma^2 = d^2 / 2, so a scale of d / 2 = 1. Three faults of that code are mended: every
+    # mean is linear, generation uses the moving averages of batch normalization instead of the
+    # batch's statistics, and a run resumes.
+    "paper": Config(
+        model=ModelConfig(
+            image_shape=(28, 28, 1),
+            latent_dims=(2, 2, 2),
+            blocks=(
+                ("conv64/2", "conv128/2", "dense1024"),
+                ("dense1024", "dense1024", "dense1024"),
+                ("dense1024", "dense1024"),
+            ),
+            shared_trunk=False,
+            head_width=0,
+            kernel_scales=(1.0,),
+            **PAPER_OBJECTIVE,
+        ),
+        data=_DATA,
+        train=TrainConfig(
+            steps=50_000, batch_size=100, learning_rate=2e-4, decay_start=1.0, progressive=False
+        ),
+    ),
+}

@@ -1,0 +1,17 @@
+"""Street View House Numbers, cropped: 32x32 colour digits; never flipped."""
+
+from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
+from tf_mmdvlae.configs.ladders import BLOCKS
+
+PRESETS = {
+    "default": Config(
+        model=ModelConfig(
+            image_shape=(32, 32, 3),
+            latent_dims=(5, 5, 5, 10),
+            blocks=BLOCKS[32],
+            head_width=256,
+        ),
+        data=DataConfig(dataset="svhn_cropped"),
+        train=TrainConfig(steps=10_000, batch_size=128, first_stage=0.24, stage=0.12),
+    ),
+}

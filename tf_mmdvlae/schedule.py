@@ -1,0 +1,35 @@
+"""The learning rate as a function of the step."""
+
+import math
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="tf_mmdvlae")
+class HoldThenCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Holds a learning rate, then lets it fall to zero along half a cosine.
+
+    Args:
+      learning_rate: the rate held.
+      steps: the step at which it is zero.
+      decay_start: where the fall begins, as a fraction of `steps`; 1 for no fall.
+    """
+
+    def __init__(self, learning_rate, steps, decay_start):
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self.decay_start = decay_start
+
+    def __call__(self, step):
+        held = self.steps * self.decay_start
+        fallen = (ops.cast(step, "float32") - held) / max(self.steps - held, 1.0)
+        fallen = ops.clip(fallen, 0.0, 1.0)
+        return self.learning_rate * 0.5 * (1.0 + ops.cos(math.pi * fallen))
+
+    def get_config(self):
+        return {
+            "learning_rate": self.learning_rate,
+            "steps": self.steps,
+            "decay_start": self.decay_start,
+        }

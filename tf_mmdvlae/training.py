@@ -1,0 +1,222 @@
+"""A run: data, model, training with checkpoints, and at the end metrics, figures and export."""
+
+import dataclasses
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from tf_mmdvlae import results
+from tf_mmdvlae.callables import numpy_functions
+from tf_mmdvlae.callbacks import RunCallback, StopRequest
+from tf_mmdvlae.checkpoints import Checkpoints
+from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.export import export
+from tf_mmdvlae.files import replacing, write_json
+from tf_mmdvlae.model import MMDVLAE
+from tf_mmdvlae.schedule import HoldThenCosine
+from tf_mmdvlae.workdir import Workdir, provenance
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run left behind.
+
+    Attributes:
+      workdir: the folder of the run.
+      metrics: the contents of `metrics.json`.
+      export: the SavedModel's version folder.
+      was_finished: True if the run had ended before and nothing was done.
+    """
+
+    workdir: pathlib.Path
+    metrics: dict
+    export: pathlib.Path
+    was_finished: bool = False
+
+
+def train(config, workdir, export_dir, overwrite=False):
+    """Trains a model, or goes on with a run that was stopped, and writes all that it leaves.
+
+    Under `workdir`: `config.json`, `checkpoints/`, `tensorboard/`, `history.jsonl`, `figures/`,
+    `model.keras` and, last, `metrics.json`; under `export_dir` a SavedModel in the next version.
+    A run killed at any moment and started again ends in the same weights, bit for bit, as one that
+    was never interrupted (on a CPU, with the same seed).
+
+    Args:
+      config: a `Config`.
+      workdir: the folder of the run; one that holds a run with the same config is resumed.
+      export_dir: the folder of versions for the SavedModel.
+      overwrite: True measures, draws and exports a finished run again.
+
+    Returns:
+      A `Result`.
+
+    Raises:
+      InputError: for a config, folder or data set that cannot be used.
+      TrainingStopped: if the loss is not finite, or SIGTERM or Ctrl-C came.
+    """
+    workdir = Workdir(workdir)
+    config.train.fade_in(len(config.model.latent_dims))
+    workdir.claim(config)
+    if workdir.is_finished and not overwrite:
+        metrics = workdir.read_metrics()
+        return Result(workdir.path, metrics, pathlib.Path(metrics["export"]), was_finished=True)
+
+    model = _make_model(config)
+    _print_summary(config, workdir, model)
+    train_split = pipeline.load_split(config.data, config.model.image_shape, "train")
+    if train_split.size < config.train.batch_size:
+        raise InputError(
+            f"The training split has {train_split.size} images, fewer than a batch of "
+            f"{config.train.batch_size}; give --batch_size={max(train_split.size, 2)} or less"
+            f"{', and at least 2 images' if train_split.size < 2 else ''}."
+        )
+    checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
+    start = checkpoints.restore(model)
+    if start:
+        print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
+    if start < config.train.steps:
+        _fit(model, config, workdir, checkpoints, train_split, start)
+    return _finish(model, config, workdir, train_split, export_dir)
+
+
+def load_run(workdir):
+    """The model of a finished run, compiled, ready for `encode`, `decode`, `sample` or `fit`.
+
+    Args:
+      workdir: the folder of the run.
+
+    Returns:
+      An `MMDVLAE`.
+
+    Raises:
+      InputError: if there is no finished run there.
+    """
+    workdir = Workdir(workdir)
+    workdir.read_config()
+    if not workdir.model_file.exists():
+        raise InputError(
+            f"The run in {workdir.path} has not finished: there is no model.keras. Give the "
+            "bin/train command again; it goes on where it stopped."
+        )
+    return keras.saving.load_model(workdir.model_file)
+
+
+def draw_run(workdir):
+    """Draws the figures of a finished run again.
+
+    Returns:
+      The paths of the pictures.
+    """
+    model = load_run(workdir)
+    workdir = Workdir(workdir)
+    config = workdir.read_config()
+    split = pipeline.load_split(config.data, config.model.image_shape, "test")
+    return results.draw(numpy_functions(model), model.fade_in, config, workdir, split)
+
+
+def _make_model(config):
+    keras.utils.set_random_seed(config.train.seed)
+    layers = len(config.model.latent_dims)
+    model = MMDVLAE(config.model, config.train.seed, config.train.fade_in(layers))
+    train = config.train
+    rate = HoldThenCosine(train.learning_rate, train.steps, train.decay_start)
+    model.compile(optimizer=keras.optimizers.Adam(rate))
+    if train.init_from:
+        _copy_weights(load_run(train.init_from), model, train.init_from)
+    return model
+
+
+def _copy_weights(source, model, workdir):
+    shapes = [tuple(w.shape) for w in model.weights]
+    if [tuple(w.shape) for w in source.weights] != shapes:
+        raise InputError(
+            f"The model in {workdir} is another network (latent_dims {source.config.latent_dims}, "
+            f"image_shape {source.config.image_shape}, blocks {source.config.blocks}); "
+            "--init_from needs the same one."
+        )
+    model.set_weights(source.get_weights())
+
+
+def _print_summary(config, workdir, model):
+    devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
+    settings = config.model
+    rows = [
+        ("data set", config.data.dataset),
+        ("workdir", workdir.path),
+        ("device", ", ".join(device.name.removeprefix("/physical_device:") for device in devices)),
+        ("image", "x".join(map(str, settings.image_shape))),
+        ("latent layers", f"{settings.latent_dims} (lowest first)"),
+        ("blocks", " | ".join(" ".join(block) for block in settings.blocks)),
+        ("parameters", f"{model.count_params():,}"),
+        (
+            "reconstruction",
+            f"{settings.reconstruction}, weight {settings.effective_reconstruction_weight:g}",
+        ),
+        (
+            "MMD",
+            f"{settings.kernel}, {settings.estimator}, {settings.prior}; weights "
+            f"{_short(settings.layer_mmd_weights)}, joint {settings.joint_mmd_weight:g}",
+        ),
+        ("KL weights", _short(settings.layer_kl_weights)),
+        (
+            "training",
+            f"{config.train.steps:,} steps of {config.train.batch_size}, learning rate "
+            f"{config.train.learning_rate:g}, seed {config.train.seed}"
+            f"{', progressive' if model.fade_in else ''}",
+        ),
+    ]
+    for name, value in rows:
+        print(f"  {name:<15}{value}")
+    print(flush=True)
+
+
+def _short(numbers):
+    return f"{numbers[0]:g}" if len(set(numbers)) == 1 else ", ".join(f"{n:g}" for n in numbers)
+
+
+def _fit(model, config, workdir, checkpoints, split, start):
+    train = config.train
+    batches = pipeline.training_batches(
+        split, train.batch_size, train.seed, start_step=start, flip=config.data.flip
+    )
+    with StopRequest() as stop:
+        callback = RunCallback(workdir, checkpoints, config, start, stop)
+        model.fit(
+            batches,
+            steps_per_epoch=train.steps - start,
+            shuffle=False,
+            verbose=0,
+            callbacks=[callback],
+        )
+    if callback.step < train.steps:
+        raise TrainingStopped(
+            f"Stopped at step {callback.step:,} of {train.steps:,}, which is saved in "
+            f"{workdir.checkpoints}. The same command again goes on from there.",
+            exit_code=128 + stop.signal,
+        )
+
+
+def _finish(model, config, workdir, train_split, export_dir):
+    print("Measuring on the test split ...", flush=True)
+    test_split = pipeline.load_split(config.data, config.model.image_shape, "test")
+    functions = numpy_functions(model)
+    history = workdir.read_history()
+    metrics = {
+        **results.measure(functions, config, train_split, test_split),
+        "steps": config.train.steps,
+        "seed": config.train.seed,
+        "training_seconds": history[-1]["seconds"],
+        "parameters": model.count_params(),
+        **provenance(),
+        "config": config.to_dict(),
+    }
+    with replacing(workdir.model_file) as temporary:
+        model.save(temporary)
+    print("Drawing the figures ...", flush=True)
+    results.draw(functions, model.fade_in, config, workdir, test_split)
+    exported = export(model, export_dir)
+    write_json(workdir.metrics_file, {**metrics, "export": str(exported)})
+    return Result(workdir.path, workdir.read_metrics(), exported)

@@ -1,0 +1,162 @@
+"""What a run keeps in its folder, and whether that folder is this run's."""
+
+import json
+import pathlib
+import platform
+import subprocess
+
+from tf_mmdvlae.config import Config
+from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.files import make_folder, replacing, write_json
+
+# Where the data lie may change between two starts of one run; what they are may not.
+_MAY_CHANGE = ("data.data_dir",)
+
+
+class Workdir:
+    """The folder of a run: `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`,
+    `figures/`, `model.keras`, and `metrics.json`, which is written last.
+
+    Args:
+      path: the folder.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config_file = self.path / "config.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.history_file = self.path / "history.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.figures = self.path / "figures"
+        self.model_file = self.path / "model.keras"
+        self.metrics_file = self.path / "metrics.json"
+
+    @property
+    def is_finished(self):
+        """Whether the run reached its last step and wrote all that it writes."""
+        return self.metrics_file.exists()
+
+    def claim(self, config):
+        """Makes the folder this run's.
+
+        Raises:
+          InputError: if it cannot be written, or holds a run with other settings; the message
+            shows the difference.
+        """
+        make_folder(self.path)
+        if not self.config_file.exists():
+            write_json(self.config_file, config.to_dict())
+            return
+        other = self.read_config()
+        differences = [
+            f"{name}: {old!r} there, {new!r} now"
+            for name, old, new in _differences(other.to_dict(), config.to_dict())
+            if name not in _MAY_CHANGE
+        ]
+        if differences:
+            raise InputError(
+                f"{self.path} holds a run with other settings ({'; '.join(differences)}). "
+                "Give the same settings to resume it, or another --workdir."
+            )
+
+    def read_config(self):
+        """The `Config` of the run in this folder.
+
+        Raises:
+          InputError: if there is none, or it cannot be read.
+        """
+        try:
+            values = json.loads(self.config_file.read_text())
+        except FileNotFoundError:
+            raise InputError(
+                f"{self.path} holds no run: there is no config.json. Give the workdir of bin/train."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.config_file} cannot be read: {error}") from None
+        return Config.from_dict(values)
+
+    def read_metrics(self):
+        """The contents of `metrics.json`."""
+        return json.loads(self.metrics_file.read_text())
+
+    def read_history(self, until=None):
+        """The run's log: a list of dicts, one a logged step, "step" among their keys.
+
+        Args:
+          until: the last step wanted; None for all.
+        """
+        if not self.history_file.exists():
+            return []
+        records = []
+        for line in self.history_file.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                # The line that a killed run was writing.
+                break
+        return [record for record in records if until is None or record["step"] <= until]
+
+    def rewind_history(self, step):
+        """Drops what was logged after `step` and returns the rest."""
+        records = self.read_history(step)
+        if self.history_file.exists():
+            with replacing(self.history_file) as temporary:
+                temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
+        return records
+
+    def append_history(self, record):
+        """Adds a dict to the log."""
+        try:
+            with open(self.history_file, "a") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise InputError(
+                f"Could not write {self.history_file}: {error.strerror or error}."
+            ) from error
+
+
+def _differences(old, new, prefix=""):
+    for key in new:
+        name = f"{prefix}{key}"
+        before, after = old.get(key), new[key]
+        if isinstance(after, dict):
+            yield from _differences(before or {}, after, f"{name}.")
+        elif before != after:
+            yield name, before, after
+
+
+def provenance():
+    """What made a result: versions of the packages that matter, and the commit if there is one."""
+    import keras
+    import numpy
+    import tensorflow
+
+    from tf_mmdvlae.version import __version__
+
+    return {
+        "versions": {
+            "tf_mmdvlae": __version__,
+            "python": platform.python_version(),
+            "tensorflow": tensorflow.__version__,
+            "keras": keras.__version__,
+            "numpy": numpy.__version__,
+        },
+        "commit": _commit(),
+    }
+
+
+def _commit():
+    folder = pathlib.Path(__file__).resolve().parents[1]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip()
