@@ -1,0 +1,98 @@
+"""Speed measurements: medians over rounds that alternate what is compared."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_mmdvlae import mmd
+from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.model import MMDVLAE
+
+_STEPS = 20
+_SPLIT_IMAGES = 4096
+
+
+def training_speed(config, rounds=5):
+    """Images per second of a preset's training step and input, on random images.
+
+    Each round times, one after the other: training steps on a batch that is already there, the
+    gradients of all MMD terms for codes of the batch's size, and the cached input alone.
+
+    Args:
+      config: a `Config`.
+      rounds: how many rounds.
+
+    Returns:
+      {"images_per_second", "mmd_share", "input_images_per_second", "input_ratio"}, each
+      {"median", "low", "high"} over the rounds: training speed; time of the MMD terms with their
+      gradients as a share of the step's; input speed; input speed / training speed.
+    """
+    settings, size = config.model, config.train.batch_size
+    keras.utils.set_random_seed(0)
+    model = MMDVLAE(settings, fade_in=config.train.fade_in(len(settings.latent_dims)))
+    model.compile(keras.optimizers.Adam(config.train.learning_rate))
+    images = np.random.default_rng(0).integers(0, 256, (_SPLIT_IMAGES, *settings.image_shape))
+    split = pipeline.Split("train", images.astype(np.uint8), {}, {}, _SPLIT_IMAGES)
+    # Wide enough for the iterator to have stopped filling its buffers when it is timed.
+    batches = iter(pipeline.training_batches(split, size, 0, flip=config.data.flip))
+    batch = next(batches)
+    step = tf.function(model.train_step)
+    penalties = _penalties(settings, size)
+    for _ in range(3):
+        step(batch)
+        penalties()
+    table = {"step": [], "mmd": [], "input": []}
+    for _ in range(rounds):
+        table["step"].append(_seconds(lambda: step(batch), _STEPS))
+        table["mmd"].append(_seconds(penalties, _STEPS))
+        table["input"].append(_seconds(lambda: next(batches), 10 * _STEPS))
+    step_time, mmd_time, input_time = (np.array(table[name]) for name in ("step", "mmd", "input"))
+    return {
+        "batch_size": size,
+        "images_per_second": _spread(size / step_time),
+        "mmd_share": _spread(mmd_time / step_time),
+        "input_images_per_second": _spread(size / input_time),
+        "input_ratio": _spread(step_time / input_time),
+    }
+
+
+def _penalties(settings, size):
+    dimensions = (*settings.latent_dims, sum(settings.latent_dims))
+    codes = [tf.random.stateless_normal((size, d), (0, d)) for d in dimensions]
+    kernels = [
+        mmd.kernel_for_dimension(settings.kernel, settings.kernel_scales, d) for d in dimensions
+    ]
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            tape.watch(codes)
+            total = 0.0
+            for code, kernel in zip(codes, kernels, strict=True):
+                if settings.prior == "closed_form":
+                    total += mmd.mmd_squared_to_normal(code, kernel, settings.estimator)
+                else:
+                    prior = tf.random.stateless_normal(tf.shape(code), (1, 1))
+                    total += mmd.mmd_squared(code, prior, kernel, settings.estimator)
+        return tape.gradient(total, codes)
+
+    return gradients
+
+
+def _seconds(call, times):
+    began = time.perf_counter()
+    for _ in range(times):
+        result = call()
+    # Waits for a device that works ahead of Python.
+    tf.nest.map_structure(np.asarray, result)
+    return (time.perf_counter() - began) / times
+
+
+def _spread(values):
+    return {
+        "median": float(np.median(values)),
+        "low": float(np.min(values)),
+        "high": float(np.max(values)),
+    }
