@@ -1,0 +1,245 @@
+"""A folder of JPEG and PNG images as a data set."""
+
+import csv
+import hashlib
+import logging
+import os
+import pathlib
+
+import numpy as np
+
+from tf_mmdvlae.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+ENDINGS = (".jpg", ".jpeg", ".png")
+
+_FEW_INTEGERS = 100
+_MOST_CLASSES = 1000
+_TRUE = {"1", "true"}
+_FALSE = {"0", "-1", "false"}
+
+
+class FolderSource:
+    """One split of a folder of images, read at any depth.
+
+    A file is in the test split when a hash of its name within the folder says so; new files move
+    no others. Labels are the columns of `data.labels`, or else "class", the first level of
+    sub-folders, where there are two or more.
+
+    Attributes:
+      name: folder and split, for messages.
+      count: images in the split, unreadable ones included.
+      class_names: label name -> the names of its classes, for the labels that are class ids; the
+        same for both splits.
+      upright: True; images are turned as their EXIF orientation says.
+      cache_folder: where a disk cache of it belongs.
+      fingerprint: what the cache's key is made of.
+      shuffle_buffer: how many elements of `contents` to shuffle among.
+
+    Args:
+      data: a `DataConfig`.
+      which: "train" or "test".
+
+    Raises:
+      InputError: if the folder is missing, or holds fewer than two images; if the split is empty;
+        or if the file of labels is missing, malformed or of other images.
+    """
+
+    upright = True
+
+    def __init__(self, data, which):
+        self._root = _root(data)
+        names = _image_names(self._root)
+        labels, self.class_names = {}, {}
+        if data.labels:
+            names, labels, self.class_names = read_labels(data.labels, names)
+        elif len(folders := sorted({_folder(name) for name in names})) > 1:
+            ids = {folder: number for number, folder in enumerate(folders)}
+            labels = {"class": np.array([ids[_folder(name)] for name in names], np.int64)}
+            self.class_names = {"class": folders}
+        inside = np.array([in_test_split(name, data.test_fraction) for name in names], bool)
+        if which != "test":
+            inside = ~inside
+        self._names = [name for name, kept in zip(names, inside, strict=True) if kept]
+        self._labels = {name: values[inside] for name, values in labels.items()}
+        self.name = f"{self._root} {which}"
+        if not self._names:
+            raise InputError(
+                f"None of the {len(names)} images in {self._root} falls into the {which} split "
+                f"with --config.data.test_fraction={data.test_fraction}; "
+                "the splits are train and test."
+            )
+        self.count = self.shuffle_buffer = len(self._names)
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        self.cache_folder = pathlib.Path(cache).expanduser() / "tf_mmdvlae"
+
+    @property
+    def fingerprint(self):
+        parts = [str(self._root.resolve()), *self.class_names]
+        for path in self._paths():
+            status = os.stat(path)
+            parts += [path, str(status.st_size), str(status.st_mtime_ns)]
+        for name, values in self._labels.items():
+            parts += [name, hashlib.sha256(values.tobytes()).hexdigest()]
+        return parts
+
+    def batches(self, size):
+        """Yields (paths, labels: name -> [at most `size`]) in the order of the names."""
+        paths = self._paths()
+        for at in range(0, len(paths), size):
+            labels = {name: values[at : at + size] for name, values in self._labels.items()}
+            yield paths[at : at + size], labels
+
+    def identify(self, position):
+        """The path of the image at `position`."""
+        return str(self._root / self._names[position])
+
+    def contents(self):
+        """The paths in order, a tf.data.Dataset of scalar strings."""
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in self._paths()])
+
+    def _paths(self):
+        return [str(self._root / name) for name in self._names]
+
+
+def in_test_split(name, test_fraction):
+    """Whether the file `name` (with "/" between folders) belongs to the test split."""
+    digest = hashlib.sha256(os.fsencode(name)).digest()
+    return int.from_bytes(digest[:8], "big") < test_fraction * 2**64
+
+
+def read_labels(path, names):
+    """Reads a CSV file of labels: a heading, then a row an image.
+
+    The first column is a file's name, with its folders or without them where that is unique. Of
+    the others, those of 0, 1, -1, true and false become bool (-1 is false), those of words or of at
+    most 100 different integers classes, and those of other numbers float32 (an empty field is NaN).
+
+    Args:
+      path: the file.
+      names: the images' names within their folder.
+
+    Returns:
+      The names that have a row, in the same order; column -> [n] values; column -> class names for
+      those that are class ids.
+
+    Raises:
+      InputError: if the file can't be read, has no heading or no column, or no row fits an image.
+    """
+    heading, rows = _read_csv(path)
+    by_name = {name: name for name in names}
+    for name in names:
+        base = name.rpartition("/")[2]
+        if base != name:
+            by_name[base] = None if base in by_name else name
+    if by_name.get(heading[0]):
+        raise InputError(f"{path} has no heading; its first row is of the image {heading[0]}.")
+    if len(heading) < 2:
+        raise InputError(f"{path} needs a column of file names and then a column an attribute.")
+    values_of, lost = {}, 0
+    for row in rows:
+        name = by_name.get(row[0].strip().replace("\\", "/").removeprefix("./"))
+        if name is None:
+            lost += 1
+        else:
+            values_of[name] = [value.strip() for value in row[1:]]
+    if not values_of:
+        raise InputError(
+            f"No row of {path} names an image of the folder; its first is {rows[0][0]!r}, "
+            f"an image is {names[0]!r}."
+            if rows
+            else f"{path} has no row below its heading."
+        )
+    labelled = [name for name in names if name in values_of]
+    if lost:
+        _log.warning("%d rows of %s name no image (or several) and are left out.", lost, path)
+    if len(labelled) < len(names):
+        _log.warning(
+            "%d images have no row in %s and are left out.", len(names) - len(labelled), path
+        )
+    labels, class_names = {}, {}
+    for column, label in enumerate(heading[1:]):
+        values = [values_of[name][column] for name in labelled]
+        array, classes = _typed(values, f"{path}, column {label!r}")
+        if array is not None:
+            labels[label] = array
+        if classes:
+            class_names[label] = classes
+    return labelled, labels, class_names
+
+
+def _root(data):
+    if not data.image_dir:
+        raise InputError("--dataset=image_folder needs --image_dir=DIR.")
+    root = pathlib.Path(data.image_dir).expanduser()
+    if not root.is_dir():
+        raise InputError(f"--image_dir={root} is {'not a folder' if root.exists() else 'missing'}.")
+    return root
+
+
+def _image_names(root):
+    names, others = [], 0
+    for folder, _, files in os.walk(root):
+        for file in files:
+            if file.lower().endswith(ENDINGS) and not file.startswith("."):
+                names.append((pathlib.Path(folder) / file).relative_to(root).as_posix())
+            else:
+                others += 1
+    if not names:
+        what = f"{others} files but no" if others else "nothing, and no"
+        raise InputError(f"{root} holds {what} image ({', '.join(ENDINGS)}) at any depth.")
+    if len(names) == 1:
+        raise InputError(f"{root} holds one image only, {names[0]}; two splits need more.")
+    return sorted(names)
+
+
+def _folder(name):
+    return name.partition("/")[0] if "/" in name else "."
+
+
+def _read_csv(path):
+    path = pathlib.Path(path).expanduser()
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except OSError as error:
+        raise InputError(f"--labels={path} can't be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"--labels={path} is not a CSV file: {error}") from error
+    if not rows:
+        raise InputError(f"--labels={path} is empty; it needs a heading and a row an image.")
+    heading = [field.strip() for field in rows[0]]
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(heading):
+            raise InputError(f"{path}, row {number}: {len(row)} fields, not {len(heading)}.")
+    return heading, rows[1:]
+
+
+def _typed(values, where):
+    different = set(values)
+    lower = {value.lower() for value in different}
+    if lower <= _TRUE | {"0", "false"} or lower <= _TRUE | {"-1", "false"}:
+        return np.array([value.lower() in _TRUE for value in values], bool), None
+    integers = _all_parse(different, int)
+    if not (integers and len(different) <= _FEW_INTEGERS) and _all_parse(different - {""}, float):
+        return np.array([value or "nan" for value in values], np.float32), None
+    if "" in different:
+        raise InputError(f"{where}: {values.count('')} fields are empty.")
+    if len(different) > _MOST_CLASSES:
+        _log.warning("%s has %d different words and is left out.", where, len(different))
+        return None, None
+    classes = sorted(different, key=int if integers else None)
+    ids = {value: number for number, value in enumerate(classes)}
+    return np.array([ids[value] for value in values], np.int64), classes
+
+
+def _all_parse(values, kind):
+    try:
+        for value in values:
+            kind(value)
+    except ValueError:
+        return False
+    return True

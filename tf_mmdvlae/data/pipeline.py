@@ -1,0 +1,312 @@
+"""Images as tf.data batches whose order is a function of seed and step."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+import psutil
+
+from tf_mmdvlae.data.cache import cached
+from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.data.image_folder import FolderSource
+from tf_mmdvlae.data.reading import read
+from tf_mmdvlae.data.tfds_source import TFDSSource, find_builder, find_features, is_prepared
+from tf_mmdvlae.errors import InputError
+
+_SHARE_OF_MEMORY = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """The readable images of one split, and what is known about them.
+
+    Attributes:
+      name: "train" or "test".
+      images: uint8 [size, height, width, channels] in 0..255, in memory or a np.memmap; None when
+        they are decoded anew each time (`cache="none"`).
+      labels: name -> [size]: int64 class ids, bool attributes or float32 factors.
+      class_names: name -> the classes' names, for the int64 ones.
+      size: number of images.
+      skipped: images that could not be read and were left out.
+      stream: how to decode them anew; None when `images` is given.
+    """
+
+    name: str
+    images: np.ndarray | None
+    labels: dict[str, np.ndarray]
+    class_names: dict[str, list[str]]
+    size: int
+    skipped: int = 0
+    stream: Any = dataclasses.field(default=None, repr=False, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What a data set is, before it is read.
+
+    Attributes:
+      image_shape: height, width, channels as stored; None where images differ.
+      labels: name -> "class", "attribute" or "factor".
+      class_names: name -> the classes' names, for the classes.
+      splits: name -> number of examples; empty for a TFDS set that is not prepared.
+    """
+
+    image_shape: tuple[int | None, ...]
+    labels: dict[str, str]
+    class_names: dict[str, list[str]]
+    splits: dict[str, int]
+
+
+def load_split(data, image_shape, which):
+    """Reads one split, or opens its cache.
+
+    Unreadable images are named in the log and left out, with their labels.
+
+    Args:
+      data: a `DataConfig`.
+      image_shape: height, width, channels of the model's images.
+      which: "train" or "test".
+
+    Returns:
+      A `Split`.
+
+    Raises:
+      InputError: if the data set or the split is not there and can't be had, more than 1% of the
+        images can't be read, or the cache can't be written.
+    """
+    if which not in ("train", "test"):
+        raise InputError(f"There is no split {which!r}; there are train and test.")
+    source = _open_source(data, which)
+    image_shape = tuple(image_shape)
+    cache, stream, images = _choose_cache(data.cache, source, image_shape), None, None
+    if cache == "disk":
+        images, labels = cached(source, image_shape, data.crop)
+        size = len(images)
+    else:
+        store = np.empty((source.count, *image_shape), np.uint8) if cache == "memory" else None
+        reading = read(source, image_shape, data.crop, store)
+        labels, size = reading.labels, int(reading.readable.sum())
+        if cache == "memory":
+            images = store[:size]
+        else:
+            stream = _Stream(source, reading.readable, image_shape, data.crop)
+    return Split(which, images, labels, source.class_names, size, source.count - size, stream)
+
+
+def training_batches(split, batch_size, seed, start_step=0, flip=False):
+    """Endless shuffled batches; the k-th is a function of `seed` and k alone.
+
+    Each epoch is a permutation of the split, and a batch may reach into the next epoch. Starting at
+    `start_step` gives the batches that a run from step 0 would get from there on, at no cost when
+    the images are cached.
+
+    Args:
+      split: a `Split`.
+      batch_size: images a batch, at most `split.size`.
+      seed: an integer from 0.
+      start_step: how many batches were taken before.
+      flip: True mirrors each image left to right with probability 1/2.
+
+    Returns:
+      A tf.data.Dataset of float32 [batch_size, height, width, channels] in [0, 1].
+
+    Raises:
+      InputError: if `batch_size` exceeds the size of the split.
+    """
+    import tensorflow as tf
+
+    if batch_size > split.size:
+        raise InputError(
+            f"The batch size {batch_size} is larger than the {split.size} images of the "
+            f"{split.name} split."
+        )
+    if split.images is None:
+        items = split.stream.contents().shuffle(
+            split.stream.shuffle_buffer, seed=seed, reshuffle_each_iteration=True
+        )
+        items = items.repeat().skip(start_step * batch_size).batch(batch_size, drop_remainder=True)
+        fetch = split.stream.fetch
+    else:
+        items = _shuffled_indices(split.size, batch_size, seed, start_step)
+        fetch = _gather(split.images)
+
+    def to_batch(step, batch):
+        images = fetch(batch)
+        images = tf.ensure_shape(images, [batch_size, *images.shape[1:]])
+        if flip:
+            # A seed below zero belongs to no permutation and to none of the model's noise.
+            noise = tf.random.stateless_uniform([batch_size], [-1 - seed, step], alg="philox")
+            rows = tf.where(noise < 0.5)
+            # Choosing between all images and all mirrored ones costs three times as much.
+            mirrored = tf.reverse(tf.gather_nd(images, rows), [2])
+            images = tf.tensor_scatter_nd_update(images, rows, mirrored)
+        return _to_float(images)
+
+    return _mapped(items.enumerate(start_step), to_batch)
+
+
+def evaluation_batches(split, batch_size):
+    """Every image once, in the order of `split.labels`.
+
+    Args:
+      split: a `Split`.
+      batch_size: images a batch; the last one may be shorter.
+
+    Returns:
+      A tf.data.Dataset of float32 [batch, height, width, channels] in [0, 1].
+    """
+    import tensorflow as tf
+
+    if split.images is None:
+        items, fetch = split.stream.contents(), split.stream.fetch
+    else:
+        items, fetch = tf.data.Dataset.range(split.size), _gather(split.images)
+    return _mapped(items.batch(batch_size), lambda batch: _to_float(fetch(batch)))
+
+
+def describe(data):
+    """What a data set holds; reads no image, prepares and downloads nothing.
+
+    Args:
+      data: a `DataConfig`.
+
+    Returns:
+      A `Description`.
+
+    Raises:
+      InputError: if the data set is unknown or has no image.
+    """
+    if data.dataset == "image_folder":
+        sources = {which: FolderSource(data, which) for which in ("train", "test")}
+        labels = next(sources["train"].batches(1))[1]
+        shape = (None, None, 3)
+        dtypes = {name: values.dtype for name, values in labels.items()}
+        class_names = sources["train"].class_names
+        splits = {which: source.count for which, source in sources.items()}
+    else:
+        builder = find_builder(data)
+        image, labels = find_features(builder)
+        feature = builder.info.features
+        for name in image:
+            feature = feature[name]
+        shape = tuple(feature.shape)
+        dtypes = {name: np.dtype(f.np_dtype) for name, (_, f) in labels.items()}
+        class_names = {n: list(f.names) for n, (_, f) in labels.items() if hasattr(f, "names")}
+        splits = {}
+        if is_prepared(builder):
+            splits = {name: info.num_examples for name, info in builder.info.splits.items()}
+    kinds = {"i": "class", "b": "attribute", "f": "factor"}
+    return Description(
+        shape, {name: kinds[dtype.kind] for name, dtype in dtypes.items()}, class_names, splits
+    )
+
+
+def _open_source(data, which):
+    if data.dataset == "image_folder":
+        return FolderSource(data, which)
+    return TFDSSource(data, data.train_split if which == "train" else data.test_split)
+
+
+def _choose_cache(cache, source, image_shape):
+    needed, available = source.count * int(np.prod(image_shape)), _available_memory()
+    if cache == "memory" and needed > available:
+        raise InputError(
+            f"{source.name} takes {needed / 1e9:.1f} GB of memory, but {available / 1e9:.1f} GB "
+            "are free; use --cache=disk."
+        )
+    if cache != "auto":
+        return cache
+    return "memory" if needed <= _SHARE_OF_MEMORY * available else "disk"
+
+
+def _available_memory():
+    available = psutil.virtual_memory().available
+    # In a container the machine's memory is not ours to fill.
+    group = pathlib.Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        limit = int((group / "memory.max").read_text())
+        usage = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text()) - int(usage["inactive_file"])
+        available = min(available, limit - used)
+    return available
+
+
+def _shuffled_indices(size, batch_size, seed, start_step):
+    import tensorflow as tf
+
+    first, offset = divmod(start_step * batch_size, size)
+
+    def permutation(epoch):
+        # index_shuffle would need no whole permutation, but for neighbouring seeds its permutations
+        # of 60,000 correlate by 0.9.
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(size, dtype=tf.int64), [seed, epoch], alg="philox"
+        )
+        return order[tf.where(epoch == first, tf.cast(offset, tf.int64), 0) :]
+
+    epochs = tf.data.Dataset.counter(first).map(permutation)
+    return epochs.prefetch(1).rebatch(batch_size, drop_remainder=True)
+
+
+def _gather(images):
+    import tensorflow as tf
+
+    # NumPy gathers from memory and from disk alike; a tf.constant would be a second copy of all.
+    def fetch(indices):
+        batch = tf.numpy_function(
+            lambda at: np.take(images, at, axis=0), [indices], tf.uint8, False
+        )
+        return tf.ensure_shape(batch, [None, *images.shape[1:]])
+
+    return fetch
+
+
+def _to_float(images):
+    import tensorflow as tf
+
+    return tf.cast(images, tf.float32) / 255.0
+
+
+def _mapped(dataset, function):
+    import tensorflow as tf
+
+    dataset = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+class _Stream:
+    """Encoded images in order, the unreadable ones left out, and how to decode a batch of them."""
+
+    def __init__(self, source, readable, image_shape, crop):
+        self._source, self._readable = source, readable
+        self._image_shape, self._crop = image_shape, crop
+        self.shuffle_buffer = source.shuffle_buffer
+
+    def contents(self):
+        import tensorflow as tf
+
+        contents = self._source.contents()
+        if self._readable.all():
+            return contents
+        readable = tf.data.Dataset.from_tensor_slices(self._readable)
+        pairs = tf.data.Dataset.zip(contents, readable).filter(lambda content, good: good)
+        return pairs.map(lambda content, good: content)
+
+    def fetch(self, contents):
+        import tensorflow as tf
+
+        batch = tf.numpy_function(self._decode, [contents], tf.uint8, False)
+        return tf.ensure_shape(batch, [None, *self._image_shape])
+
+    def _decode(self, contents):
+        if isinstance(self._source, FolderSource):
+            contents = [os.fsdecode(path) for path in contents]
+        return np.stack(
+            [
+                decode(content, self._image_shape, self._crop, self._source.upright)[0]
+                for content in contents
+            ]
+        )
