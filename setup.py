@@ -32,6 +32,7 @@ setup(
         "tensorboard>=2.19,<2.22",
         "tensorflow>=2.20,<2.22",
         "tensorflow-datasets>=4.9.9,<4.10",
+        "threadpoolctl>=3.5,<4",
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],

@@ -93,9 +93,14 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(model, tmp_path, monkeyp
 def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(ZeroDivisionError), files.replacing(target) as temporary:
-        temporary.write_text("new")
-        raise ZeroDivisionError
+
+    def fail():
+        with files.replacing(target) as temporary:
+            temporary.write_text("new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -103,7 +108,7 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
 def test_json_has_null_for_what_is_not_a_number(tmp_path):
     files.write_json(tmp_path / "a.json", {"a": [1.5, float("nan")], "b": {"c": float("inf")}})
     assert (tmp_path / "a.json").read_text().split() == (
-        '{ "a": [ 1.5, null ], "b": { "c": null } }'.split()
+        ["{", '"a":', "[", "1.5,", "null", "],", '"b":', "{", '"c":', "null", "}", "}"]
     )
 
 

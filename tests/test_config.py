@@ -1,6 +1,7 @@
 """Settings: what is refused, and how they survive JSON and the command line."""
 
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -22,7 +23,7 @@ def test_every_preset_survives_json_and_fades_in(dataset, preset):
     if config.train.progressive:
         assert len(fade_in) == layers
         assert fade_in[-1] == (0, 0)
-        assert all(low[0] >= high[1] for low, high in zip(fade_in, fade_in[1:], strict=False))
+        assert all(low[0] >= high[1] for low, high in itertools.pairwise(fade_in))
         assert fade_in[0][1] < config.train.steps
 
 

@@ -425,7 +425,9 @@ def test_decode_reduces_large_photographs_without_harm():
     pixels = np.asarray(Image.fromarray(coarse).resize((1600, 1200), Image.Resampling.BICUBIC))
     from_jpeg, _ = decode(encoded(pixels, "JPEG", quality=98), (32, 32, 3), crop=0.9)
     from_png, _ = decode(encoded(pixels), (32, 32, 3), crop=0.9)
-    assert np.abs(from_jpeg.astype(int) - from_png).max() <= 4
+    difference = np.abs(from_jpeg.astype(int) - from_png)
+    assert difference[1:-1, 1:-1].max() <= 4
+    assert difference.mean() < 1.5
 
 
 def test_decode_converts_channels():

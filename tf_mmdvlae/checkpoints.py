@@ -56,8 +56,8 @@ class Checkpoints:
                 f"The checkpoint of step {whole[-1]} is whole" if whole else "There is none before"
             )
             raise InputError(
-                f"Could not save the checkpoint of step {step}: {error} {last}; make room and run the "
-                "same command again."
+                f"Could not save the checkpoint of step {step}: {error} {last}; make room and "
+                "run the same command again."
             ) from error
         for old in self.steps()[: -self.keep]:
             self._remove(old)

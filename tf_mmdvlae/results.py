@@ -37,7 +37,7 @@ def measure(functions, config, train_split, test_split):
     test |= prior_match(
         means,
         deviations,
-        _mmd_squared(config.model),
+        _mmd_squared(config.model, config.train.seed),
         config.train.batch_size,
         config.train.seed,
     )
@@ -64,7 +64,8 @@ def draw(functions, fade_in, config, workdir, split):
       The paths of the pictures.
     """
     history = workdir.read_history()
-    columns = {name: [record[name] for record in history] for name in history[-1]}
+    names = dict.fromkeys(name for record in history for name in record)
+    columns = {name: [record.get(name) for record in history] for name in names}
     images = np.concatenate(list(_batches(split, min(_FIGURE_IMAGES, split.size))))
     return figures.draw_all(
         workdir.figures, *functions, images, columns, fade_in, config.train.seed
@@ -89,12 +90,14 @@ def _encode(encode, split, count):
     ]
 
 
-def _mmd_squared(model):
+def _mmd_squared(model, seed):
+    generator = np.random.default_rng(seed)
+
     def mmd_squared(codes):
         kernel = mmd.kernel_for_dimension(model.kernel, model.kernel_scales, codes.shape[1])
         if model.prior == "closed_form":
             return mmd.mmd_squared_to_normal(codes, kernel, model.estimator)
-        prior = np.random.default_rng(len(codes)).standard_normal(codes.shape, np.float32)
+        prior = generator.standard_normal(codes.shape, np.float32)
         return mmd.mmd_squared(codes, prior, kernel, model.estimator)
 
     return mmd_squared

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 
 from absl import flags
 
@@ -45,8 +46,9 @@ def run(name, about, define_flags, call, takes_config=False):
         return _fail(f"--{error.flagname} is not a flag of bin/{name}. Known: {known}.", 2)
     except flags.Error as error:
         return _fail(f"{error} See bin/{name} --help.", 2)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
+        if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+            _load_tensorflow_quietly()
         call(*((values, overrides) if takes_config else (values,)))
     except InputError as error:
         return _fail(error, 1)
@@ -55,6 +57,30 @@ def run(name, about, define_flags, call, takes_config=False):
     except KeyboardInterrupt:
         return _fail("Stopped. The same command again goes on from the last checkpoint.", 130)
     return 0
+
+
+def _load_tensorflow_quietly():
+    """Loads TensorFlow without the lines that it prints while it looks for devices.
+
+    They come from C++ before any level can be set. The devices found are shown by the commands; to
+    see the lines, set TF_CPP_MIN_LOG_LEVEL.
+    """
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    visible = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            hidden.seek(0)
+            os.write(visible, hidden.read())
+            raise
+        finally:
+            os.dup2(visible, 2)
+            os.close(visible)
 
 
 def _split_overrides(taken, arguments):

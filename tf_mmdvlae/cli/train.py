@@ -97,16 +97,23 @@ def _print_result(result):
         error = estimate["standard_error"]
         spread = "" if error is None else f" +- {error:.2g}"
         print(f"  {name:<12}{estimate['value']:.4f}{spread}")
-    for label, probe in result.metrics["probes"].items():
-        _print_probe(label, probe)
+    _print_probes(result.metrics["probes"])
     print(f"\nFigures:     {result.workdir / 'figures'}")
     print(f"Metrics:     {result.workdir / 'metrics.json'}")
     print(f"Model:       {result.workdir / 'model.keras'}")
     print(f"SavedModel:  {result.export}")
 
 
-def _print_probe(label, probe):
-    print(f"  {label}: {probe}")
+def _print_probes(probes):
+    if not probes:
+        return
+    layers = list(next(iter(probes.values()))["layers"])
+    print("\nWhat the mean codes tell (test split), by layer and all layers joined:")
+    print(f"  {'label':<24}{'measure':<30}{'chance':>8}" + "".join(f"{n:>8}" for n in layers))
+    for label, probe in probes.items():
+        numbers = [probe["chance"], *(probe["layers"][name]["value"] for name in layers)]
+        cells = "".join(f"{'-':>8}" if n is None else f"{n:>8.3f}" for n in numbers)
+        print(f"  {label:<24}{probe['measure']:<30}{cells}")
 
 
 def main():
