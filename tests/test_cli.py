@@ -130,7 +130,7 @@ def test_a_workdir_that_cannot_be_written(say, tmp_path, picture_folder):
 
 
 def test_a_finished_run_says_so(say, finished_run, run_config):
-    code, out, _ = say(
+    code, out, errors = say(
         "train",
         "--dataset=image_folder",
         f"--image_dir={run_config.data.image_dir}",
@@ -148,7 +148,7 @@ def test_a_finished_run_says_so(say, finished_run, run_config):
         "--config.train.first_stage=0.35",
         "--config.train.stage=0.15",
     )
-    assert code == 0
+    assert code == 0, errors
     assert "is finished" in out
     assert str(finished_run[1] / "1") in out
 

@@ -69,7 +69,7 @@ def test_unknown_preset_lists_the_known_ones():
     ],
 )
 def test_override(path, text, value):
-    config = override(Config(), path, text)
+    config = override(Config(), [(path, text)])
     section, field = path.split(".")
     found = getattr(getattr(config, section), field)
     assert found == value or (path == "model.blocks" and found[1] == ("conv8/2", "dense9"))
@@ -102,7 +102,16 @@ def test_override(path, text, value):
 )
 def test_what_is_refused(path, text, message):
     with pytest.raises(InputError, match=message):
-        override(Config(), path, text).train.fade_in(4)
+        override(Config(), [(path, text)]).train.fade_in(4)
+
+
+def test_fields_that_fit_only_each_other_change_together():
+    changes = [
+        ("model.image_shape", "8,8,1"),
+        ("model.latent_dims", "2"),
+        ("model.blocks", "(('conv4/2',),)"),
+    ]
+    assert override(Config(), changes).model.image_shape == (8, 8, 1)
 
 
 def test_unknown_key_in_a_file_is_refused():

@@ -73,11 +73,12 @@ def test_versions_count_up_and_leftovers_go(finished_run, tmp_path):
 def test_a_failed_export_leaves_no_version(finished_run, tmp_path, monkeypatch):
     model = load_run(finished_run[0])
 
-    def full(self, path, **kwargs):
-        tf.io.gfile.makedirs(path)
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+    class Full:
+        def write_out(self, path, **kwargs):
+            tf.io.gfile.makedirs(path)
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    monkeypatch.setattr(keras.export.ExportArchive, "write_out", full)
+    monkeypatch.setattr("tf_mmdvlae.export._archive", lambda model: Full())
     with pytest.raises(InputError, match="No space left.*No version was added"):
         export(model, tmp_path / "exports")
     assert list((tmp_path / "exports").iterdir()) == []

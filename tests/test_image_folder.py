@@ -120,8 +120,11 @@ def test_exif_rotation_of_a_large_photograph(tmp_path):
     for number in range(3):
         Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", exif=exif, quality=95)
     images = load(tmp_path, shape=(10, 10, 1), test_fraction=0.01).images[..., 0].astype(int)
-    assert (images[:, :3] > 240).all()
-    assert (images[:, 3:] < 15).all()
+    assert (images[:, :2] > 250).all()
+    assert (images[:, 4:] < 5).all()
+    # The filter reaches as far over the border from above as from below.
+    np.testing.assert_allclose(images[:, 2], 255 - images[:, 3], atol=4)
+    assert (images[:, 2] > 200).all()
 
 
 def test_unreadable_file_is_named_and_left_out(tmp_path, caplog):

@@ -356,8 +356,8 @@ def test_failed_download_leaves_nothing(tmp_path, monkeypatch):
     ):
         pipeline.load_split(data, SHAPE, "train")
     assert not list(tmp_path.iterdir())
-    kept = tmp_path / "downloads" / "whole.zip"
-    kept.parent.mkdir()
+    kept = tmp_path / "downloads" / "celeb_a" / "whole.zip"
+    kept.parent.mkdir(parents=True)
     kept.write_text("of an earlier download")
     with pytest.raises(InputError):
         pipeline.load_split(data, SHAPE, "train")
@@ -391,6 +391,10 @@ def test_synthetic_faces_is_drawn_on_first_use(tmp_path, monkeypatch, capsys):
     assert "Drawing synthetic_faces" in capsys.readouterr().out
     pipeline.load_split(data, (64, 64, 3), "train")
     assert "Drawing" not in capsys.readouterr().out
+    (tmp_path / "file").write_text("in the way")
+    data = DataConfig(dataset="synthetic_faces", data_dir=str(tmp_path / "file"))
+    with pytest.raises(InputError, match="synthetic_faces could not be written to"):
+        pipeline.load_split(data, (64, 64, 3), "train")
 
 
 def encoded(pixels, kind="PNG", **settings):

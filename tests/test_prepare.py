@@ -246,7 +246,7 @@ def test_celeb_a_files_that_do_not_fit(celeb_a_files, tmp_path, name, change, me
 
 def test_celeb_a_repackaged(celeb_a_files, tmp_path):
     (celeb_a_files / "list_attr_celeba.txt").rename(celeb_a_files / "list_attr_celeba.csv")
-    with pytest.raises(InputError, match="the .txt files are needed"):
+    with pytest.raises(InputError, match=r"the \.txt files are needed"):
         prepare("celeb_a", celeb_a_files, tmp_path / "tfds")
 
 
@@ -261,7 +261,7 @@ def test_stopped_run_leaves_nothing(mnist_files, tmp_path, monkeypatch):
 
 
 def test_what_can_not_be_prepared(tmp_path):
-    with pytest.raises(InputError, match="'svhn_cropped' can't be .* these can: celeb_a, mnist"):
+    with pytest.raises(InputError, match=r"'svhn_cropped' can't be .* these can: celeb_a, mnist"):
         prepare("svhn_cropped", tmp_path, tmp_path)
     with pytest.raises(InputError, match=r"--source=.*nowhere is not a folder"):
         prepare("mnist", tmp_path / "nowhere", tmp_path / "tfds")

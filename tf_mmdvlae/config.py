@@ -391,25 +391,29 @@ def from_dict(cls, values, path="config"):
     return cls(**known)
 
 
-def override(config, path, text):
-    """Returns `config` with one field replaced by what a person typed.
+def override(config, changes):
+    """Returns `config` with fields replaced by what a person typed.
 
     Args:
       config: a `Config`.
-      path: the field's dotted path, such as "train.learning_rate".
-      text: its value: a number, True or False, None, words, or numbers with commas between them.
+      changes: pairs of a field's dotted path, such as "train.learning_rate", and its value as text:
+        a number, true or false, None, words, or numbers with commas between them. They are applied
+        together, so that fields which fit only each other can be changed at once.
 
     Raises:
-      InputError: if the path is not known (the message lists the known ones) or the value does not
+      InputError: if a path is not known (the message lists the known ones) or a value does not
         fit.
     """
-    section, _, field = path.partition(".")
     sections = [f.name for f in dataclasses.fields(Config)]
-    if section not in sections or not field:
-        every = [f"{s}.{f.name}" for s in sections for f in dataclasses.fields(getattr(config, s))]
-        raise InputError(f"--config.{path} is not known. Known: {', '.join(every)}.")
     values = config.to_dict()
-    values[section][field] = _literal(text)
+    for path, text in changes:
+        section, _, field = path.partition(".")
+        if section not in sections or not field:
+            every = [
+                f"{s}.{f.name}" for s in sections for f in dataclasses.fields(getattr(config, s))
+            ]
+            raise InputError(f"--config.{path} is not known. Known: {', '.join(every)}.")
+        values[section][field] = _literal(text)
     return Config.from_dict(values)
 
 

@@ -74,8 +74,7 @@ def _call(values, overrides):
         if values[name].value is not None
     }
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, **train))
-    for path, text in overrides:
-        config = configs.override(config, path, text)
+    config = configs.override(config, overrides)
 
     from tf_mmdvlae.training import train as train_run
 

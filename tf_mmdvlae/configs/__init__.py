@@ -34,6 +34,10 @@ def get_config(dataset, preset="default", describe=None):
     """
     if dataset in known_datasets():
         known = presets(dataset)
+    elif describe is None:
+        raise InputError(
+            f"{dataset} has no config file. Those that have one: {', '.join(known_datasets())}."
+        )
     else:
         from tf_mmdvlae.configs.derived import derive
 

@@ -152,9 +152,9 @@ def unknown_dataset(name):
     """The message for a data set that nobody knows."""
     import tensorflow_datasets as tfds
 
-    folder = pathlib.Path(__file__).parents[1] / "configs"
-    ours = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
-    ours |= {"image_folder", "synthetic_faces"}
+    from tf_mmdvlae.configs import known_datasets
+
+    ours = {*known_datasets(), "image_folder", "synthetic_faces"}
     # Community data sets are listed on a server, and without a network that takes half a minute.
     every = tfds.list_builders(with_community_datasets=False)
     close = difflib.get_close_matches(name, sorted(ours | set(every)), n=5)
@@ -248,7 +248,12 @@ def ensure_prepared(builder, data):
         return
     if data.dataset == "synthetic_faces":
         print(f"Drawing {builder.name} into {builder.data_dir}, once.")
-        _without_litter(builder)
+        try:
+            _without_litter(builder)
+        except OSError as error:
+            raise InputError(
+                f"{builder.name} could not be written to {builder.data_dir_root}: {error}"
+            ) from error
         return
     server = next(iter(builder.url_infos or {}), "https://storage.googleapis.com/")
     if not network_reachable(server):
@@ -289,19 +294,19 @@ def _by_hand(builder, data):
 
 
 def _without_litter(builder):
-    downloads = pathlib.Path(builder.data_dir_root).expanduser() / "downloads"
-    before = set(downloads.rglob("*")) if downloads.exists() else None
+    """Prepares; on failure removes what was half done, but no file that arrived whole."""
+    root = pathlib.Path(builder.data_dir_root).expanduser()
+    downloads = root / "downloads"
+    before = set(downloads.rglob("*.tmp.*"))
     try:
         builder.download_and_prepare()
     except BaseException:
-        if before is None:
-            shutil.rmtree(downloads, ignore_errors=True)
-        else:
-            for path in sorted(downloads.rglob("*.tmp.*")):
-                if path not in before:
-                    shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            builder.data_path.parent.rmdir()
+        for path in set(downloads.rglob("*.tmp.*")) - before:
+            shutil.rmtree(path, ignore_errors=True)
+        folders = [path for path in downloads.rglob("*") if path.is_dir()]
+        for folder in [*sorted(folders, reverse=True), downloads, builder.data_path.parent]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
 
 
