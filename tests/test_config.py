@@ -3,12 +3,18 @@
 import dataclasses
 import itertools
 import json
+import types
 
 import pytest
 
 from tf_mmdvlae.config import Config, ModelConfig, TrainConfig, override, parse_operation
 from tf_mmdvlae.configs import get_config, known_datasets, presets
 from tf_mmdvlae.errors import InputError
+
+
+def described(shape, splits=("train", "test")):
+    return types.SimpleNamespace(image_shape=shape, splits=splits)
+
 
 EVERY_PRESET = [(dataset, preset) for dataset in known_datasets() for preset in presets(dataset)]
 
@@ -44,9 +50,22 @@ def test_every_dataset_of_the_design_has_a_config():
     ],
 )
 def test_settings_derived_from_the_images_make_a_model(shape, side, channels):
-    config = get_config("some_set", "default", lambda: shape)
+    config = get_config("some_set", "default", lambda: described(shape))
     assert config.model.image_shape == (side, side, channels)
+    assert (config.data.train_split, config.data.test_split) == ("train", "test")
     assert config.train.fade_in(len(config.model.latent_dims))
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        (("train", "validation"), ("train", "validation")),
+        (("train",), ("train[:90%]", "train[90%:]")),
+    ],
+)
+def test_a_set_without_a_test_split(splits, expected):
+    config = get_config("some_set", "default", lambda: described((32, 32, 3), splits))
+    assert (config.data.train_split, config.data.test_split) == expected
 
 
 def test_unknown_preset_lists_the_known_ones():

@@ -23,8 +23,8 @@ def get_config(dataset, preset="default", describe=None):
     Args:
       dataset: the name of a config file, or of another TFDS image set.
       preset: one of the data set's presets.
-      describe: for a set that has no config file: called without arguments, it gives the height,
-        width and channels of the set's images, None where they vary.
+      describe: for a set that has no config file: called without arguments, it gives an object
+        with `image_shape` (height, width and channels, None where they vary) and `splits`.
 
     Returns:
       A `Config`.
@@ -41,7 +41,8 @@ def get_config(dataset, preset="default", describe=None):
     else:
         from tf_mmdvlae.configs.derived import derive
 
-        known = {"default": derive(dataset, describe())}
+        description = describe()
+        known = {"default": derive(dataset, description.image_shape, description.splits)}
     if preset not in known:
         raise InputError(
             f"--preset={preset} is not known for {dataset}. Known: {', '.join(known)}."

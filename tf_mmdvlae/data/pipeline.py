@@ -13,10 +13,11 @@ from tf_mmdvlae.data.cache import cached
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.data.image_folder import FolderSource
 from tf_mmdvlae.data.reading import read
-from tf_mmdvlae.data.tfds_source import TFDSSource, find_builder, find_features, is_prepared
+from tf_mmdvlae.data.tfds_source import TFDSSource, ensure_prepared, find_builder, find_features
 from tf_mmdvlae.errors import InputError
 
 _SHARE_OF_MEMORY = 0.25
+_QUICKLY_DECODED = 512 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Description:
       image_shape: height, width, channels as stored; None where images differ.
       labels: name -> "class", "attribute" or "factor".
       class_names: name -> the classes' names, for the classes.
-      splits: name -> number of examples; empty for a TFDS set that is not prepared.
+      splits: name -> number of examples.
     """
 
     image_shape: tuple[int | None, ...]
@@ -168,7 +169,7 @@ def evaluation_batches(split, batch_size):
 
 
 def describe(data):
-    """What a data set holds; reads no image, prepares and downloads nothing.
+    """What a data set holds; reads no image, but prepares a TFDS set that is not prepared yet.
 
     Args:
       data: a `DataConfig`.
@@ -177,7 +178,7 @@ def describe(data):
       A `Description`.
 
     Raises:
-      InputError: if the data set is unknown or has no image.
+      InputError: if the data set is unknown, has no image, or can't be had.
     """
     if data.dataset == "image_folder":
         sources = {which: FolderSource(data, which) for which in ("train", "test")}
@@ -195,9 +196,8 @@ def describe(data):
         shape = tuple(feature.shape)
         dtypes = {name: np.dtype(f.np_dtype) for name, (_, f) in labels.items()}
         class_names = {n: list(f.names) for n, (_, f) in labels.items() if hasattr(f, "names")}
-        splits = {}
-        if is_prepared(builder):
-            splits = {name: info.num_examples for name, info in builder.info.splits.items()}
+        ensure_prepared(builder, data)
+        splits = {name: info.num_examples for name, info in builder.info.splits.items()}
     kinds = {"i": "class", "b": "attribute", "f": "factor"}
     return Description(
         shape, {name: kinds[dtype.kind] for name, dtype in dtypes.items()}, class_names, splits
@@ -219,7 +219,8 @@ def _choose_cache(cache, source, image_shape):
         )
     if cache != "auto":
         return cache
-    return "memory" if needed <= _SHARE_OF_MEMORY * available else "disk"
+    # What takes minutes to decode is worth keeping for the next start.
+    return "memory" if needed <= min(_QUICKLY_DECODED, _SHARE_OF_MEMORY * available) else "disk"
 
 
 def _available_memory():
