@@ -242,7 +242,7 @@ def test_a_loaded_model_goes_on_as_the_saved_one_would(tiny_config, images, tmp_
         MMDVLAE(ModelConfig(image_shape=(8, 8, 1), blocks=(("conv2/2",),), latent_dims=(2,))),
         layers.InferenceBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2))),
         layers.GaussianHead(2, 3, 0.1),
-        layers.GenerativeBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2)), 2, False),
+        layers.GenerativeBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2)), 2, 3, False),
     ],
     ids=lambda thing: type(thing).__name__,
 )

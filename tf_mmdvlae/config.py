@@ -56,7 +56,8 @@ class ModelConfig:
         The latent layers tap the highest `len(latent_dims)` blocks.
       shared_trunk: True reads each latent layer off the trunk; False gives each its own copy of the
         block that it taps, as the published networks do.
-      head_width: units of the hidden layer between a block and its latent layer; 0 for none.
+      head_width: units of the hidden layer between a block and its latent layer, on the way in and
+        on the way out; 0 for none.
       merge: how a generative block takes in its latent layer: "gated_add" (h + gate * f(z), the
         gate learned) or "concatenate".
       normalization: "batch" or "none".

@@ -166,6 +166,7 @@ class GenerativeBlock(keras.layers.Layer):
     Args:
       operations, shapes: of the inference block that this one mirrors.
       dimension: of the latent layer; None for a block that takes in none.
+      width: units of a hidden layer between z and f(z); 0 for none.
       has_upper: False for the block at the top of the ladder.
       merge: "gated_add", h + gate * f(z) with a learned gate a feature, or "concatenate".
       is_output: True for the block at the bottom.
@@ -179,6 +180,7 @@ class GenerativeBlock(keras.layers.Layer):
         operations,
         shapes,
         dimension,
+        width,
         has_upper,
         merge="gated_add",
         is_output=False,
@@ -189,16 +191,19 @@ class GenerativeBlock(keras.layers.Layer):
         self.operations = tuple(operations)
         self.shapes = tuple(tuple(shape) for shape in shapes)
         self.dimension = dimension
+        self.width = width
         self.has_upper = has_upper
         self.merge = merge
         self.is_output = is_output
         self.normalization = normalization
         top = self.shapes[-1]
-        self.inject = None
+        self.inject = []
+        if dimension and width:
+            hidden = keras.layers.Dense(width)
+            self.inject.append(_Stage(hidden, (width,), normalization, _leaky_relu))
         if dimension:
-            self.inject = _Stage(
-                keras.layers.Dense(math.prod(top)), top, normalization, _leaky_relu
-            )
+            dense = keras.layers.Dense(math.prod(top))
+            self.inject.append(_Stage(dense, top, normalization, _leaky_relu))
         self.gated = bool(dimension) and has_upper and merge == "gated_add"
         self.concatenated = bool(dimension) and has_upper and merge == "concatenate"
         self.stages = []
@@ -223,8 +228,8 @@ class GenerativeBlock(keras.layers.Layer):
 
     def build(self, input_shape=None):
         top = self.shapes[-1]
-        if self.inject is not None:
-            self.inject.build((None, self.dimension))
+        for stage, size in zip(self.inject, (self.dimension, self.width), strict=False):
+            stage.build((None, size))
         if self.gated:
             self.gate = self.add_weight(
                 name="gate",
@@ -238,10 +243,11 @@ class GenerativeBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, upper, code, training=False):
-        if self.inject is None:
-            features = upper
-        else:
-            features = self.inject(code, training=training)
+        features = upper
+        if self.inject:
+            features = code
+            for stage in self.inject:
+                features = stage(features, training=training)
             if self.gated:
                 features = upper + self.gate * features
             elif self.concatenated:
@@ -256,6 +262,7 @@ class GenerativeBlock(keras.layers.Layer):
             "operations": self.operations,
             "shapes": self.shapes,
             "dimension": self.dimension,
+            "width": self.width,
             "has_upper": self.has_upper,
             "merge": self.merge,
             "is_output": self.is_output,

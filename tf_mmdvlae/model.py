@@ -92,6 +92,7 @@ class MMDVLAE(keras.Model):
                 config.blocks[i],
                 shapes[i],
                 dimensions[i],
+                config.head_width,
                 has_upper=i < count - 1,
                 merge=config.merge,
                 is_output=i == 0,
