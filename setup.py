@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r'"(\d[^"]*)"', (ROOT / "tf_mmdvlae" / "version.py").read_text()).group(1)
-COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir() if path.is_file())
+COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir() if path.name.isidentifier())
 
 setup(
     name="tf_mmdvlae",

@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Runs that must be equal to the bit are promised on a CPU.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import dataclasses
 

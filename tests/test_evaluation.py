@@ -273,6 +273,49 @@ def test_probes_refuse_what_cannot_be_fitted():
         probes.nearest_neighbour_accuracy(broken, np.zeros(5, int), noise(5), np.zeros(5, int))
 
 
+@pytest.mark.parametrize(
+    ("probe", "values"),
+    [
+        (probes.linear_r2, lambda codes: codes @ [1.0, -2.0, 0.5]),
+        (probes.logistic_auc, lambda codes: codes[:, 0] > 0.3),
+        (probes.nearest_neighbour_accuracy, lambda codes: np.floor(codes[:, 0])),
+    ],
+)
+def test_probes_leave_out_rows_without_a_label(probe, values):
+    train, test = noise(200), noise(100, seed=1)
+    expected = probe(train[7:], values(train[7:]), test[:-3], values(test[:-3]))
+    assert "note" not in expected
+    train_labels, test_labels = values(train).astype(np.float32), values(test).astype(np.float32)
+    train_labels[:7] = [np.nan] * 6 + [np.inf]
+    test_labels[-3:] = np.nan
+    result = probe(train, train_labels, test, test_labels)
+    for part in ("7 of 200 train rows", "3 of 100 test rows"):
+        assert part in result["note"]
+    assert result.pop("note").count("left out") == 2
+    assert result == pytest.approx(expected, abs=1e-6)
+    assert result["count"] == 97
+    nothing = np.full(200, np.nan)
+    for labels, count in (((nothing, test_labels), 97), ((train_labels, nothing[:100]), 0)):
+        result = probe(train, labels[0], test, labels[1])
+        assert math.isnan(result["value"])
+        assert math.isnan(result["standard_error"])
+        assert result["count"] == count
+        assert "have no label" in result["note"]
+
+
+def test_probe_layers_with_a_factor_that_some_rows_lack():
+    train, train_labels = layered(400, 0)
+    test, test_labels = layered(200, 1)
+    train_labels["light"][::2] = test_labels["light"][:50] = np.nan
+    result = probes.probe_layers(train, train_labels, test, test_labels)
+    assert result["light"]["layers"]["all"]["value"] == pytest.approx(1)
+    assert result["light"]["layers"]["all"]["count"] == 150
+    assert "note" not in result["smiling"]["layers"]["all"]
+    test_labels["light"][:] = np.nan
+    result = probes.probe_layers(train, train_labels, test, test_labels)["light"]["layers"]
+    assert all(math.isnan(layer["value"]) for layer in result.values())
+
+
 def layered(rows, seed):
     random = np.random.default_rng(seed)
     codes = {"z_1": random.standard_normal((rows, 2)), "z_2": random.standard_normal((rows, 3))}

@@ -72,6 +72,23 @@ def test_new_files_move_no_others(tmp_path):
     assert load(tmp_path).class_names == {"class": [".", "a"]}
 
 
+def test_the_first_images_are_of_every_class(tmp_path):
+    for number in range(120):
+        write(tmp_path / "abc"[number // 40] / f"{number}.png", number)
+    for which, first in (("train", 30), ("test", 15)):
+        split = load(tmp_path, which, test_fraction=0.4)
+        np.testing.assert_array_equal(split.labels["class"], np.array(numbers(split)) // 40)
+        # Of independent draws: the chance that one class is missing among 15 is 0.7%, and the order
+        # is fixed.
+        assert set(split.labels["class"][:first]) == {0, 1, 2}
+        assert numbers(split) != sorted(numbers(split))
+        assert numbers(split) == numbers(load(tmp_path, which, test_fraction=0.4))
+    # A new file goes in between and leaves the others in their order.
+    before = numbers(load(tmp_path))
+    write(tmp_path / "a" / "new.png", 200)
+    assert [number for number in numbers(load(tmp_path)) if number != 200] == before
+
+
 @pytest.mark.parametrize("cache", ["disk", "none"])
 def test_caches_agree(folder, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -98,6 +115,23 @@ def test_disk_cache_follows_changed_files(tmp_path, monkeypatch):
     before = numbers(pipeline.load_split(data, SHAPE, "train"))
     write(tmp_path / "images" / f"{before[0]}.png", 99)
     assert numbers(pipeline.load_split(data, SHAPE, "train")) == [99, *before[1:]]
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_link_to_nothing_is_left_out(tmp_path, monkeypatch, caplog, cache):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "images"
+    for number in range(120):
+        write(folder / f"{number}.png", number)
+    (folder / "70.png").rename(tmp_path / "away.png")
+    (folder / "70.png").symlink_to(tmp_path / "back.png")
+    data = dataclasses.replace(config(folder, test_fraction=1e-4), cache=cache)
+    split = pipeline.load_split(data, SHAPE, "train")
+    assert (split.size, split.skipped) == (119, 1)
+    assert f"{folder / '70.png'} can't be read and is left out" in caplog.text
+    assert sorted(numbers(split)) == [number for number in range(120) if number != 70]
+    (tmp_path / "away.png").rename(tmp_path / "back.png")
+    assert sorted(numbers(pipeline.load_split(data, SHAPE, "train"))) == list(range(120))
 
 
 def test_exif_rotation_is_applied(tmp_path):
@@ -140,7 +174,7 @@ def test_unreadable_file_is_named_and_left_out(tmp_path, caplog):
     assert str(tmp_path / "070.jpg") in caplog.text
     assert (split.size, split.skipped) == (149, 1)
     expected = [number for number in range(150) if number != 70]
-    np.testing.assert_array_equal(split.labels["number"], np.array(expected) + 0.5)
+    np.testing.assert_array_equal(np.sort(split.labels["number"]), np.array(expected) + 0.5)
     (tmp_path / "071.jpg").write_bytes(b"")
     with pytest.raises(InputError, match=r"2 images of .* more than 1% of its 150"):
         load(tmp_path, **settings)
@@ -183,6 +217,17 @@ def test_labels_from_a_file(tmp_path, caplog):
         np.int64,
         np.float32,
     ]
+
+
+def test_empty_column_is_left_out(tmp_path, caplog):
+    for number in range(10):
+        write(tmp_path / f"{number}.png", number)
+    rows = "".join(f"{number}.png,,{number % 2}, ,nan\n" for number in range(10))
+    (tmp_path / "labels.csv").write_text(f"name,age,smiles,hair,height\n{rows}")
+    split = load(tmp_path, labels=str(tmp_path / "labels.csv"), test_fraction=0.01)
+    assert list(split.labels) == ["smiles"]
+    for column in ("age", "hair", "height"):
+        assert f"column '{column}' has no value and is left out" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -233,5 +278,4 @@ def test_folders_that_do_not_fit(tmp_path):
 def test_describe(folder):
     found = pipeline.describe(config(folder))
     assert found.image_shape == (None, None, 3)
-    assert found.labels == {"class": "class"}
     assert sum(found.splits.values()) == 120

@@ -120,9 +120,7 @@ def test_the_terms_against_numpy(model, images, tiny_config):
         np.abs(decoded - images[:16]).mean(), abs=1e-6
     )
     for name, part in (("mmd_1", codes[:, :2]), ("mmd_2", codes[:, 2:]), ("mmd_joint", codes)):
-        kernel = mmd.kernel_for_dimension(
-            tiny_config.kernel, tiny_config.kernel_scales, part.shape[1]
-        )
+        kernel = mmd.kernel_for_dimension(tiny_config.kernel, tiny_config.scales, part.shape[1])
         expected = float(mmd.mmd_squared_to_normal(part, kernel))
         assert float(terms[name]) == pytest.approx(expected, abs=1e-6)
     assert float(terms["deviation_1"]) == pytest.approx(np.mean(deviations["z_1"]), abs=1e-6)
@@ -135,10 +133,19 @@ def test_kl_in_nats():
     assert float(kl_to_normal(mean, deviation)) == pytest.approx(np.mean(rows), rel=1e-6)
 
 
+def test_info_vae_of_alpha_0_lambda_1_is_a_vae(tiny_config, images):
+    """Its loss is the ELBO in nats for an L1 likelihood, and nothing else."""
+    config = dataclasses.replace(
+        tiny_config, latent_dims=(3,), info_vae_alpha=0.0, info_vae_lambda=1.0
+    )
+    terms = {name: float(value) for name, value in fresh(config).losses(images[:16]).items()}
+    assert terms["loss"] == pytest.approx(64 * terms["reconstruction"] + terms["kl_1"], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"latent_dims": (3,), "mmd_weights": 0.0, "joint_mmd_weight": 0.0, "kl_weights": 1.0,
+        {"latent_dims": (3,), "mmd_weights": 0.0, "kl_weights": 1.0,
          "reconstruction_weight": None},
         {"latent_dims": (3,), "info_vae_alpha": 0.5, "info_vae_lambda": 10.0},
         {"mmd_weights": 0.0, "joint_mmd_weight": 0.0, "kl_weights": 1.0},
@@ -208,8 +215,29 @@ def test_evaluation_does_not_change_the_model_and_counts_a_short_batch_right(mod
     assert whole == again
     assert all(np.array_equal(a, b) for a, b in zip(before, model.weights, strict=True))
     one_more = model.evaluate(images[:33], batch_size=16, verbose=0, return_dict=True)
-    assert math.isfinite(one_more["mmd_1"])
     assert one_more["mmd_1"] == pytest.approx(whole["mmd_1"], abs=1e-6)
+    assert one_more["reconstruction"] != pytest.approx(whole["reconstruction"], abs=1e-6)
+    alone = model.evaluate(images[:1], verbose=0, return_dict=True)
+    assert math.isnan(alone["mmd_1"])
+    assert math.isfinite(alone["reconstruction"])
+
+
+def test_every_test_batch_has_noise_of_its_own(model, images):
+    """Ten equal batches: with one noise for all, the mean would be that of the first alone."""
+    one = model.evaluate(images[:16], batch_size=16, verbose=0, return_dict=True)
+    ten = model.evaluate(np.tile(images[:16], (10, 1, 1, 1)), batch_size=16, verbose=0,
+                         return_dict=True)  # fmt: skip
+    assert one["mmd_1"] != ten["mmd_1"]
+    weights = model.config
+    expected = weights.effective_reconstruction_weight * ten["reconstruction"]
+    expected += sum(100.0 * ten[name] for name in ("mmd_1", "mmd_2", "mmd_joint"))
+    assert ten["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_last_batch_of_one_image_does_no_harm(tiny_config, images):
+    model = fresh(tiny_config)
+    model.fit(images[:17], batch_size=16, verbose=0)
+    assert all(np.isfinite(np.array(w)).all() for w in model.weights)
 
 
 @pytest.mark.parametrize("way", ["keras", "weights"])
@@ -220,10 +248,10 @@ def test_saved_and_loaded_gives_equal_outputs(model, images, tiny_config, tmp_pa
         assert loaded.optimizer.iterations.numpy() == model.optimizer.iterations.numpy()
     else:
         model.save_weights(tmp_path / "model.weights.h5")
-        loaded = MMDVLAE(tiny_config)
+        loaded = MMDVLAE(tiny_config, seed=3)
         loaded.load_weights(tmp_path / "model.weights.h5")
     assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
-    assert np.array_equal(loaded.sample(3), MMDVLAE.sample(loaded, 3))
+    assert np.array_equal(loaded.sample(3), model.sample(3))
 
 
 def test_a_loaded_model_goes_on_as_the_saved_one_would(tiny_config, images, tmp_path):

@@ -1,8 +1,10 @@
 """Splits, batches and caches, on small TFDS data sets whose pixels tell which example they are."""
 
+import errno
 import http.server
 import io
 import logging
+import os
 import threading
 import time
 
@@ -13,6 +15,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from tf_mmdvlae.config import DataConfig
+from tf_mmdvlae.configs import known_datasets
 from tf_mmdvlae.data import cache, pipeline, tfds_source
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.errors import InputError
@@ -233,18 +236,44 @@ def test_unknown_and_unfit_data_sets(data_dir):
     data = DataConfig(dataset="cifar10_corrupted/no_such", data_dir=data_dir)
     with pytest.raises(InputError, match="TFDS can't open 'cifar10_corrupted/no_such'"):
         pipeline.load_split(data, SHAPE, "train")
+    data = DataConfig(dataset="mnist:9.9.9", data_dir=data_dir)
+    with pytest.raises(InputError, match=r"TFDS can't open 'mnist:9\.9\.9': .*3\.0\.1"):
+        pipeline.load_split(data, SHAPE, "train")
+
+
+def test_unknown_data_set_is_told_the_configured_ones():
+    message = tfds_source.unknown_dataset("mnits")
+    configured = message.partition("Configured: ")[2].partition(";")[0].split(", ")
+    assert configured == known_datasets()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MNIST", "mnist"),
+        ("Mnist:3.0.1", "mnist:3.0.1"),
+        ("CelebA", "celeb_a"),
+        ("Synthetic_Faces", "synthetic_faces"),
+        ("IMAGE_FOLDER", "image_folder"),
+        ("Cifar10Corrupted/Some_1", "cifar10_corrupted/Some_1"),
+    ],
+)
+def test_names_of_data_sets_are_lower_case(data_dir, name, meant):
+    with pytest.raises(InputError, match=f"lower case; did you mean {meant}\\?$"):
+        pipeline.describe(DataConfig(dataset=name, data_dir=data_dir))
+
+
+def test_a_config_keeps_its_case(data_dir):
+    with pytest.raises(InputError, match="'Mnits' is not known. Close: .*mnist"):
+        tfds_source.find_builder(DataConfig(dataset="Mnits", data_dir=data_dir))
+    data = DataConfig(dataset="cifar10_corrupted/Brightness_1", data_dir=data_dir)
+    with pytest.raises(InputError, match="TFDS can't open 'cifar10_corrupted/Brightness_1'"):
+        tfds_source.find_builder(data)
 
 
 def test_describe(data_dir):
     found = pipeline.describe(DataConfig(dataset="tiny_pictures", data_dir=data_dir))
     assert found.image_shape == SHAPE
-    assert found.labels == {
-        "parity": "class",
-        "Large": "attribute",
-        "Third": "attribute",
-        "number": "factor",
-    }
-    assert found.class_names == {"parity": ["even", "odd"]}
     assert found.splits == {"train": 250, "test": 21}
 
 
@@ -309,6 +338,72 @@ def test_stopped_run_leaves_no_cache(own_data_dir, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         load_test(own_data_dir, cache="disk")
     assert not list(cache_folder(own_data_dir).iterdir())
+
+
+def test_leftover_of_the_same_process_id_is_no_hindrance(own_data_dir):
+    load_test(own_data_dir, cache="disk")
+    (folder,) = cache_folder(own_data_dir).iterdir()
+    folder.rename(folder.with_name(f"{folder.name}.partial-{os.getpid()}"))
+    load_test(own_data_dir, cache="disk")
+    assert folder.is_dir()
+
+
+def test_cache_can_be_read_by_others(own_data_dir):
+    load_test(own_data_dir, cache="disk")
+    (folder,) = cache_folder(own_data_dir).iterdir()
+    (own_data_dir / "ordinary").mkdir()
+    assert folder.stat().st_mode == (own_data_dir / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize("number", [errno.ENOTEMPTY, errno.EEXIST])
+def test_cache_of_a_faster_run_stands(own_data_dir, monkeypatch, number):
+    reads, inodes = [], []
+    read, rename = cache.read, os.rename
+
+    def overtaken(*arguments):
+        reads.append(1)
+        if len(reads) == 1:
+            load_test(own_data_dir, cache="disk")
+            inodes.extend(path.stat().st_ino for path in whole_caches(own_data_dir))
+        return read(*arguments)
+
+    def renaming(*arguments):
+        try:
+            rename(*arguments)
+        except OSError as error:
+            raise OSError(number, os.strerror(number)) from error
+
+    monkeypatch.setattr(cache, "read", overtaken)
+    monkeypatch.setattr(os, "rename", renaming)
+    split = load_test(own_data_dir, cache="disk")
+    assert (len(reads), split.size) == (2, 21)
+    assert [path.stat().st_ino for path in cache_folder(own_data_dir).iterdir()] == inodes
+    assert len(inodes) == 1
+
+
+def whole_caches(data_dir):
+    return [path for path in cache_folder(data_dir).iterdir() if ".partial-" not in path.name]
+
+
+def test_live_fill_is_not_taken_for_an_abandoned_one(own_data_dir, monkeypatch):
+    monkeypatch.setattr(cache, "_HEARTBEAT_SECONDS", 0.01)
+    read, long_ago = cache.read, time.time() - 10 * cache._ABANDONED_SECONDS
+    abandoned = cache_folder(own_data_dir) / "other.partial-x"
+
+    def slow(*arguments):
+        (partial,) = cache_folder(own_data_dir).iterdir()
+        os.utime(partial, (long_ago, long_ago))
+        until = time.monotonic() + 10
+        while partial.stat().st_mtime < long_ago + 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        abandoned.mkdir()
+        os.utime(abandoned, (long_ago, long_ago))
+        cache._remove_abandoned(cache_folder(own_data_dir))
+        assert list(cache_folder(own_data_dir).iterdir()) == [partial]
+        return read(*arguments)
+
+    monkeypatch.setattr(cache, "read", slow)
+    assert load_test(own_data_dir, cache="disk").size == 21
 
 
 def test_cache_that_cannot_be_written(own_data_dir):

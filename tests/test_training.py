@@ -29,6 +29,7 @@ def test_what_a_run_leaves(finished_run):
     workdir, export_dir, result = finished_run
     left = {path.name for path in workdir.iterdir()}
     assert left == {
+        ".lock",
         "config.json",
         "checkpoints",
         "figures",
@@ -182,17 +183,74 @@ def test_a_loss_that_is_not_finite_stops_the_run(run_config, replace, tmp_path):
     assert all(np.isfinite(np.array(w)).all() for w in model.trainable_weights)
 
 
-def test_starting_from_trained_weights(finished_run, run_config, replace, tmp_path):
+def test_starting_from_trained_weights(finished_run, run_config, replace, tmp_path, monkeypatch):
     config = replace(run_config, "train.init_from", str(finished_run[0]))
-    model = training._make_model(config)
-    for mine, theirs in zip(model.weights, weights(finished_run[0]), strict=True):
+    begun = {}
+
+    def look(model, *rest):
+        begun["weights"] = [np.array(w) for w in model.weights]
+        begun["fade_in"] = model.fade_in
+        raise TrainingStopped("seen")
+
+    monkeypatch.setattr(training, "_fit", look)
+    with pytest.raises(TrainingStopped, match="seen"):
+        train(config, tmp_path / "work", tmp_path / "export")
+    for mine, theirs in zip(begun["weights"], weights(finished_run[0]), strict=True):
         assert np.array_equal(mine, theirs)
-    assert model.fade_in is None
-    assert model.optimizer.iterations.numpy() == 0
+    assert begun["fade_in"] is None
     with pytest.raises(InputError, match="--init_from needs the same one"):
-        training._make_model(replace(config, "model.latent_dims", (2, 4)))
+        train(replace(config, "model.latent_dims", (2, 4)), tmp_path / "a", tmp_path / "export")
     with pytest.raises(InputError, match="holds no run"):
-        training._make_model(replace(config, "train.init_from", str(tmp_path)))
+        train(replace(config, "train.init_from", str(tmp_path)), tmp_path / "b", tmp_path / "e")
+
+
+def test_a_run_stopped_while_it_finishes_goes_on_from_there(
+    finished_run, run_config, tmp_path, monkeypatch
+):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    for step in ("results.measure", "results.draw", "export"):
+        monkeypatch.setattr(f"tf_mmdvlae.training.{step}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(run_config, tmp_path / "work", tmp_path / "export")
+        monkeypatch.undo()
+    assert not (tmp_path / "work" / "metrics.json").exists()
+    result = train(run_config, tmp_path / "work", tmp_path / "export")
+    assert result.export == tmp_path / "export" / "1"
+    for mine, theirs in zip(weights(tmp_path / "work"), weights(finished_run[0]), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_a_refused_run_does_not_lock_its_folder(run_config, replace, tmp_path):
+    with pytest.raises(InputError, match="training split has"):
+        train(replace(run_config, "train.batch_size", 500), tmp_path / "work", tmp_path / "e")
+    short = replace(run_config, "train.steps", 4)
+    assert train(short, tmp_path / "work", tmp_path / "e").metrics["steps"] == 4
+
+
+def test_two_processes_in_one_folder(run_config, finished_run):
+    with (
+        training.Workdir(finished_run[0]).locked(),
+        pytest.raises(InputError, match="Another process is at work"),
+    ):
+        train(run_config, *finished_run[:2])
+
+
+def test_a_test_split_that_cannot_be_used_is_refused_before_the_first_step(
+    run_config, replace, tmp_path
+):
+    config = replace(run_config, "data.test_fraction", 0.001)
+    with pytest.raises(InputError, match="test"):
+        train(config, tmp_path / "work", tmp_path / "export")
+    assert not (tmp_path / "work" / "checkpoints").exists()
+
+
+def test_a_loaded_run_trains_on(finished_run, images):
+    model = load_run(finished_run[0])
+    before = np.array(model.weights[0])
+    model.fit(images, batch_size=16, verbose=0)
+    assert not np.array_equal(before, model.weights[0])
 
 
 def test_a_batch_larger_than_the_data(run_config, replace, tmp_path):

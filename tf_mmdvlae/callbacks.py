@@ -62,7 +62,7 @@ class RunCallback(keras.callbacks.Callback):
         self.saved = start
         self.stop_request = stop_request
         steps = config.train.steps
-        self.progress = Progress(steps, "steps", config.train.batch_size, start)
+        self.progress = Progress(steps, "steps", config.train.batch_size)
         self.pictures_every = max(config.train.checkpoint_every, steps // _PICTURES)
         history = workdir.rewind_history(start)
         self.seconds_before = history[-1]["seconds"] if history else 0.0
@@ -85,7 +85,7 @@ class RunCallback(keras.callbacks.Callback):
             self._draw()
         if self.step % train.checkpoint_every == 0 or last:
             self._save()
-        if self.stop_request.signal is not None and not last:
+        if self.stop_request.signal is not None:
             if self.saved != self.step:
                 self._save()
             self.model.stop_training = True
@@ -98,6 +98,9 @@ class RunCallback(keras.callbacks.Callback):
         if math.isfinite(float(logs["loss"])):
             return
         terms = [n for n, v in logs.items() if n != "loss" and not math.isfinite(float(v))]
+        self._diverge("The loss", f"{', '.join(terms) or 'their sum'}")
+
+    def _diverge(self, what, where):
         whole = self.checkpoints.steps()
         good = (
             f"The last good checkpoint is step {whole[-1]} in {self.checkpoints.folder}."
@@ -106,8 +109,8 @@ class RunCallback(keras.callbacks.Callback):
         )
         self.progress.close()
         raise TrainingStopped(
-            f"The loss is not finite at step {self.step}: {', '.join(terms) or 'loss'}. {good} "
-            "Try a lower --config.train.learning_rate or lower weights in another --workdir."
+            f"{what} is not finite at step {self.step}: {where}. {good} Try a lower "
+            "--config.train.learning_rate or lower weights in another --workdir."
         )
 
     def _log(self, values):
@@ -126,5 +129,9 @@ class RunCallback(keras.callbacks.Callback):
             tf.summary.image("samples", samples, max_outputs=16)
 
     def _save(self):
+        # The loss is that of the weights before this step's update, so it can't vouch for them.
+        broken = [w.path for w in self.model.weights if not np.isfinite(np.asarray(w)).all()]
+        if broken:
+            self._diverge("A weight", broken[0])
         self.checkpoints.save(self.model, self.step)
         self.saved = self.step

@@ -73,16 +73,20 @@ class Checkpoints:
 
         Returns:
           Its step; 0 if there is none.
+
+        Raises:
+          InputError: if a checkpoint is there but cannot be read now.
         """
+        for leftover in self.folder.glob(".*.step_*"):
+            leftover.unlink(missing_ok=True)
         for step in reversed(self.steps()):
             if self._is_whole(step):
                 model.optimizer.build(model.trainable_variables)
                 model.load_weights(self._weights(step))
                 return step
+            before = "using the one before" if step != self.steps()[0] else "starting again"
             logging.warning(
-                "The checkpoint of step %d in %s is broken; using the one before.",
-                step,
-                self.folder,
+                "The checkpoint of step %d in %s is broken; %s.", step, self.folder, before
             )
             self._remove(step)
         return 0
@@ -91,8 +95,12 @@ class Checkpoints:
         try:
             record = json.loads(self._record(step).read_text())
             return record["sha256"] == _digest(self._weights(step))
-        except (OSError, ValueError, KeyError):
+        except (FileNotFoundError, ValueError, KeyError):
             return False
+        except OSError as error:
+            raise InputError(
+                f"The checkpoint of step {step} in {self.folder} cannot be read: {error.strerror}."
+            ) from error
 
 
 def _digest(path):

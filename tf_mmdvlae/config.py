@@ -15,6 +15,12 @@ ESTIMATORS = ("unbiased", "biased")
 PRIORS = ("closed_form", "sampled")
 MERGES = ("gated_add", "concatenate")
 NORMALIZATIONS = ("batch", "none")
+DEFAULT_SCALES = {
+    "gaussian": (1.0,),
+    "multiscale_gaussian": (0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
+    # As in Wasserstein autoencoders (Tolstikhin et al. 2018, arXiv 1711.01558).
+    "inverse_multiquadratic": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
+}
 CACHES = ("auto", "memory", "disk", "none")
 
 
@@ -70,10 +76,12 @@ class ModelConfig:
         dependence between layers.
       kl_weights: weight of KL(q(z_l|x), N(0, I)) in nats: one number for all, or one a layer.
       info_vae_alpha, info_vae_lambda: given together they replace the weights above by InfoVAE's
-        (Zhao, Song and Ermon 2017): KL weight 1 - alpha, MMD weight alpha + lambda - 1.
+        (Zhao, Song and Ermon 2017): KL weight 1 - alpha, MMD weight alpha + lambda - 1, no joint
+        MMD, and the reconstruction in units of an ELBO.
       kernel: "gaussian", "multiscale_gaussian" or "inverse_multiquadratic".
       kernel_scales: the kernel's bandwidths in units of the layer's dimension d: a Gaussian has
         sigma^2 = d * scale; an inverse multiquadratic has C = 2 * d * scale. Averaged over scales.
+        None is the kernel's own in `DEFAULT_SCALES`.
       estimator: "unbiased" (U-statistic) or "biased" (V-statistic).
       prior: "closed_form" (expectations under N(0, I) in closed form, Gaussian kernels only) or
         "sampled" (as many draws from the prior as there are codes).
@@ -100,7 +108,7 @@ class ModelConfig:
     info_vae_alpha: float | None = None
     info_vae_lambda: float | None = None
     kernel: str = "multiscale_gaussian"
-    kernel_scales: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+    kernel_scales: tuple[float, ...] | None = None
     estimator: str = "unbiased"
     prior: str = "closed_form"
 
@@ -135,14 +143,12 @@ class ModelConfig:
         _at_least("model.joint_mmd_weight", self.joint_mmd_weight, 0)
         if self.reconstruction_weight is not None:
             _at_least("model.reconstruction_weight", self.reconstruction_weight, 0)
-        if not self.kernel_scales or min(self.kernel_scales) <= 0:
-            raise InputError(
-                f"model.kernel_scales is {self.kernel_scales}; scales must be above 0."
-            )
-        if self.kernel == "gaussian" and len(self.kernel_scales) != 1:
+        if min(self.scales, default=0) <= 0:
+            raise InputError(f"model.kernel_scales is {self.scales}; scales must be above 0.")
+        if self.kernel == "gaussian" and len(self.scales) != 1:
             raise InputError(
                 f"model.kernel is 'gaussian', which has one scale, but model.kernel_scales has "
-                f"{len(self.kernel_scales)}; give one, or use 'multiscale_gaussian'."
+                f"{len(self.scales)}; give one, or use 'multiscale_gaussian'."
             )
         if self.prior == "closed_form" and self.kernel == "inverse_multiquadratic":
             raise InputError(
@@ -203,11 +209,26 @@ class ModelConfig:
         return shapes
 
     @property
+    def scales(self):
+        """The kernel's scales: as given, or the kernel's own."""
+        return DEFAULT_SCALES[self.kernel] if self.kernel_scales is None else self.kernel_scales
+
+    @property
     def effective_reconstruction_weight(self):
-        """The weight of the mean reconstruction: as given, or height * width * channels."""
-        if self.reconstruction_weight is None:
+        """The weight of the mean reconstruction: as given, or height * width * channels.
+
+        It is the latter for InfoVAE, whose weights are in units of the ELBO.
+        """
+        if self.reconstruction_weight is None or self.info_vae_alpha is not None:
             return float(math.prod(self.image_shape))
         return self.reconstruction_weight
+
+    @property
+    def effective_joint_mmd_weight(self):
+        """The weight of the joint MMD^2: as given, but 0 for InfoVAE and where one layer is all."""
+        if self.info_vae_alpha is not None or len(self.latent_dims) == 1:
+            return 0.0
+        return self.joint_mmd_weight
 
     def _per_layer(self, weights):
         if isinstance(weights, tuple):
@@ -313,6 +334,8 @@ class TrainConfig:
             ("seed", 0),
         ):
             _at_least(f"train.{name}", getattr(self, name), low)
+        if self.seed >= 2**32:
+            raise InputError(f"train.seed is {self.seed}; it must be below 2**32.")
         if not self.learning_rate > 0:
             raise InputError(f"train.learning_rate is {self.learning_rate}; it must be above 0.")
         for name in ("decay_start", "first_stage", "stage", "fade"):

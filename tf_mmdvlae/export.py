@@ -1,5 +1,6 @@
 """The SavedModel: the trained encoder and decoder for programs that do not have this package."""
 
+import errno
 import os
 import pathlib
 import shutil
@@ -43,9 +44,10 @@ def export(model, export_dir):
             try:
                 os.rename(hidden, target)
                 return target
-            except FileExistsError:
-                # Another export took this version in the meantime.
-                continue
+            except OSError as error:
+                # Another export may have taken this version in the meantime.
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
     except (OSError, tf.errors.OpError) as error:
         raise InputError(
             f"Could not export to {export_dir}: {getattr(error, 'strerror', None) or error}. "

@@ -69,10 +69,12 @@ def kernel_for_dimension(name, scales, dimension):
 
 def squared_distances(x, y):
     """Squared Euclidean distances, by one matrix product: [n, d], [m, d] -> [n, m], all >= 0."""
+    # A GPU's short products (TensorFloat-32) would be off by more than a narrow kernel's bandwidth.
+    x, y = ops.cast(x, "float64"), ops.cast(y, "float64")
     norms_x = ops.sum(ops.square(x), axis=-1)
     norms_y = ops.sum(ops.square(y), axis=-1)
-    products = ops.matmul(x, ops.transpose(y))
-    return ops.maximum(norms_x[:, None] - 2.0 * products + norms_y[None, :], 0.0)
+    distances = norms_x[:, None] - 2.0 * ops.matmul(x, ops.transpose(y)) + norms_y[None, :]
+    return ops.cast(ops.maximum(distances, 0.0), "float32")
 
 
 def mmd_squared(x, y, kernel, estimator="unbiased"):
@@ -82,8 +84,8 @@ def mmd_squared(x, y, kernel, estimator="unbiased"):
       x: [n, d] float tensor.
       y: [m, d] float tensor.
       kernel: a `Kernel`.
-      estimator: "unbiased" (U-statistic: pairs of different rows; may fall below 0; needs two rows
-        of each, and is nan with one) or "biased" (V-statistic: all pairs; never below 0).
+      estimator: "unbiased" (U-statistic: pairs of different rows; may fall below 0; the mean over
+        no pairs, with one row, counts as 0) or "biased" (V-statistic: all pairs; never below 0).
 
     Returns:
       A scalar.
@@ -139,5 +141,5 @@ def _mean_over_pairs(gram, estimator):
         return ops.sum(gram) / (count * count)
     if estimator == "unbiased":
         # k(x, x) = 1, but the matrix product leaves the diagonal a rounding error away from it.
-        return (ops.sum(gram) - ops.trace(gram)) / (count * (count - 1.0))
+        return (ops.sum(gram) - ops.trace(gram)) / (count * ops.maximum(count - 1.0, 1.0))
     raise InputError(f"Estimator {estimator!r} is not known. Known: unbiased, biased.")

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+# Saved runs name the learning-rate schedule; importing it here lets Keras find it.
+import tf_mmdvlae.schedule  # noqa: F401
 from tf_mmdvlae import mmd
 from tf_mmdvlae.config import ModelConfig, from_dict
 from tf_mmdvlae.errors import InputError
@@ -54,10 +56,11 @@ class MMDVLAE(keras.Model):
         self.fade_in = fade_in and tuple((int(start), int(end)) for start, end in fade_in)
         self._make_ladder()
         self._kernels = [
-            mmd.kernel_for_dimension(config.kernel, config.kernel_scales, dimension)
+            mmd.kernel_for_dimension(config.kernel, config.scales, dimension)
             for dimension in (*config.latent_dims, sum(config.latent_dims))
         ]
-        self._trackers = {name: keras.metrics.Mean(name=name) for name in self._metric_names()}
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in self._term_names()}
+        self._evaluated = _Evaluated(name="evaluated")
 
     def _make_ladder(self):
         config = self.config
@@ -113,10 +116,9 @@ class MMDVLAE(keras.Model):
         """("z_1", ..., "z_L"), lowest layer first."""
         return tuple(f"z_{layer + 1}" for layer in range(len(self.config.latent_dims)))
 
-    def _metric_names(self):
+    def _term_names(self):
         layers = range(1, len(self.config.latent_dims) + 1)
         return (
-            "loss",
             "reconstruction",
             *(f"mmd_{layer}" for layer in layers),
             "mmd_joint",
@@ -126,7 +128,12 @@ class MMDVLAE(keras.Model):
 
     @property
     def metrics(self):
-        return list(self._trackers.values())
+        return [*self._trackers.values(), self._evaluated]
+
+    def get_metrics_result(self):
+        """The means of all terms since the last reset, and "loss", their weighted sum."""
+        terms = {name: tracker.result() for name, tracker in self._trackers.items()}
+        return {"loss": self._weigh(terms), **terms}
 
     # ---- the ladder -------------------------------------------------------------------------
 
@@ -220,25 +227,28 @@ class MMDVLAE(keras.Model):
 
     # ---- the objective ----------------------------------------------------------------------
 
-    def losses(self, images, stream=_TRAIN, step=0, training=False):
+    def losses(self, images, step=0, training=False, draw=None):
         """Every term of the loss on a batch, and the loss.
 
         Args:
           images: float32 [batch, height, width, channels] in [0, 1].
-          stream: which stream of noise.
-          step: the optimizer's step: noise and fading in are functions of it.
+          step: the optimizer's step, of which noise and fading in are functions.
           training: True normalizes by the batch's statistics.
+          draw: None, or the number of the noise's draw, in a stream that training does not use.
 
         Returns:
           A dict of scalars: "loss", "reconstruction" (mean over pixels and channels), "mmd_1" ...
-          "mmd_L", "mmd_joint" (MMD^2 of posterior samples), "kl_1" ... "kl_L" (nats) and
-          "deviation_1" ... "deviation_L" (mean posterior deviation).
+          "mmd_L" (MMD^2 of each layer's posterior samples), "mmd_joint" (MMD^2 of all layers
+          joined, as the generative ladder is given them: prior noise where a layer has not faded
+          in), "kl_1" ... "kl_L" (nats) and "deviation_1" ... "deviation_L" (mean posterior
+          deviation).
         """
         config = self.config
-        batch = tf.shape(images)[0]
         total = sum(config.latent_dims)
         kinds = 1 + (self.fade_in is not None) + (config.prior == "sampled")
-        noise = iter(tf.split(self._noise((batch, kinds * total), stream, step), kinds, axis=1))
+        shape = (tf.shape(images)[0], kinds * total)
+        noise = self._noise(shape, *((_TRAIN, step) if draw is None else (_TEST, draw)))
+        noise = iter(tf.split(noise, kinds, axis=1))
 
         means, deviations = self.encode(images, training=training)
         mean = tf.concat(list(means.values()), axis=1)
@@ -247,40 +257,37 @@ class MMDVLAE(keras.Model):
         given = codes
         strengths = self._strengths(step)
         if strengths is not None:
-            alpha = tf.concat(
-                [
-                    tf.fill([d], strength)
-                    for d, strength in zip(config.latent_dims, strengths, strict=True)
-                ],
-                axis=0,
-            )
+            per_dimension = zip(config.latent_dims, strengths, strict=True)
+            alpha = tf.concat([tf.fill([d], strength) for d, strength in per_dimension], axis=0)
             given = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * next(noise)
         prior = next(noise) if config.prior == "sampled" else None
 
-        terms = {}
         logits = self._logits(self._split(given), training)
-        terms["reconstruction"] = self._reconstruction(images, logits)
-        loss = config.effective_reconstruction_weight * terms["reconstruction"]
+        terms = {"reconstruction": self._reconstruction(images, logits)}
         latents = self._split(codes)
         priors = None if prior is None else self._split(prior)
-        weights = zip(config.layer_mmd_weights, config.layer_kl_weights, strict=True)
-        for index, (mmd_weight, kl_weight) in enumerate(weights):
-            name, layer = self.latent_names[index], index + 1
-            penalty = self._mmd_squared(
-                latents[name], priors and priors[name], self._kernels[index]
+        for layer, name in enumerate(self.latent_names, start=1):
+            kernel = self._kernels[layer - 1]
+            terms[f"mmd_{layer}"] = self._mmd_squared(
+                latents[name], priors and priors[name], kernel
             )
-            divergence = kl_to_normal(means[name], deviations[name])
-            terms[f"mmd_{layer}"] = penalty
-            terms[f"kl_{layer}"] = divergence
+            terms[f"kl_{layer}"] = kl_to_normal(means[name], deviations[name])
             terms[f"deviation_{layer}"] = ops.mean(deviations[name])
-            # A term of weight zero is reported, but must not cost a backward pass.
-            loss += mmd_weight * penalty if mmd_weight else 0.0
-            loss += kl_weight * divergence if kl_weight else 0.0
         terms["mmd_joint"] = self._mmd_squared(given, prior, self._kernels[-1])
-        if config.joint_mmd_weight:
-            loss += config.joint_mmd_weight * terms["mmd_joint"]
-        terms["loss"] = loss
-        return terms
+        return {"loss": self._weigh(terms), **terms}
+
+    def _weigh(self, terms):
+        config = self.config
+        weights = {
+            "reconstruction": config.effective_reconstruction_weight,
+            "mmd_joint": config.effective_joint_mmd_weight,
+        }
+        for index, name in enumerate(self.latent_names):
+            layer = name.removeprefix("z_")
+            weights[f"mmd_{layer}"] = config.layer_mmd_weights[index]
+            weights[f"kl_{layer}"] = config.layer_kl_weights[index]
+        # A term of weight zero is reported, but must not cost a backward pass.
+        return sum(weight * terms[name] for name, weight in weights.items() if weight)
 
     def _reconstruction(self, images, logits):
         if self.config.reconstruction == "bce":
@@ -312,7 +319,7 @@ class MMDVLAE(keras.Model):
         images = self._images(data)
         step = self.optimizer.iterations
         with tf.GradientTape() as tape:
-            terms = self.losses(images, _TRAIN, step, training=True)
+            terms = self.losses(images, step, training=True)
             scaled = self.optimizer.scale_loss(terms["loss"])
         variables = self.trainable_variables
         self.optimizer.apply_gradients(
@@ -324,15 +331,19 @@ class MMDVLAE(keras.Model):
 
     def test_step(self, data):
         images = self._images(data)
-        terms = self.losses(images, _TEST, self.optimizer.iterations)
         count = tf.cast(tf.shape(images)[0], tf.float32)
+        terms = self.losses(images, self.optimizer.iterations, draw=self._evaluated.batches)
+        self._evaluated.update_state(count)
+        # A short last batch is not an MMD: it has few pairs, and a biased estimate depends on n.
+        whole = tf.cast(count >= self._evaluated.largest, tf.float32)
         for name, tracker in self._trackers.items():
-            value, weight = terms[name], count
-            if name.startswith("mmd") or name == "loss":
-                # A batch of n rows has n (n - 1) pairs; one row alone has no MMD.
-                weight = count * (count - 1.0)
-                value = tf.where(count > 1.0, value, 0.0)
-            tracker.update_state(value, sample_weight=weight)
+            if name.startswith("mmd"):
+                value = tf.where(count > 1.0, terms[name], float("nan"))
+                # NaN times a weight of zero is NaN.
+                value = tf.where(whole > 0.0, value, 0.0)
+                tracker.update_state(value, sample_weight=whole)
+            else:
+                tracker.update_state(terms[name], sample_weight=count)
         return self.get_metrics_result()
 
     def get_config(self):
@@ -343,6 +354,22 @@ class MMDVLAE(keras.Model):
             "seed": self.seed,
             "fade_in": self.fade_in,
         }
+
+
+class _Evaluated(keras.metrics.Metric):
+    """How many batches were evaluated since the last reset, and the largest one's images."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.batches = self.add_variable((), "zeros", dtype="int32", name="batches")
+        self.largest = self.add_variable((), "zeros", dtype="float32", name="largest")
+
+    def update_state(self, count):
+        self.batches.assign_add(1)
+        self.largest.assign(ops.maximum(self.largest, count))
+
+    def result(self):
+        return self.largest
 
 
 def kl_to_normal(mean, deviation):

@@ -13,11 +13,10 @@ class Progress:
       total: how many there are to do.
       unit: what they are, such as "steps".
       images: images in each, for the rate.
-      done: how many were done before.
       stream: where to print; None is standard error.
     """
 
-    def __init__(self, total, unit, images=1, done=0, stream=None):
+    def __init__(self, total, unit, images=1, stream=None):
         self.total = total
         self.unit = unit
         self.images = images
@@ -27,7 +26,6 @@ class Progress:
         self.started = self.printed = time.monotonic()
         # The first step compiles; a rate that counted it would be wrong for minutes.
         self.first = None
-        self.before = done
 
     def update(self, done, details=""):
         """Tells that `done` are done in all; prints when it is time to."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_mmdvlae import figures, mmd
+from tf_mmdvlae import figures, latents, mmd
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.evaluation.prior_match import prior_match
 from tf_mmdvlae.evaluation.probes import probe_layers
@@ -30,10 +30,14 @@ def measure(functions, config, train_split, test_split):
       training batch's size.
     """
     encode, decode = functions
-    test = reconstruction_errors(
-        lambda images: decode(encode(images)[0]), _batches(test_split, test_split.size)
-    )
-    means, deviations = _encode(encode, test_split, test_split.size)
+    encoded = []
+
+    def reconstruct(images):
+        encoded.append(encode(images))
+        return decode(encoded[-1][0])
+
+    test = reconstruction_errors(reconstruct, _batches(test_split, test_split.size))
+    means, deviations = (latents.concatenate(parts) for parts in zip(*encoded, strict=True))
     test |= prior_match(
         means,
         deviations,
@@ -50,12 +54,11 @@ def measure(functions, config, train_split, test_split):
     }
 
 
-def draw(functions, fade_in, config, workdir, split):
+def draw(functions, config, workdir, split):
     """Draws every figure of a run into its workdir.
 
     Args:
       functions: (encode, decode) on NumPy arrays.
-      fade_in: when each layer faded in, as `MMDVLAE` takes it.
       config: the run's `Config`.
       workdir: the run's `Workdir`.
       split: the test `pipeline.Split`.
@@ -67,8 +70,9 @@ def draw(functions, fade_in, config, workdir, split):
     names = dict.fromkeys(name for record in history for name in record)
     columns = {name: [record.get(name) for record in history] for name in names}
     images = np.concatenate(list(_batches(split, min(_FIGURE_IMAGES, split.size))))
+    fade_in = config.train.fade_in(len(config.model.latent_dims))
     return figures.draw_all(
-        workdir.figures, *functions, images, columns, fade_in, config.train.seed
+        workdir.figures, *functions, images, columns or None, fade_in, config.train.seed
     )
 
 
@@ -82,19 +86,11 @@ def _batches(split, count):
             return
 
 
-def _encode(encode, split, count):
-    parts = [encode(images) for images in _batches(split, count)]
-    return [
-        {name: np.concatenate([part[which][name] for part in parts]) for name in parts[0][0]}
-        for which in (0, 1)
-    ]
-
-
 def _mmd_squared(model, seed):
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng([seed, 1])
 
     def mmd_squared(codes):
-        kernel = mmd.kernel_for_dimension(model.kernel, model.kernel_scales, codes.shape[1])
+        kernel = mmd.kernel_for_dimension(model.kernel, model.scales, codes.shape[1])
         if model.prior == "closed_form":
             return mmd.mmd_squared_to_normal(codes, kernel, model.estimator)
         prior = generator.standard_normal(codes.shape, np.float32)
@@ -107,6 +103,6 @@ def _probe(encode, train_split, test_split, test_means):
     if not train_split.labels:
         return {}
     count = min(_PROBE_IMAGES, train_split.size)
-    train_means, _ = _encode(encode, train_split, count)
+    train_means = latents.concatenate([encode(b)[0] for b in _batches(train_split, count)])
     labels = {name: values[:count] for name, values in train_split.labels.items()}
     return probe_layers(train_means, labels, test_means, test_split.labels)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import zipfile
 
 import keras
 import tensorflow as tf
@@ -58,32 +59,30 @@ def train(config, workdir, export_dir, overwrite=False):
       TrainingStopped: if the loss is not finite, or SIGTERM or Ctrl-C came.
     """
     workdir = Workdir(workdir)
-    config.train.fade_in(len(config.model.latent_dims))
-    workdir.claim(config)
-    if workdir.is_finished and not overwrite:
-        metrics = workdir.read_metrics()
-        return Result(workdir.path, metrics, pathlib.Path(metrics["export"]), was_finished=True)
-
-    model = _make_model(config)
-    _print_summary(config, workdir, model)
-    train_split = pipeline.load_split(config.data, config.model.image_shape, "train")
-    if train_split.size < config.train.batch_size:
-        raise InputError(
-            f"The training split has {train_split.size} images, fewer than a batch of "
-            f"{config.train.batch_size}; give --batch_size={max(train_split.size, 2)} or less"
-            f"{', and at least 2 images' if train_split.size < 2 else ''}."
-        )
-    checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
-    start = checkpoints.restore(model)
-    if start:
-        print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
-    if start < config.train.steps:
-        _fit(model, config, workdir, checkpoints, train_split, start)
-    return _finish(model, config, workdir, train_split, export_dir)
+    with workdir.locked():
+        workdir.claim(config)
+        if workdir.is_finished and not overwrite:
+            metrics = workdir.read_metrics()
+            return Result(workdir.path, metrics, pathlib.Path(metrics["export"]), True)
+        model = _make_model(config)
+        _print_summary(config, workdir, model)
+        splits = _load_splits(config)
+        checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
+        start = checkpoints.restore(model)
+        if start:
+            print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
+        elif config.train.init_from:
+            _copy_weights(load_run(config.train.init_from), model, config.train.init_from)
+        if start < config.train.steps:
+            _fit(model, config, workdir, checkpoints, splits["train"], start)
+        return _finish(model, config, workdir, splits, export_dir)
 
 
 def load_run(workdir):
-    """The model of a finished run, compiled, ready for `encode`, `decode`, `sample` or `fit`.
+    """The model of a finished run, ready for `encode`, `decode`, `sample` or `fit`.
+
+    For `fit` it is compiled anew, with Adam at the learning rate of the config and no layer fading
+    in. (`keras.saving.load_model` on its `model.keras` gives the optimizer as the run left it.)
 
     Args:
       workdir: the folder of the run.
@@ -95,26 +94,63 @@ def load_run(workdir):
       InputError: if there is no finished run there.
     """
     workdir = Workdir(workdir)
-    workdir.read_config()
+    config = workdir.read_config()
     if not workdir.model_file.exists():
         raise InputError(
             f"The run in {workdir.path} has not finished: there is no model.keras. Give the "
             "bin/train command again; it goes on where it stopped."
         )
-    return keras.saving.load_model(workdir.model_file)
+    try:
+        model = keras.saving.load_model(workdir.model_file)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{workdir.model_file} cannot be read ({error}); remove metrics.json there and "
+            "give the bin/train command again to write it anew."
+        ) from error
+    model.fade_in = None
+    model.compile(optimizer=keras.optimizers.Adam(config.train.learning_rate))
+    return model
 
 
-def draw_run(workdir):
+def draw_run(workdir, data_dir=None):
     """Draws the figures of a finished run again.
+
+    Args:
+      workdir: the folder of the run.
+      data_dir: the root of the TFDS data sets, if it is not where the run found it.
 
     Returns:
       The paths of the pictures.
+
+    Raises:
+      InputError: if there is no finished run there, or its data set can't be had.
     """
     model = load_run(workdir)
     workdir = Workdir(workdir)
     config = workdir.read_config()
-    split = pipeline.load_split(config.data, config.model.image_shape, "test")
-    return results.draw(numpy_functions(model), model.fade_in, config, workdir, split)
+    data = dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir)
+    split = pipeline.load_split(data, config.model.image_shape, "test")
+    return results.draw(numpy_functions(model), config, workdir, split)
+
+
+def _load_splits(config):
+    """Both splits before the first step: what is wrong with one should not show after the last."""
+    splits = {
+        name: pipeline.load_split(config.data, config.model.image_shape, name)
+        for name in ("train", "test")
+    }
+    size, batch = splits["train"].size, config.train.batch_size
+    if size < batch:
+        raise InputError(
+            f"The training split has {size} images, fewer than a batch of {batch}; give "
+            + (f"--batch_size={size} or less." if size > 1 else "more images, at least 2.")
+        )
+    if splits["test"].size < 2:
+        raise InputError(
+            f"The test split has {splits['test'].size} images; at least 2 are needed. Give more "
+            "images or a larger --config.data.test_fraction."
+        )
+    return splits
 
 
 def _make_model(config):
@@ -124,8 +160,6 @@ def _make_model(config):
     train = config.train
     rate = HoldThenCosine(train.learning_rate, train.steps, train.decay_start)
     model.compile(optimizer=keras.optimizers.Adam(rate))
-    if train.init_from:
-        _copy_weights(load_run(train.init_from), model, train.init_from)
     return model
 
 
@@ -158,7 +192,7 @@ def _print_summary(config, workdir, model):
         (
             "MMD",
             f"{settings.kernel}, {settings.estimator}, {settings.prior}; weights "
-            f"{_short(settings.layer_mmd_weights)}, joint {settings.joint_mmd_weight:g}",
+            f"{_short(settings.layer_mmd_weights)}, joint {settings.effective_joint_mmd_weight:g}",
         ),
         ("KL weights", _short(settings.layer_kl_weights)),
         (
@@ -191,7 +225,7 @@ def _fit(model, config, workdir, checkpoints, split, start):
             verbose=0,
             callbacks=[callback],
         )
-    if callback.step < train.steps:
+    if stop.signal is not None:
         raise TrainingStopped(
             f"Stopped at step {callback.step:,} of {train.steps:,}, which is saved in "
             f"{workdir.checkpoints}. The same command again goes on from there.",
@@ -199,16 +233,15 @@ def _fit(model, config, workdir, checkpoints, split, start):
         )
 
 
-def _finish(model, config, workdir, train_split, export_dir):
+def _finish(model, config, workdir, splits, export_dir):
     print("Measuring on the test split ...", flush=True)
-    test_split = pipeline.load_split(config.data, config.model.image_shape, "test")
     functions = numpy_functions(model)
     history = workdir.read_history()
     metrics = {
-        **results.measure(functions, config, train_split, test_split),
+        **results.measure(functions, config, splits["train"], splits["test"]),
         "steps": config.train.steps,
         "seed": config.train.seed,
-        "training_seconds": history[-1]["seconds"],
+        "training_seconds": history[-1]["seconds"] if history else None,
         "parameters": model.count_params(),
         **provenance(),
         "config": config.to_dict(),
@@ -216,7 +249,7 @@ def _finish(model, config, workdir, train_split, export_dir):
     with replacing(workdir.model_file) as temporary:
         model.save(temporary)
     print("Drawing the figures ...", flush=True)
-    results.draw(functions, model.fade_in, config, workdir, test_split)
+    results.draw(functions, config, workdir, splits["test"])
     exported = export(model, export_dir)
     write_json(workdir.metrics_file, {**metrics, "export": str(exported)})
     return Result(workdir.path, workdir.read_metrics(), exported)

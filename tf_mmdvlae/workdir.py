@@ -1,5 +1,7 @@
 """What a run keeps in its folder, and whether that folder is this run's."""
 
+import contextlib
+import fcntl
 import json
 import pathlib
 import platform
@@ -10,7 +12,7 @@ from tf_mmdvlae.errors import InputError
 from tf_mmdvlae.files import make_folder, replacing, write_json
 
 # Where the data lie may change between two starts of one run; what they are may not.
-_MAY_CHANGE = ("data.data_dir",)
+_MAY_CHANGE = ("data.data_dir", "data.cache", "train.keep_checkpoints")
 
 
 class Workdir:
@@ -36,15 +38,32 @@ class Workdir:
         """Whether the run reached its last step and wrote all that it writes."""
         return self.metrics_file.exists()
 
-    def claim(self, config):
-        """Makes the folder this run's.
+    @contextlib.contextmanager
+    def locked(self):
+        """Keeps other processes from running in the same folder for the length of a block.
 
         Raises:
-          InputError: if it cannot be written, or holds a run with other settings; the message
-            shows the difference.
+          InputError: if the folder cannot be written, or another process is at work in it.
         """
         make_folder(self.path)
-        if not self.config_file.exists():
+        with open(self.path / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"Another process is at work in {self.path}; wait for it, or give another "
+                    "--workdir."
+                ) from None
+            yield
+
+    def claim(self, config):
+        """Makes the folder this run's. One that holds no checkpoint yet may get other settings.
+
+        Raises:
+          InputError: if it holds a run with other settings; the message shows the difference.
+        """
+        begun = self.is_finished or any(self.checkpoints.glob("step_*"))
+        if not begun or not self.config_file.exists():
             write_json(self.config_file, config.to_dict())
             return
         other = self.read_config()
@@ -76,8 +95,18 @@ class Workdir:
         return Config.from_dict(values)
 
     def read_metrics(self):
-        """The contents of `metrics.json`."""
-        return json.loads(self.metrics_file.read_text())
+        """The contents of `metrics.json`.
+
+        Raises:
+          InputError: if it cannot be read.
+        """
+        try:
+            return json.loads(self.metrics_file.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.metrics_file} cannot be read ({error}); remove it and give the same "
+                "command again."
+            ) from error
 
     def read_history(self, until=None):
         """The run's log: a list of dicts, one a logged step, "step" among their keys.

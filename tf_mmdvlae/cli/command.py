@@ -1,6 +1,7 @@
 """What all commands share: reading flags, --help, --version, and errors in one or two lines."""
 
 import os
+import signal
 import sys
 import tempfile
 
@@ -37,7 +38,7 @@ def run(name, about, define_flags, call, takes_config=False):
         print(f"tf_mmdvlae {__version__}")
         return 0
     try:
-        overrides, rest = _split_overrides(arguments if takes_config else [], arguments)
+        overrides, rest = _split_overrides(arguments) if takes_config else ([], arguments)
         unparsed = values([name, *rest])[1:]
         if unparsed:
             raise flags.Error(f"{unparsed[0]!r} is not a flag; flags begin with --.")
@@ -46,6 +47,7 @@ def run(name, about, define_flags, call, takes_config=False):
         return _fail(f"--{error.flagname} is not a flag of bin/{name}. Known: {known}.", 2)
     except flags.Error as error:
         return _fail(f"{error} See bin/{name} --help.", 2)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
             _load_tensorflow_quietly()
@@ -54,9 +56,15 @@ def run(name, about, define_flags, call, takes_config=False):
         return _fail(error, 1)
     except TrainingStopped as error:
         return _fail(error, error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("Stopped. The same command again goes on from the last checkpoint.", 130)
+    except KeyboardInterrupt as stop:
+        code = stop.args[0] if stop.args else 130
+        return _fail("Stopped; nothing is left half written. Give the same command again.", code)
     return 0
+
+
+def _terminated(number, frame):
+    del frame
+    raise KeyboardInterrupt(128 + number)
 
 
 def _load_tensorflow_quietly():
@@ -73,7 +81,9 @@ def _load_tensorflow_quietly():
         try:
             import tensorflow as tf
 
-            tf.config.list_physical_devices()
+            for device in tf.config.list_physical_devices("GPU"):
+                # Leaves the rest of the GPU's memory to others.
+                tf.config.experimental.set_memory_growth(device, True)
         except BaseException:
             hidden.seek(0)
             os.write(visible, hidden.read())
@@ -83,14 +93,14 @@ def _load_tensorflow_quietly():
             os.close(visible)
 
 
-def _split_overrides(taken, arguments):
+def _split_overrides(arguments):
     overrides, rest = [], []
     waiting = None
     for argument in arguments:
         if waiting is not None:
             overrides.append((waiting, argument))
             waiting = None
-        elif argument in taken and argument.startswith(_CONFIG):
+        elif argument.startswith(_CONFIG):
             path, equals, value = argument.removeprefix(_CONFIG).partition("=")
             if equals:
                 overrides.append((path, value))

@@ -9,6 +9,9 @@ _ABOUT = "draws the figures of a finished run again: bin/figures --workdir=runs/
 
 def _define(values):
     flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
+    flags.DEFINE_string(
+        "data_dir", None, "root of the TFDS data sets [default: the run's]", flag_values=values
+    )
 
 
 def _call(values):
@@ -18,7 +21,7 @@ def _call(values):
         raise InputError("Give --workdir, the folder of a finished run such as runs/mnist.")
     from tf_mmdvlae.training import draw_run
 
-    for path in draw_run(values.workdir):
+    for path in draw_run(values.workdir, values.data_dir):
         print(path)
 
 

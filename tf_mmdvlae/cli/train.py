@@ -1,6 +1,7 @@
 """bin/train: trains a model, resumes a stopped run, writes figures and a SavedModel."""
 
 import dataclasses
+import os
 
 from absl import flags
 
@@ -56,10 +57,15 @@ def _call(values, overrides):
         for name in ("data_dir", "image_dir", "labels", "cache")
         if values[name].value is not None
     }
-    if data.get("image_dir") and values.dataset != "image_folder":
-        raise InputError(
-            f"--image_dir needs --dataset=image_folder, but --dataset is {values.dataset}."
-        )
+    for name in ("image_dir", "labels"):
+        if data.get(name) and values.dataset != "image_folder":
+            raise InputError(
+                f"--{name} needs --dataset=image_folder, but --dataset is {values.dataset}."
+            )
+    # A run is resumed and drawn again from any folder.
+    for name in ("image_dir", "labels", "data_dir"):
+        if name in data:
+            data[name] = os.path.abspath(os.path.expanduser(data[name]))
 
     def describe():
         from tf_mmdvlae.data import pipeline
@@ -95,7 +101,8 @@ def _print_result(result):
     for name, estimate in test.items():
         error = estimate["standard_error"]
         spread = "" if error is None else f" +- {error:.2g}"
-        print(f"  {name:<12}{estimate['value']:.4f}{spread}")
+        value = "not a number" if estimate["value"] is None else f"{estimate['value']:.4f}"
+        print(f"  {name:<12}{value}{spread}")
     _print_probes(result.metrics["probes"])
     print(f"\nFigures:     {result.workdir / 'figures'}")
     print(f"Metrics:     {result.workdir / 'metrics.json'}")

@@ -1,12 +1,15 @@
 """Decoded images on disk, so that the next run need not decode them again."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
 import os
 import pathlib
 import shutil
+import tempfile
+import threading
 import time
 
 import numpy as np
@@ -18,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _FORMAT = 1
 _ABANDONED_SECONDS = 3600
+_HEARTBEAT_SECONDS = 60
 
 
 def cached(source, image_shape, crop):
@@ -41,6 +45,8 @@ def cached(source, image_shape, crop):
     folder = source.cache_folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     found = _open(folder, image_shape)
     if found is None:
+        # Before another run can have put a whole one in its place.
+        shutil.rmtree(folder, ignore_errors=True)
         _fill(folder, source, image_shape, crop)
         found = _open(folder, image_shape)
     if found is None:
@@ -79,10 +85,12 @@ def _fill(folder, source, image_shape, crop):
                 f"{source.cache_folder} has {free / 1e9:.1f} GB free; "
                 "use --cache=memory or --cache=none."
             )
-        temporary = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
-        temporary.mkdir()
+        partial = tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=source.cache_folder)
     try:
-        with _explained(source.cache_folder):
+        with _explained(source.cache_folder), _heartbeat(partial):
+            # mkdtemp's folder is for one user's eyes only; the cache is not.
+            temporary = pathlib.Path(partial) / "whole"
+            temporary.mkdir()
             store = np.lib.format.open_memmap(temporary / "images.npy", "w+", np.uint8, shape)
             reading = read(source, image_shape, crop, store)
             store.flush()
@@ -90,12 +98,14 @@ def _fill(folder, source, image_shape, crop):
                 np.save(temporary / f"label_{number}.npy", values)
             metadata = {"size": int(reading.readable.sum()), "labels": list(reading.labels)}
             (temporary / "metadata.json").write_text(json.dumps(metadata))
-            shutil.rmtree(folder, ignore_errors=True)
-            # When another run was faster its cache stands, and is the same.
-            with contextlib.suppress(FileExistsError):
+            try:
                 temporary.rename(folder)
+            except OSError as error:
+                # When another run was faster its cache stands, and is the same.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -107,6 +117,25 @@ def _explained(folder):
             f"The image cache {folder} can't be written ({error.strerror or error}); "
             "use --cache=memory."
         ) from error
+
+
+@contextlib.contextmanager
+def _heartbeat(folder):
+    """Keeps a folder's time of change recent; what is written through a memory map may not."""
+    done = threading.Event()
+
+    def beat():
+        while not done.wait(_HEARTBEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                os.utime(folder)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _remove_abandoned(folder: pathlib.Path):

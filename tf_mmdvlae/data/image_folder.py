@@ -24,8 +24,9 @@ class FolderSource:
     """One split of a folder of images, read at any depth.
 
     A file is in the test split when a hash of its name within the folder says so; new files move
-    no others. Labels are the columns of `data.labels`, or else "class", the first level of
-    sub-folders, where there are two or more.
+    no others. The order within a split is that of the same hashes: it is always the same, and the
+    first n images are of all sub-folders, not of the first ones. Labels are the columns of
+    `data.labels`, or else "class", the first level of sub-folders, where there are two or more.
 
     Attributes:
       name: folder and split, for messages.
@@ -58,10 +59,13 @@ class FolderSource:
             ids = {folder: number for number, folder in enumerate(folders)}
             labels = {"class": np.array([ids[_folder(name)] for name in names], np.int64)}
             self.class_names = {"class": folders}
-        inside = np.array([in_test_split(name, data.test_fraction) for name in names], bool)
-        if which != "test":
-            inside = ~inside
-        self._names = [name for name, kept in zip(names, inside, strict=True) if kept]
+        inside = [
+            at
+            for at, name in enumerate(names)
+            if in_test_split(name, data.test_fraction) == (which == "test")
+        ]
+        inside.sort(key=lambda at: _hash(names[at]))
+        self._names = [names[at] for at in inside]
         self._labels = {name: values[inside] for name, values in labels.items()}
         self.name = f"{self._root} {which}"
         if not self._names:
@@ -78,14 +82,18 @@ class FolderSource:
     def fingerprint(self):
         parts = [str(self._root.resolve()), *self.class_names]
         for path in self._paths():
-            status = os.stat(path)
-            parts += [path, str(status.st_size), str(status.st_mtime_ns)]
+            try:
+                status = os.stat(path)
+            except OSError:  # A link to nothing, say; reading it will tell, and leave it out.
+                parts += [path, "unreadable"]
+            else:
+                parts += [path, str(status.st_size), str(status.st_mtime_ns)]
         for name, values in self._labels.items():
             parts += [name, hashlib.sha256(values.tobytes()).hexdigest()]
         return parts
 
     def batches(self, size):
-        """Yields (paths, labels: name -> [at most `size`]) in the order of the names."""
+        """Yields (paths, labels: name -> [at most `size`]) in the split's order."""
         paths = self._paths()
         for at in range(0, len(paths), size):
             labels = {name: values[at : at + size] for name, values in self._labels.items()}
@@ -107,8 +115,7 @@ class FolderSource:
 
 def in_test_split(name, test_fraction):
     """Whether the file `name` (with "/" between folders) belongs to the test split."""
-    digest = hashlib.sha256(os.fsencode(name)).digest()
-    return int.from_bytes(digest[:8], "big") < test_fraction * 2**64
+    return _hash(name) < test_fraction * 2**64
 
 
 def read_labels(path, names):
@@ -117,6 +124,7 @@ def read_labels(path, names):
     The first column is a file's name, with its folders or without them where that is unique. Of
     the others, those of 0, 1, -1, true and false become bool (-1 is false), those of words or of at
     most 100 different integers classes, and those of other numbers float32 (an empty field is NaN).
+    A column without any value is left out.
 
     Args:
       path: the file.
@@ -196,6 +204,10 @@ def _image_names(root):
     return sorted(names)
 
 
+def _hash(name):
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big")
+
+
 def _folder(name):
     return name.partition("/")[0] if "/" in name else "."
 
@@ -225,7 +237,11 @@ def _typed(values, where):
         return np.array([value.lower() in _TRUE for value in values], bool), None
     integers = _all_parse(different, int)
     if not (integers and len(different) <= _FEW_INTEGERS) and _all_parse(different - {""}, float):
-        return np.array([value or "nan" for value in values], np.float32), None
+        array = np.array([value or "nan" for value in values], np.float32)
+        if not np.isfinite(array).any():
+            _log.warning("%s has no value and is left out.", where)
+            return None, None
+        return array, None
     if "" in different:
         raise InputError(f"{where}: {values.count('')} fields are empty.")
     if len(different) > _MOST_CLASSES:

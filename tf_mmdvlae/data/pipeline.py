@@ -50,14 +50,10 @@ class Description:
 
     Attributes:
       image_shape: height, width, channels as stored; None where images differ.
-      labels: name -> "class", "attribute" or "factor".
-      class_names: name -> the classes' names, for the classes.
       splits: name -> number of examples.
     """
 
     image_shape: tuple[int | None, ...]
-    labels: dict[str, str]
-    class_names: dict[str, list[str]]
     splits: dict[str, int]
 
 
@@ -181,26 +177,17 @@ def describe(data):
       InputError: if the data set is unknown, has no image, or can't be had.
     """
     if data.dataset == "image_folder":
-        sources = {which: FolderSource(data, which) for which in ("train", "test")}
-        labels = next(sources["train"].batches(1))[1]
-        shape = (None, None, 3)
-        dtypes = {name: values.dtype for name, values in labels.items()}
-        class_names = sources["train"].class_names
-        splits = {which: source.count for which, source in sources.items()}
-    else:
-        builder = find_builder(data)
-        image, labels = find_features(builder)
-        feature = builder.info.features
-        for name in image:
-            feature = feature[name]
-        shape = tuple(feature.shape)
-        dtypes = {name: np.dtype(f.np_dtype) for name, (_, f) in labels.items()}
-        class_names = {n: list(f.names) for n, (_, f) in labels.items() if hasattr(f, "names")}
-        ensure_prepared(builder, data)
-        splits = {name: info.num_examples for name, info in builder.info.splits.items()}
-    kinds = {"i": "class", "b": "attribute", "f": "factor"}
+        counts = {which: FolderSource(data, which).count for which in ("train", "test")}
+        return Description((None, None, 3), counts)
+    builder = find_builder(data)
+    image, _ = find_features(builder)
+    feature = builder.info.features
+    for name in image:
+        feature = feature[name]
+    ensure_prepared(builder, data)
     return Description(
-        shape, {name: kinds[dtype.kind] for name, dtype in dtypes.items()}, class_names, splits
+        tuple(feature.shape),
+        {name: info.num_examples for name, info in builder.info.splits.items()},
     )
 
 

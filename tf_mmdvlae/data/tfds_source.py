@@ -5,6 +5,7 @@ import difflib
 import logging
 import os
 import pathlib
+import pkgutil
 import shutil
 import threading
 import urllib.error
@@ -139,29 +140,51 @@ def find_builder(data):
         return SyntheticFaces(data_dir=data.data_dir)
     import tensorflow_datasets as tfds
 
+    # TFDS takes MNIST and Mnist for mnist, but our config of that name would not be found.
+    if any(letter.isupper() for letter in data.dataset.partition("/")[0]):
+        raise InputError(_wrong_case(data.dataset))
     try:
         return tfds.builder(data.dataset, data_dir=data.data_dir)
     except tfds.core.DatasetNotFoundError as error:
         raise InputError(unknown_dataset(data.dataset)) from error
-    except (ValueError, ImportError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (ValueError, ImportError, RuntimeError, AssertionError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"TFDS can't open {data.dataset!r}: {reason}") from error
 
 
 def unknown_dataset(name):
     """The message for a data set that nobody knows."""
-    import tensorflow_datasets as tfds
-
-    from tf_mmdvlae.configs import known_datasets
-
-    ours = {*known_datasets(), "image_folder", "synthetic_faces"}
-    # Community data sets are listed on a server, and without a network that takes half a minute.
-    every = tfds.list_builders(with_community_datasets=False)
-    close = difflib.get_close_matches(name, sorted(ours | set(every)), n=5)
+    ours, every = _known()
+    close = difflib.get_close_matches(name.lower(), sorted(every), n=5)
     message = f"Data set {name!r} is not known."
     if close:
         message += f" Close: {', '.join(close)}."
     return f"{message} Configured: {', '.join(sorted(ours))}; any image set of TFDS works too."
+
+
+def _wrong_case(dataset):
+    from tensorflow_datasets.core.naming import camelcase_to_snakecase
+
+    name = dataset.partition("/")[0].partition(":")[0]
+    _, every = _known()
+    meant = next((n for n in (name.lower(), camelcase_to_snakecase(name)) if n in every), None)
+    if meant is None:
+        return unknown_dataset(dataset)
+    return (
+        f"Data set {dataset!r} is not known: names are lower case; "
+        f"did you mean {meant}{dataset.removeprefix(name)}?"
+    )
+
+
+def _known():
+    """The data sets that have a config file, and all of them."""
+    import tensorflow_datasets as tfds
+
+    # The names of the files: the configs themselves are none of the data's business.
+    folder = pathlib.Path(__file__).parents[1] / "configs"
+    ours = {module.name for module in pkgutil.iter_modules([str(folder)])} - {"derived", "ladders"}
+    # Community data sets are listed on a server, and without a network that takes half a minute.
+    return ours, ours | set(tfds.list_builders(with_community_datasets=False))
 
 
 def find_features(builder):

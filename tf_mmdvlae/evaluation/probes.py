@@ -1,4 +1,8 @@
-"""What a layer's codes say about a label: simple predictors fitted on train, judged on test."""
+"""What a layer's codes say about a label: simple predictors fitted on train, judged on test.
+
+A row whose label is not finite has none: it is left out of fit and count, and a "note" says how
+many were. Where that leaves train or test no row, the value is NaN.
+"""
 
 import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -31,15 +35,17 @@ def nearest_neighbour_accuracy(train_codes, train_labels, test_codes, test_label
     """
     train_codes, train_labels = _check(train_codes, train_labels, "train")
     test_codes, test_labels = _check(test_codes, test_labels, "test")
+    train_codes, train_labels, test_codes, test_labels, notes = _labelled(
+        train_codes, train_labels, test_codes, test_labels
+    )
     neighbours = min(neighbours, len(train_codes))
+    result = {"count": len(test_labels), "neighbours": neighbours}
+    if not (len(train_codes) and len(test_codes)):
+        return _result(result, notes)
     probe = KNeighborsClassifier(neighbours).fit(train_codes, train_labels)
     accuracy = float(np.mean(probe.predict(test_codes) == test_labels))
-    return {
-        "value": accuracy,
-        "standard_error": float(np.sqrt(accuracy * (1 - accuracy) / len(test_labels))),
-        "count": len(test_labels),
-        "neighbours": neighbours,
-    }
+    error = float(np.sqrt(accuracy * (1 - accuracy) / len(test_labels)))
+    return _result(result, notes, accuracy, error)
 
 
 def logistic_auc(train_codes, train_attr, test_codes, test_attr):
@@ -62,26 +68,24 @@ def logistic_auc(train_codes, train_attr, test_codes, test_attr):
     """
     train_codes, train_attr = _check(train_codes, train_attr, "train")
     test_codes, test_attr = _check(test_codes, test_attr, "test")
+    train_codes, train_attr, test_codes, test_attr, notes = _labelled(
+        train_codes, train_attr, test_codes, test_attr
+    )
     train_attr, test_attr = train_attr.astype(bool), test_attr.astype(bool)
     positives = int(test_attr.sum())
-    result = {
-        "value": float("nan"),
-        "standard_error": float("nan"),
-        "count": len(test_attr),
-        "positives": positives,
-    }
+    result = {"count": len(test_attr), "positives": positives}
+    if not (len(train_codes) and len(test_codes)):
+        return _result(result, notes)
     for split, attr in (("train", train_attr), ("test", test_attr)):
         if attr.all() or not attr.any():
-            result["note"] = f"one class only in {split}: no area under the curve"
-            return result
+            return _result(result, [*notes, f"one class only in {split}: no area under the curve"])
     train_codes, test_codes = _standardised(train_codes, test_codes)
     # Many codes of few dimensions: Newton's method takes a handful of steps where the default takes
     # a hundred.
     probe = LogisticRegression(solver="newton-cholesky").fit(train_codes, train_attr)
     area = float(roc_auc_score(test_attr, probe.decision_function(test_codes)))
-    result["value"] = area
-    result["standard_error"] = auc_standard_error(area, positives, len(test_attr) - positives)
-    return result
+    error = auc_standard_error(area, positives, len(test_attr) - positives)
+    return _result(result, notes, area, error)
 
 
 def auc_standard_error(area, positives, negatives):
@@ -123,27 +127,23 @@ def linear_r2(train_codes, train_values, test_codes, test_values):
     """
     train_codes, train_values = _check(train_codes, train_values, "train")
     test_codes, test_values = _check(test_codes, test_values, "test")
-    train_codes, test_codes = _standardised(train_codes, test_codes)
+    train_codes, train_values, test_codes, test_values, notes = _labelled(
+        train_codes, train_values, test_codes, test_values
+    )
     values = np.asarray(test_values, np.float64)
     count = len(values)
+    if not (len(train_codes) and count):
+        return _result({"count": count}, notes)
     if np.all(values == values[0]):
-        return {
-            "value": float("nan"),
-            "standard_error": float("nan"),
-            "count": count,
-            "note": "one value only in test: no variance to explain",
-        }
+        notes.append("one value only in test: no variance to explain")
+        return _result({"count": count}, notes)
+    train_codes, test_codes = _standardised(train_codes, test_codes)
     probe = LinearRegression().fit(train_codes, np.asarray(train_values, np.float64))
     errors = np.square(values - probe.predict(test_codes))
     spread = np.square(values - values.mean())
     unexplained = errors.mean() / spread.mean()
-    return {
-        "value": float(1 - unexplained),
-        "standard_error": float(
-            np.std(errors - unexplained * spread) / (np.sqrt(count) * spread.mean())
-        ),
-        "count": count,
-    }
+    error = np.std(errors - unexplained * spread) / (np.sqrt(count) * spread.mean())
+    return _result({"count": count}, notes, float(1 - unexplained), float(error))
 
 
 def probe_layers(train_means, train_labels, test_means, test_labels):
@@ -224,6 +224,26 @@ def _check(codes, labels, split):
     if not np.isfinite(codes).all():
         raise InputError(f"The {split} codes hold values that are not finite.")
     return codes, labels
+
+
+def _labelled(train_codes, train_labels, test_codes, test_labels):
+    """Leaves out the rows whose label is not finite; also a list of notes on that."""
+    kept, notes = [], []
+    for split, codes, labels in (
+        ("train", train_codes, train_labels),
+        ("test", test_codes, test_labels),
+    ):
+        if labels.dtype.kind == "f" and not (finite := np.isfinite(labels)).all():
+            lost = f"{len(labels) - finite.sum()} of {len(labels)}"
+            notes.append(f"{lost} {split} rows have no label and are left out")
+            codes, labels = codes[finite], labels[finite]
+        kept += [codes, labels]
+    return *kept, notes
+
+
+def _result(others, notes, value=float("nan"), error=float("nan")):
+    result = {"value": value, "standard_error": error, **others}
+    return result | ({"note": "; ".join(notes)} if notes else {})
 
 
 def _standardised(train_codes, test_codes):
