@@ -21,6 +21,12 @@ from tf_mmdvlae.training import draw_run, load_run, train
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Drawing takes most of the time of a short run."""
+    monkeypatch.setattr(training.results, "draw", lambda *arguments: [])
+
+
 def weights(workdir):
     return [np.array(w) for w in load_run(workdir).weights]
 
@@ -64,6 +70,7 @@ def test_metrics_are_those_of_the_finished_model(finished_run, run_config):
     assert metrics["test"]["l1"]["count"] == split.size == metrics["test_images"]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_finished_run_does_nothing_unless_asked(finished_run, run_config, tmp_path):
     workdir, export_dir, _ = finished_run
     result = train(run_config, workdir, export_dir)
@@ -87,6 +94,7 @@ def test_other_settings_are_refused_with_the_difference(finished_run, run_config
         train(replace(run_config, "train.steps", 13), finished_run[0], finished_run[1])
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_resuming_between_steps_ends_in_the_same_weights(
     finished_run, run_config, tmp_path, monkeypatch
 ):
@@ -98,12 +106,12 @@ def test_resuming_between_steps_ends_in_the_same_weights(
             self.stop_request.signal = signal.SIGTERM
         usual(self, batch, logs)
 
-    monkeypatch.setattr(RunCallback, "on_train_batch_end", stopping)
-    with pytest.raises(TrainingStopped, match="Stopped at step 6 of 12") as stopped:
-        train(run_config, tmp_path / "work", tmp_path / "export")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunCallback, "on_train_batch_end", stopping)
+        with pytest.raises(TrainingStopped, match="Stopped at step 6 of 12") as stopped:
+            train(run_config, tmp_path / "work", tmp_path / "export")
     assert stopped.value.exit_code == 128 + signal.SIGTERM
     assert not (tmp_path / "work" / "metrics.json").exists()
-    monkeypatch.undo()
     train(run_config, tmp_path / "work", tmp_path / "export")
     for mine, theirs in zip(weights(tmp_path / "work"), weights(finished_run[0]), strict=True):
         assert np.array_equal(mine, theirs)
@@ -128,6 +136,7 @@ def command(config, workdir, *more):
     ]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_kill_at_any_moment_then_the_same_command(run_config, replace, tmp_path):
     """`kill -9` in the middle; bit-equal to a run in one piece."""
     whole = replace(replace(run_config, "train.steps", 600), "train.checkpoint_every", 20)
@@ -204,6 +213,7 @@ def test_starting_from_trained_weights(finished_run, run_config, replace, tmp_pa
         train(replace(config, "train.init_from", str(tmp_path)), tmp_path / "b", tmp_path / "e")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_run_stopped_while_it_finishes_goes_on_from_there(
     finished_run, run_config, tmp_path, monkeypatch
 ):
@@ -211,10 +221,10 @@ def test_a_run_stopped_while_it_finishes_goes_on_from_there(
         raise KeyboardInterrupt
 
     for step in ("results.measure", "results.draw", "export"):
-        monkeypatch.setattr(f"tf_mmdvlae.training.{step}", stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(run_config, tmp_path / "work", tmp_path / "export")
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(f"tf_mmdvlae.training.{step}", stop)
+            with pytest.raises(KeyboardInterrupt):
+                train(run_config, tmp_path / "work", tmp_path / "export")
     assert not (tmp_path / "work" / "metrics.json").exists()
     result = train(run_config, tmp_path / "work", tmp_path / "export")
     assert result.export == tmp_path / "export" / "1"
@@ -222,6 +232,7 @@ def test_a_run_stopped_while_it_finishes_goes_on_from_there(
         assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_refused_run_does_not_lock_its_folder(run_config, replace, tmp_path):
     with pytest.raises(InputError, match="training split has"):
         train(replace(run_config, "train.batch_size", 500), tmp_path / "work", tmp_path / "e")

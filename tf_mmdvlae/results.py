@@ -7,6 +7,7 @@ from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.evaluation.prior_match import prior_match
 from tf_mmdvlae.evaluation.probes import probe_layers
 from tf_mmdvlae.evaluation.reconstruction import reconstruction_errors
+from tf_mmdvlae.progress import Progress
 
 # The nearest-neighbour probe looks at no more than this many, and a thousand images are plenty to
 # see which dimensions of a layer are active.
@@ -77,13 +78,15 @@ def draw(functions, config, workdir, split):
 
 
 def _batches(split, count):
-    seen = 0
+    progress, seen = Progress(count, f"{split.name} images encoded"), 0
     for batch in pipeline.evaluation_batches(split, _BATCH):
         images = np.asarray(batch)[: count - seen]
-        seen += len(images)
         yield images
+        seen += len(images)
+        progress.update(seen)
         if seen >= count:
-            return
+            break
+    progress.close()
 
 
 def _mmd_squared(model, seed):

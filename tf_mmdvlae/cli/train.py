@@ -52,20 +52,12 @@ def _call(values, overrides):
         raise InputError(
             f"Give --dataset: one of {', '.join(known_datasets())}, or another TFDS image set."
         )
-    data = {
-        name: values[name].value
-        for name in ("data_dir", "image_dir", "labels", "cache")
-        if values[name].value is not None
-    }
+    data = _given(values, "data_dir", "image_dir", "labels", "cache")
     for name in ("image_dir", "labels"):
         if data.get(name) and values.dataset != "image_folder":
             raise InputError(
                 f"--{name} needs --dataset=image_folder, but --dataset is {values.dataset}."
             )
-    # A run is resumed and drawn again from any folder.
-    for name in ("image_dir", "labels", "data_dir"):
-        if name in data:
-            data[name] = os.path.abspath(os.path.expanduser(data[name]))
 
     def describe():
         from tf_mmdvlae.data import pipeline
@@ -74,11 +66,7 @@ def _call(values, overrides):
 
     config = get_config(values.dataset, values.preset, describe)
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, **data))
-    train = {
-        name: values[name].value
-        for name in ("steps", "batch_size", "seed", "init_from")
-        if values[name].value is not None
-    }
+    train = _given(values, "steps", "batch_size", "seed", "init_from")
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, **train))
     config = configs.override(config, overrides)
 
@@ -88,6 +76,14 @@ def _call(values, overrides):
     export_dir = values.export_dir or f"exports/{values.dataset}"
     result = train_run(config, workdir, export_dir, values.overwrite)
     _print_result(result)
+
+
+def _given(values, *names):
+    given = {name: values[name].value for name in names if values[name].value is not None}
+    for name in set(given) & {"data_dir", "image_dir", "labels", "init_from"}:
+        # A run is resumed and drawn again from any folder.
+        given[name] = os.path.abspath(os.path.expanduser(given[name]))
+    return given
 
 
 def _print_result(result):
