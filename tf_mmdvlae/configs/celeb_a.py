@@ -15,7 +15,14 @@ PRESETS = {
             head_width=64,
         ),
         data=DataConfig(dataset="celeb_a", crop=_CROP, flip=True),
-        train=TrainConfig(steps=5000, batch_size=64, first_stage=0.24, stage=0.12),
+        train=TrainConfig(
+            steps=5000,
+            batch_size=64,
+            learning_rate=2e-3,
+            decay_start=0.5,
+            first_stage=0.24,
+            stage=0.12,
+        ),
     ),
     # The networks of the published code (github.com/ermongroup/Variational-Ladder-Autoencoder,
     # vladder_large.py; the lowest generative block here has its two convolutions in mirror order)

@@ -12,6 +12,13 @@ PRESETS = {
             head_width=64,
         ),
         data=DataConfig(dataset="image_folder"),
-        train=TrainConfig(steps=5000, batch_size=64, first_stage=0.24, stage=0.12),
+        train=TrainConfig(
+            steps=5000,
+            batch_size=64,
+            learning_rate=2e-3,
+            decay_start=0.5,
+            first_stage=0.24,
+            stage=0.12,
+        ),
     ),
 }
