@@ -1,4 +1,13 @@
-"""CelebA: aligned faces, the centre 148 pixels of 178x218 taken to 64x64, four layers of ten."""
+"""CelebA: aligned faces, the centre 148 pixels of 178x218 taken to 64x64, four layers of ten.
+
+    bin/train --dataset=celeb_a
+
+on two CPU cores (x86-64 with AVX-512; TensorFlow 2.21), on a subset of 8,000 training and 1,000 test
+images at half size, seed 0: 14 minutes in all. Test split: L1 .0670, MSE .0096; area under the ROC
+curve of a logistic regression on the mean codes of all layers: Smiling .935, Male .863, Bangs .930,
+Pale_Skin .905, Eyeglasses .870, Blond_Hair .902 (standard errors .01 to .04). The preset `paper` was
+not trained to its end.
+"""
 
 from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
 from tf_mmdvlae.configs.ladders import BLOCKS, PAPER_OBJECTIVE

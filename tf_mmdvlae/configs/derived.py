@@ -31,7 +31,7 @@ def derive(dataset, shape, splits):
             image_shape=(side, side, 1 if channels == 1 else 3),
             latent_dims=(10,) * layers,
             blocks=BLOCKS[side],
-            head_width=256 if side < 64 else 64,
+            head_width={28: 0, 32: 256}.get(side, 64),
         ),
         data=DataConfig(dataset=dataset, train_split=train_split, test_split=test_split),
         train=TrainConfig(batch_size=128 if side < 64 else 64, stage=0.15 if layers < 4 else 0.12),

@@ -11,10 +11,11 @@ PRESETS = {
             image_shape=(28, 28, 1),
             latent_dims=(2, 2, 2),
             blocks=BLOCKS[28],
-            head_width=256,
+            head_width=0,
+            deviation_floor=0.05,
         ),
         data=_DATA,
-        train=TrainConfig(steps=5000, batch_size=128),
+        train=TrainConfig(steps=5500, batch_size=128, learning_rate=1.75e-3, decay_start=0.35),
     ),
     # The networks of the published code (github.com/ermongroup/Variational-Ladder-Autoencoder,
     # vladder_small.py) and the settings of Xu 2018. The kernel exp(-|x - y|^2 / d^2) is a Gaussian
