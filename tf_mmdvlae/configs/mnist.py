@@ -12,10 +12,16 @@ PRESETS = {
             latent_dims=(2, 2, 2),
             blocks=BLOCKS[28],
             head_width=0,
-            deviation_floor=0.05,
+            deviation_floor=0.06,
         ),
         data=_DATA,
-        train=TrainConfig(steps=5500, batch_size=128, learning_rate=1.75e-3, decay_start=0.35),
+        train=TrainConfig(
+            steps=5500,
+            batch_size=128,
+            learning_rate=1.5e-3,
+            decay_start=0.35,
+            first_stage=0.4,
+        ),
     ),
     # The networks of the published code (github.com/ermongroup/Variational-Ladder-Autoencoder,
     # vladder_small.py) and the settings of Xu 2018. The kernel exp(-|x - y|^2 / d^2) is a Gaussian
