@@ -145,6 +145,8 @@ def test_a_finished_run_says_so(say, finished_run, run_config):
         "--config.data.test_fraction=0.3",
         "--config.train.log_every=4",
         "--config.train.checkpoint_every=4",
+        "--config.train.learning_rate=1e-3",
+        "--config.train.decay_start=0.6",
         "--config.train.first_stage=0.35",
         "--config.train.stage=0.15",
     )

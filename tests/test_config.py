@@ -114,7 +114,7 @@ def test_override(path, text, value):
         ("model.image_shape", "30,30,3", "all strides divide"),
         ("model.image_shape", "64,64,2", "1 or 3 channels"),
         ("model.kernel", "inverse_multiquadratic", "prior=sampled"),
-        ("model.kernel", "gaussian", "one scale"),
+        ("model.kernel_scales", "0", "above 0"),
         ("model.info_vae_alpha", "0.5", "given together"),
         ("train.first_stage", "0.9", "leave layer 1 no step"),
     ],
@@ -148,6 +148,15 @@ def test_operations():
             parse_operation(text)
     with pytest.raises(InputError, match="after a dense layer"):
         ModelConfig(blocks=(("dense8", "conv8/2"),), latent_dims=(2,))
+
+
+def test_kernel_scales_are_the_kernels_own_unless_given():
+    assert ModelConfig(kernel="gaussian").scales == (1.0,)
+    mine = ModelConfig(kernel="inverse_multiquadratic", prior="sampled")
+    assert mine.scales == (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+    assert ModelConfig(kernel_scales=(3.0,)).scales == (3.0,)
+    with pytest.raises(InputError, match="one scale"):
+        ModelConfig(kernel="gaussian", kernel_scales=(1.0, 2.0))
 
 
 def test_info_vae_weights():
