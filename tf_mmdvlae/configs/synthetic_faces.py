@@ -10,8 +10,17 @@ _DEFAULT = dataclasses.replace(_FACES, data=DataConfig(dataset="synthetic_faces"
 
 PRESETS = {
     "default": _DEFAULT,
-    # As much as fits in the five minutes that `make demo` may take on two cores.
+    # As much as fits in the five minutes that `make demo` may take on two cores: many small steps,
+    # and early stages that leave most of them to all layers together.
     "demo": dataclasses.replace(
-        _DEFAULT, train=dataclasses.replace(_DEFAULT.train, steps=700, decay_start=0.5)
+        _DEFAULT,
+        train=dataclasses.replace(
+            _DEFAULT.train,
+            steps=1500,
+            batch_size=32,
+            first_stage=0.16,
+            stage=0.08,
+            log_every=50,
+        ),
     ),
 }
