@@ -62,6 +62,14 @@ def run(name, about, define_flags, call, takes_config=False):
     return 0
 
 
+def bars_on_terminals_only():
+    """Stops TFDS from writing its progress bars, thousands of lines, into files and pipes."""
+    if not sys.stderr.isatty():
+        import tensorflow_datasets as tfds
+
+        tfds.disable_progress_bar()
+
+
 def _terminated(number, frame):
     del frame
     raise KeyboardInterrupt(128 + number)

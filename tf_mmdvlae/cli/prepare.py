@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from tf_mmdvlae.cli.command import run
+from tf_mmdvlae.cli.command import bars_on_terminals_only, run
 
 _ABOUT = """turns files that were downloaded by hand into the TFDS data set, without a network.
 
@@ -27,6 +27,7 @@ def _call(values):
             raise InputError(f"Give --{name}; see bin/prepare --help.")
     from tf_mmdvlae.data.prepare import prepare
 
+    bars_on_terminals_only()
     prepare(values.dataset, values.source, values.data_dir)
 
 

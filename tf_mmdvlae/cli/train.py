@@ -5,7 +5,7 @@ import os
 
 from absl import flags
 
-from tf_mmdvlae.cli.command import run
+from tf_mmdvlae.cli.command import bars_on_terminals_only, run
 
 _ABOUT = """trains an MMD variational ladder autoencoder.
 
@@ -52,6 +52,8 @@ def _call(values, overrides):
         raise InputError(
             f"Give --dataset: one of {', '.join(known_datasets())}, or another TFDS image set."
         )
+    if values.dataset != "image_folder":
+        bars_on_terminals_only()
     data = _given(values, "data_dir", "image_dir", "labels", "cache")
     for name in ("image_dir", "labels"):
         if data.get(name) and values.dataset != "image_folder":
