@@ -90,6 +90,18 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(model, tmp_path, monkeyp
     assert (tmp_path / "step_00000001.weights.h5").read_bytes() == kept
 
 
+def test_no_space_is_seen_before_anything_is_written(model, tmp_path, monkeypatch):
+    """HDF5 ends the process when a disk fills up while it writes."""
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(model, 1)
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(model, "save_weights", lambda path: pytest.fail("wrote"))
+    with pytest.raises(InputError, match="No space left.*step 1 is whole"):
+        checkpoints.save(model, 2)
+    assert checkpoints.steps() == [1]
+
+
 def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
     target = tmp_path / "file.txt"
     target.write_text("old")

@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import math
 import pathlib
 import re
 
 from absl import logging
 
 from tf_mmdvlae.errors import InputError
-from tf_mmdvlae.files import replacing, write_json
+from tf_mmdvlae.files import replacing, require_space, write_json
+
+_BYTES = 4
+_OVERHEAD = 2**20
 
 
 class Checkpoints:
@@ -47,6 +51,7 @@ class Checkpoints:
         """
         try:
             with replacing(self._weights(step)) as temporary:
+                require_space(self.folder, saved_size(model))
                 model.save_weights(temporary)
             write_json(self._record(step), {"step": step, "sha256": _digest(self._weights(step))})
         except (InputError, RuntimeError) as error:
@@ -101,6 +106,12 @@ class Checkpoints:
             raise InputError(
                 f"The checkpoint of step {step} in {self.folder} cannot be read: {error.strerror}."
             ) from error
+
+
+def saved_size(model):
+    """Bytes that a file of `model`, its optimizer included, takes at most."""
+    variables = (*model.variables, *model.optimizer.variables)
+    return sum(_BYTES * math.prod(v.shape) for v in variables) + _OVERHEAD
 
 
 def _digest(path):

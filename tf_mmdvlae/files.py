@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 
 from tf_mmdvlae.errors import InputError
 
@@ -34,6 +35,19 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def require_space(folder, size):
+    """Proves that `size` bytes fit in `folder`; HDF5 takes the process down where they do not.
+
+    Raises:
+      InputError: if they do not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise InputError(
+            f"No space left in {folder}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free."
+        )
 
 
 def write_json(path, values):

@@ -10,11 +10,11 @@ import tensorflow as tf
 from tf_mmdvlae import results
 from tf_mmdvlae.callables import numpy_functions
 from tf_mmdvlae.callbacks import RunCallback, StopRequest
-from tf_mmdvlae.checkpoints import Checkpoints
+from tf_mmdvlae.checkpoints import Checkpoints, saved_size
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.errors import InputError, TrainingStopped
 from tf_mmdvlae.export import export
-from tf_mmdvlae.files import replacing, write_json
+from tf_mmdvlae.files import replacing, require_space, write_json
 from tf_mmdvlae.model import MMDVLAE
 from tf_mmdvlae.schedule import HoldThenCosine
 from tf_mmdvlae.workdir import Workdir, provenance
@@ -246,6 +246,7 @@ def _finish(model, config, workdir, splits, export_dir):
         **provenance(),
         "config": config.to_dict(),
     }
+    require_space(workdir.path, saved_size(model))
     with replacing(workdir.model_file) as temporary:
         model.save(temporary)
     print("Drawing the figures ...", flush=True)

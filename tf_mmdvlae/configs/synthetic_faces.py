@@ -16,7 +16,7 @@ PRESETS = {
         _DEFAULT,
         train=dataclasses.replace(
             _DEFAULT.train,
-            steps=1500,
+            steps=1100,
             batch_size=32,
             first_stage=0.16,
             stage=0.08,
