@@ -46,7 +46,8 @@ def require_space(folder, size):
     free = shutil.disk_usage(folder).free
     if free < size:
         raise InputError(
-            f"No space left in {folder}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free."
+            f"No space left in {folder}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are "
+            "free."
         )
 
 
