@@ -9,29 +9,19 @@ ROC curve of a logistic regression on the mean codes of all layers: Smiling .935
 `paper` was not trained to its end.
 """
 
+import dataclasses
+
 from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
-from tf_mmdvlae.configs.ladders import BLOCKS, PAPER_OBJECTIVE
+from tf_mmdvlae.configs import image_folder
+from tf_mmdvlae.configs.ladders import PAPER_OBJECTIVE
 
 _CROP = 148 / 178
 _PAPER_CROP = 108 / 178
 
 PRESETS = {
-    "default": Config(
-        model=ModelConfig(
-            image_shape=(64, 64, 3),
-            latent_dims=(10, 10, 10, 10),
-            blocks=BLOCKS[64],
-            head_width=64,
-        ),
+    "default": dataclasses.replace(
+        image_folder.PRESETS["default"],
         data=DataConfig(dataset="celeb_a", crop=_CROP, flip=True),
-        train=TrainConfig(
-            steps=5000,
-            batch_size=64,
-            learning_rate=2e-3,
-            decay_start=0.5,
-            first_stage=0.24,
-            stage=0.12,
-        ),
     ),
     # The networks of the published code (github.com/ermongroup/Variational-Ladder-Autoencoder,
     # vladder_large.py; the lowest generative block here has its two convolutions in mirror order)
