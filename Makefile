@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test format clean
+.PHONY: install demo test format clean
 
 # The stamps hold the time of the install, so that pip runs again only when the needs change.
 $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/version.py
@@ -13,6 +13,9 @@ $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/version.py
 $(VENV)/installed_test: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
+
+install: $(VENV)/installed
+	@echo "Installed in $(VENV); now: source $(BIN)/activate"
 
 demo: $(VENV)/installed
 	$(BIN)/python bin/train --dataset=synthetic_faces --preset=demo --workdir=runs/demo \

@@ -8,6 +8,8 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r'"(\d[^"]*)"', (ROOT / "tf_mmdvlae" / "version.py").read_text()).group(1)
 COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir() if path.name.isidentifier())
+TFLITE = ["ai-edge-litert>=2.1,<3"]
+ONNX = ["tf2onnx>=1.16.1,<2", "onnxruntime>=1.20,<2"]
 
 setup(
     name="tf_mmdvlae",
@@ -32,11 +34,15 @@ setup(
         "tensorboard>=2.19,<2.22",
         "tensorflow>=2.20,<2.22",
         "tensorflow-datasets>=4.9.9,<4.10",
+        # The protocol buffers of the warm-up requests.
+        "tensorflow-serving-api>=2.20,<2.22",
         "threadpoolctl>=3.5,<4",
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
-        "test": ["pytest>=8.3,<10", "ruff==0.17.6"],
+        "tflite": TFLITE,
+        "onnx": ONNX,
+        "test": ["pytest>=8.3,<10", "ruff==0.17.6", *TFLITE, *ONNX],
     },
     entry_points={
         "console_scripts": [

@@ -7,7 +7,14 @@ import types
 
 import pytest
 
-from tf_mmdvlae.config import Config, ModelConfig, TrainConfig, override, parse_operation
+from tf_mmdvlae.config import (
+    Config,
+    ModelConfig,
+    TrainConfig,
+    check_changes,
+    override,
+    parse_operation,
+)
 from tf_mmdvlae.configs import get_config, known_datasets, presets
 from tf_mmdvlae.errors import InputError
 
@@ -99,12 +106,19 @@ def test_override(path, text, value):
     [
         ("train.lr", "1", "Known: steps, batch_size, learning_rate"),
         ("learning_rate", "1", "Known: model.image_shape, .*train.learning_rate"),
-        ("train.steps", "1.5", "must be int"),
+        ("train.steps", "1.5", "must be a whole number"),
         ("train.steps", "0", "at least 1"),
         ("train.learning_rate", "-1", "above 0"),
-        ("train.learning_rate", "nan", "must be float"),
+        ("train.learning_rate", "nan", "must be a finite number"),
+        ("train.learning_rate", "1e999", "must be a finite number"),
+        ("train.learning_rate", "1" + "0" * 400, "must be a finite number"),
+        ("model.mmd_weights", "1,1e999", "a finite number or numbers with commas between them"),
+        ("model.reconstruction_weight", "much", "must be a finite number or None"),
+        ("model.latent_dims", "{[1]}", "must be whole numbers with commas"),
+        ("model.latent_dims", "(" * 5000, "must be whole numbers with commas"),
+        ("model.latent_dims", "-" * 5000 + "1", "must be whole numbers with commas"),
         ("train.batch_size", "1", "at least 2"),
-        ("data.flip", "yes", "must be bool"),
+        ("data.flip", "yes", "must be true or false"),
         ("data.crop", "0", "in \\(0, 1\\]"),
         ("data.cache", "ram", "auto, memory, disk, none"),
         ("model.kernel", "rbf", "gaussian, multiscale_gaussian"),
@@ -138,6 +152,31 @@ def test_unknown_key_in_a_file_is_refused():
     values["train"]["learning_rat"] = 1.0
     with pytest.raises(InputError, match="config.train.learning_rat is not known"):
         Config.from_dict(values)
+
+
+@pytest.mark.parametrize("values", [[], None, 3, {"data": None}, {"model": ["conv8/2"]}])
+def test_a_file_that_holds_no_settings_is_refused(values):
+    with pytest.raises(InputError, match="config.* is .*; it must hold .* by name"):
+        Config.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("train.lr", "1", "Known: steps"),
+        ("trian.steps", "1", "Known: model.image_shape"),
+        ("train.steps", "0", "at least 1"),
+        ("data.crop", "2", "in \\(0, 1\\]"),
+        ("model.latent_dims", "two", "whole numbers with commas"),
+    ],
+)
+def test_what_can_be_refused_before_there_is_a_config(path, text, message):
+    with pytest.raises(InputError, match=message):
+        check_changes([(path, text)])
+
+
+def test_what_may_fit_a_config_is_not_refused_before_there_is_one():
+    check_changes([("model.latent_dims", "2,2,2,2,2,2"), ("train.steps", "3")])
 
 
 def test_operations():

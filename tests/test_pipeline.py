@@ -16,7 +16,7 @@ from PIL import Image
 
 from tf_mmdvlae.config import DataConfig
 from tf_mmdvlae.configs import known_datasets
-from tf_mmdvlae.data import cache, pipeline, tfds_source
+from tf_mmdvlae.data import cache, pipeline, synthetic_faces, tfds_source
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.errors import InputError
 
@@ -472,9 +472,8 @@ def test_network_reachable(monkeypatch):
 
 
 def test_synthetic_faces_is_drawn_on_first_use(tmp_path, monkeypatch, capsys):
-    faces = pytest.importorskip("tf_mmdvlae.data.synthetic_faces")
     sizes = {"train": 6, "validation": 2, "test": 3}
-    monkeypatch.setattr(faces.SyntheticFaces, "SPLIT_SIZES", sizes)
+    monkeypatch.setattr(synthetic_faces.SyntheticFaces, "SPLIT_SIZES", sizes)
     data = DataConfig(dataset="synthetic_faces", data_dir=str(tmp_path))
     split = pipeline.load_split(data, (64, 64, 3), "test")
     assert split.images.shape == (3, 64, 64, 3)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import pathlib
 import socket
 import zipfile
 
@@ -113,6 +114,16 @@ def test_mnist(mnist_files, tmp_path, caplog, capsys):
     assert "prepared already" in capsys.readouterr().out
 
 
+def test_a_data_dir_of_the_home_folder(mnist_files, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    folder = prepare("mnist", mnist_files, "~/tfds")
+    assert folder == str(tmp_path / "home" / "tfds" / "mnist" / "3.0.1")
+    assert not (tmp_path / "~").exists()
+    data = DataConfig(dataset="mnist", data_dir="~/tfds", cache="memory")
+    assert pipeline.load_split(data, (28, 28, 1), "train").size == 7
+
+
 def test_the_record_of_tfds_is_as_before(mnist_files, tmp_path):
     builder = tfds.builder("mnist", data_dir=tmp_path)
     before = {url: (info.size, info.checksum) for url, info in builder.url_infos.items()}
@@ -151,11 +162,31 @@ def test_mnist_without_gzip_and_under_other_spellings(mnist_files, tmp_path):
             lambda b: gzip.compress(idx(np.zeros(5, np.uint8))),
             "t10k-images.* is not an IDX file of 3-dimensional bytes",
         ),
+        (
+            "train-labels-idx1-ubyte.gz",
+            lambda b: gzip.compress(idx(np.arange(5, 12, dtype=np.uint8))),
+            "train-labels.* holds the label 11; digits go from 0 to 9",
+        ),
     ],
 )
 def test_mnist_files_that_do_not_fit(mnist_files, tmp_path, name, change, message):
     damage(mnist_files / name, change)
     with pytest.raises(InputError, match=message):
+        prepare("mnist", mnist_files, tmp_path / "tfds")
+    assert nothing_left(tmp_path / "tfds")
+
+
+@pytest.mark.parametrize("name", ["train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz"])
+def test_a_source_that_cannot_be_read_is_named(mnist_files, tmp_path, monkeypatch, name):
+    usual = pathlib.Path.read_bytes
+
+    def refuse(path):
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return usual(path)
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", refuse)
+    with pytest.raises(InputError, match=f"{name} can't be read: Permission denied"):
         prepare("mnist", mnist_files, tmp_path / "tfds")
     assert nothing_left(tmp_path / "tfds")
 
@@ -209,6 +240,25 @@ def without_last_image(content):
     return file.getvalue()
 
 
+def with_member_field(offset, value):
+    """Changes one byte of each member's headers, whose fields lie 2 bytes apart in the two."""
+
+    def change(content):
+        content = bytearray(content)
+        for signature, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+            at = content.find(signature)
+            while at >= 0:
+                content[at + offset + shift] = value
+                at = content.find(signature, at + 1)
+        return bytes(content)
+
+    return change
+
+
+encrypted = with_member_field(6, 1)
+packed_strangely = with_member_field(8, 99)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -220,6 +270,8 @@ def without_last_image(content):
             lambda b: b[:800] + bytes(9) + b[809:],
             r"is damaged at img_align_celeba/000001\.jpg",
         ),
+        ("img_align_celeba.zip", encrypted, "zip can't be unpacked: .*encrypted"),
+        ("img_align_celeba.zip", packed_strangely, "zip can't be unpacked: .*compression"),
         ("img_align_celeba.zip", without_last_image, r"lacks 1 of the 12 .*000012\.jpg"),
         ("list_attr_celeba.txt", drop_line(-1), "list_attr_celeba.* has 11 rows, not the 12"),
         ("list_attr_celeba.txt", drop_line(0), "must start with the number of its rows"),

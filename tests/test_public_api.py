@@ -15,10 +15,11 @@ FLOORS = [
     {"errors", "version", "progress"},
     {"files"},
     {"mmd", "config", "latents", "schedule", "drawing"},
-    {"configs", "layers", "data", "tiles", "loss_curves"},
+    {"configs", "layers", "data", "directions", "tiles", "loss_curves", "strips", "workdir"},
     {"model", "evaluation", "figures"},
-    {"callables", "callbacks", "checkpoints", "export", "workdir", "results"},
+    {"callables", "callbacks", "checkpoints", "serving", "results"},
     {"training", "benchmark"},
+    {"serving_speed"},
     {"cli"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -62,5 +63,8 @@ def test_a_file_imports_only_from_floors_below_its_own(path):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tf_mmdvlae."):
             names = [node.module.split(".")[1]]
+        elif isinstance(node, ast.Import):
+            parts = [alias.name.split(".") for alias in node.names]
+            names = [part[1] for part in parts if part[0] == "tf_mmdvlae" and len(part) > 1]
         for name in names:
             assert name == part or FLOOR[name] < FLOOR[part], f"{path} imports {name}"

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def test_what_a_run_leaves(finished_run):
         ".lock",
         "config.json",
         "checkpoints",
+        "directions.npz",
         "figures",
         "history.jsonl",
         "metrics.json",
@@ -79,6 +81,36 @@ def test_a_finished_run_does_nothing_unless_asked(finished_run, run_config, tmp_
     result = train(run_config, workdir, tmp_path / "again", overwrite=True)
     assert not result.was_finished
     assert result.export == tmp_path / "again" / "1"
+
+
+def test_a_finished_run_is_not_trained_again_for_want_of_checkpoints(
+    finished_run, tmp_path, monkeypatch
+):
+    workdir = tmp_path / "work"
+    shutil.copytree(finished_run[0], workdir, ignore=shutil.ignore_patterns("checkpoints"))
+    monkeypatch.setattr(training, "_fit", lambda *arguments: pytest.fail("trained"))
+    monkeypatch.setattr(training, "_finish", lambda model, *rest: model)
+    config = training.Workdir(workdir).read_config()
+    model = train(config, workdir, tmp_path / "export", overwrite=True)
+    for mine, theirs in zip(model.weights, weights(finished_run[0]), strict=True):
+        assert np.array_equal(mine, theirs)
+    # As the run left it, so that it can be saved again.
+    assert model.optimizer.iterations.numpy() == config.train.steps
+    assert model.fade_in == config.train.fade_in(2)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_run_is_named_from_another_folder(run_config, tmp_path, monkeypatch):
+    measured = {"test": {}}, None
+    monkeypatch.setattr(training, "_fit", lambda *arguments: None)
+    monkeypatch.setattr(training.results, "measure", lambda *arguments: measured)
+    monkeypatch.setattr(training, "export", lambda *arguments: pathlib.Path("export", "1"))
+    (tmp_path / "there").mkdir()
+    for folder, workdir in ((tmp_path, "work"), (tmp_path / "there", "../work")):
+        monkeypatch.chdir(folder)
+        result = train(run_config, workdir, "export")
+    assert result.was_finished
+    assert result.export == tmp_path / "export" / "1"
 
 
 def test_figures_are_drawn_again(finished_run):

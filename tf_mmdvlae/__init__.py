@@ -15,8 +15,9 @@ _HOMES = {
     "ModelConfig": "config",
     "TrainConfig": "config",
     "TrainingStopped": "errors",
-    "export": "export",
+    "export": "serving.export",
     "get_config": "configs",
+    "load": "serving.loaded",
     "load_run": "training",
     "train": "training",
 }

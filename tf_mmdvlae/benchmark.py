@@ -39,8 +39,10 @@ def training_speed(config, rounds=5):
     # Wide enough for the iterator to have stopped filling its buffers when it is timed.
     batches = iter(pipeline.training_batches(split, size, 0, flip=config.data.flip))
     batch = next(batches)
-    step = tf.function(model.train_step)
-    penalties = _penalties(settings, size)
+    # As `fit` does: on a GPU both are compiled, and what is compiled can make no variables.
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(model.train_step, jit_compile=model.jit_compile)
+    penalties = _penalties(settings, size, model.jit_compile)
     for _ in range(3):
         step(batch)
         penalties()
@@ -52,19 +54,19 @@ def training_speed(config, rounds=5):
     step_time, mmd_time, input_time = (np.array(table[name]) for name in ("step", "mmd", "input"))
     return {
         "batch_size": size,
-        "images_per_second": _spread(size / step_time),
-        "mmd_share": _spread(mmd_time / step_time),
-        "input_images_per_second": _spread(size / input_time),
-        "input_ratio": _spread(step_time / input_time),
+        "images_per_second": spread(size / step_time),
+        "mmd_share": spread(mmd_time / step_time),
+        "input_images_per_second": spread(size / input_time),
+        "input_ratio": spread(step_time / input_time),
     }
 
 
-def _penalties(settings, size):
+def _penalties(settings, size, jit_compile):
     dimensions = (*settings.latent_dims, sum(settings.latent_dims))
     codes = [tf.random.stateless_normal((size, d), (0, d)) for d in dimensions]
     kernels = [mmd.kernel_for_dimension(settings.kernel, settings.scales, d) for d in dimensions]
 
-    @tf.function
+    @tf.function(jit_compile=jit_compile)
     def gradients():
         with tf.GradientTape() as tape:
             tape.watch(codes)
@@ -89,7 +91,8 @@ def _seconds(call, times):
     return (time.perf_counter() - began) / times
 
 
-def _spread(values):
+def spread(values):
+    """The median and the ends of some measurements: {"median", "low", "high"}."""
     return {
         "median": float(np.median(values)),
         "low": float(np.min(values)),

@@ -1,6 +1,8 @@
 """What happens between the steps of a run."""
 
+import contextlib
 import math
+import re
 import signal
 import threading
 import time
@@ -9,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae.errors import TrainingStopped
+from tf_mmdvlae.errors import InputError, TrainingStopped
 from tf_mmdvlae.progress import Progress
 
 _PICTURES = 10
@@ -70,7 +72,10 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
-        self.writer = tf.summary.create_file_writer(str(self.workdir.tensorboard))
+        with self._writing():
+            if self.step == 0:
+                self.workdir.clear_tensorboard()
+            self.writer = tf.summary.create_file_writer(str(self.workdir.tensorboard))
 
     def on_train_batch_end(self, batch, logs=None):
         train = self.config.train
@@ -92,7 +97,21 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.progress.close()
-        self.writer.close()
+        with self._writing():
+            self.writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self):
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            self.progress.close()
+            # TensorFlow puts the names of its nodes and operations around it.
+            reason = re.sub(r"\{\{.*?\}\} *| *\[Op:.*", "", str(error).partition("\n")[0])
+            raise InputError(
+                f"Could not write to {self.workdir.tensorboard}: {reason}. Make room there and run "
+                "the same command again."
+            ) from error
 
     def _check_finite(self, logs):
         if math.isfinite(float(logs["loss"])):
@@ -119,13 +138,13 @@ class RunCallback(keras.callbacks.Callback):
         self.details = f"reconstruction {values['reconstruction']:.4f}  MMD^2 by layer {penalties}"
         seconds = self.seconds_before + time.monotonic() - self.began
         self.workdir.append_history({"step": self.step, "seconds": round(seconds, 1), **values})
-        with self.writer.as_default(step=self.step):
+        with self._writing(), self.writer.as_default(step=self.step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     def _draw(self):
         samples = np.asarray(self.model.sample(16))
-        with self.writer.as_default(step=self.step):
+        with self._writing(), self.writer.as_default(step=self.step):
             tf.summary.image("samples", samples, max_outputs=16)
 
     def _save(self):

@@ -265,8 +265,8 @@ class DataConfig:
       test_fraction: share of an image folder that becomes its test split, in (0, 1).
       crop: side of the centre square that is kept, as a fraction of the shorter edge, in (0, 1].
       flip: True mirrors half of the training images, left to right.
-      cache: where the decoded, resized uint8 images are kept: "memory", "disk", "none", or "auto",
-        which chooses by size.
+      cache: where the decoded, resized uint8 images are kept: "memory", "disk", "none" (which takes
+        them in another order), or "auto", which chooses between the first two by size.
     """
 
     dataset: str = "synthetic_faces"
@@ -403,7 +403,13 @@ def from_dict(cls, values, path="config"):
     Raises:
       InputError: for a key that is not a field, or a value of the wrong type.
     """
+    return cls(**_fields(cls, values, path))
+
+
+def _fields(cls, values, path):
     hints = typing.get_type_hints(cls)
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is {values!r:.40}; it must hold {', '.join(hints)} by name.")
     known = {}
     for key, value in values.items():
         if key not in hints:
@@ -412,7 +418,7 @@ def from_dict(cls, values, path="config"):
             known[key] = from_dict(hints[key], value, f"{path}.{key}")
         else:
             known[key] = _coerce(value, hints[key], f"{path}.{key}")
-    return cls(**known)
+    return known
 
 
 def override(config, changes):
@@ -428,17 +434,39 @@ def override(config, changes):
       InputError: if a path is not known (the message lists the known ones) or a value does not
         fit.
     """
-    sections = [f.name for f in dataclasses.fields(Config)]
     values = config.to_dict()
+    for section, fields in _by_section(changes).items():
+        values[section] |= fields
+    return Config.from_dict(values)
+
+
+def check_changes(changes):
+    """Refuses what `override` would refuse for every config, when there is none yet.
+
+    Args:
+      changes: as for `override`.
+
+    Raises:
+      InputError: if a path is not known or a value does not fit.
+    """
+    for section, fields in _by_section(changes).items():
+        cls = typing.get_type_hints(Config)[section]
+        known = _fields(cls, fields, f"config.{section}")
+        # The model's fields fit each other and the images, or do not.
+        if cls is not ModelConfig:
+            cls(**known)
+
+
+def _by_section(changes):
+    sections = typing.get_type_hints(Config)
+    values = {section: {} for section in sections}
     for path, text in changes:
         section, _, field = path.partition(".")
         if section not in sections or not field:
-            every = [
-                f"{s}.{f.name}" for s in sections for f in dataclasses.fields(getattr(config, s))
-            ]
+            every = [f"{s}.{f.name}" for s in sections for f in dataclasses.fields(sections[s])]
             raise InputError(f"--config.{path} is not known. Known: {', '.join(every)}.")
         values[section][field] = _literal(text)
-    return Config.from_dict(values)
+    return values
 
 
 def _literal(text):
@@ -446,8 +474,20 @@ def _literal(text):
         return text.lower() == "true"
     try:
         return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return text
+
+
+_IN_WORDS = {
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+    bool: "true or false",
+    types.NoneType: "None",
+    tuple[int, ...]: "whole numbers with commas between them",
+    tuple[float, ...]: "numbers with commas between them",
+    tuple[tuple[str, ...], ...]: "a tuple of tuples of operations",
+}
 
 
 def _coerce(value, hint, path):
@@ -455,12 +495,10 @@ def _coerce(value, hint, path):
     for option in options:
         try:
             return _coerce_to(value, option)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
-    wanted = " or ".join(
-        getattr(o, "__name__", str(o)) if o in (int, float, str, bool) else str(o) for o in options
-    )
-    raise InputError(f"{path} is {value!r}; it must be {wanted}.")
+    wanted = " or ".join(_IN_WORDS[option] for option in options)
+    raise InputError(f"{path} is {value!r:.200}; it must be {wanted}.")
 
 
 def _coerce_to(value, hint):
@@ -471,7 +509,10 @@ def _coerce_to(value, hint):
                 raise TypeError
         return tuple(_coerce_to(item, typing.get_args(hint)[0]) for item in value)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
     if hint is types.NoneType and value is None:
         return None
     if hint in (int, str, bool) and type(value) is hint:

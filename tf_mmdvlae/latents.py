@@ -224,6 +224,24 @@ def redraw(base, layer, draws):
     return result
 
 
+def displaced(codes, differences, layer_weights):
+    """codes_l + w_l * differences_l in each layer l: what arithmetic and editing are made of.
+
+    Plain operators, so that it serves NumPy arrays and tensors, whose shapes are the caller's care.
+
+    Args:
+      codes, differences: latent dicts [n, d_l].
+      layer_weights: the weights w_l, lowest layer first, each a number or [n, 1].
+
+    Returns:
+      A latent dict [n, d_l].
+    """
+    return {
+        name: codes[name] + weight * differences[name]
+        for name, weight in zip(layer_names(codes), layer_weights, strict=True)
+    }
+
+
 def arithmetic(a, minus, plus, layer_weights=None):
     """Moves codes along a difference: a + w_l * (plus - minus) in each layer l.
 
@@ -231,7 +249,8 @@ def arithmetic(a, minus, plus, layer_weights=None):
 
     Args:
       a, minus, plus: latent dicts [n, d_l]; one with a single row serves all rows of the others.
-      layer_weights: a weight w_l for each layer, lowest first; None is one for each.
+      layer_weights: a weight w_l for each layer, lowest first, or such a list a row [n, L]; None is
+        one for each. A weight of zero leaves that layer of `a` alone.
 
     Returns:
       A latent dict [n, d_l].
@@ -242,13 +261,32 @@ def arithmetic(a, minus, plus, layer_weights=None):
     a, minus, plus = check(a), check(minus), check(plus)
     _same_layers(a, minus, plus)
     _same_rows(a, minus, plus)
-    weights = [1.0] * len(a) if layer_weights is None else list(layer_weights)
-    if len(weights) != len(a):
-        raise InputError(f"{len(weights)} layer weights were given for {len(a)} latent layers.")
-    return {
-        name: (a[name] + np.float32(weight) * (plus[name] - minus[name])).astype(np.float32)
-        for name, weight in zip(a, weights, strict=True)
-    }
+    differences = {name: plus[name] - minus[name] for name in a}
+    return displaced(a, differences, _weight_columns(layer_weights, len(a)))
+
+
+def edit(codes, direction, strength=1.0, layer_weights=None):
+    """Adds a feature to codes, or takes it away: codes + strength * w_l * direction in each layer.
+
+    Args:
+      codes: a latent dict [n, d_l].
+      direction: one row of `Directions`, a latent dict [1, d_l] (or [n, d_l], one a code).
+      strength: one number, or n of them; 1 goes from "without" to "with" the feature, or up by one
+        standard deviation of a factor, and negative ones go the other way.
+      layer_weights: as in `arithmetic`.
+
+    Returns:
+      A latent dict [n, d_l].
+
+    Raises:
+      InputError: if layers, dimensions or numbers of rows do not match.
+    """
+    codes, direction = check(codes), check(direction)
+    _same_layers(codes, direction)
+    strength = np.asarray(strength, np.float32).reshape(-1, 1)
+    _same_rows(codes, direction, {"strength": strength})
+    weights = _weight_columns(layer_weights, len(codes))
+    return displaced(codes, direction, [strength * weight for weight in weights])
 
 
 def interpolate(a, b, t):
@@ -270,6 +308,16 @@ def interpolate(a, b, t):
     t = np.asarray(t, np.float32).reshape(-1, 1)
     _same_rows(a, b, {"t": t})
     return {name: (1 - t) * a[name] + t * b[name] for name in a}
+
+
+def _weight_columns(layer_weights, layers):
+    weights = np.ones(layers) if layer_weights is None else layer_weights
+    weights = np.atleast_2d(np.asarray(weights, np.float32))
+    if weights.ndim != 2 or weights.shape[1] != layers:
+        raise InputError(
+            f"{weights.shape[-1]} layer weights were given for {layers} latent layers."
+        )
+    return [weights[:, [layer]] for layer in range(layers)]
 
 
 def _layer_name(latents, layer):

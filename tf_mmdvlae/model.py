@@ -38,8 +38,9 @@ class MMDVLAE(keras.Model):
 
     Args:
       config: a `ModelConfig`, or the dict of one.
-      seed: of all noise, which is a function of it and of the optimizer's step alone. (Weights
-        follow `keras.utils.set_random_seed`, as in any Keras model.)
+      seed: of all noise, which is a function of it and, in training, of the optimizer's step; in
+        `evaluate`, of the batch's number; in `sample`, of that call's own seed. (Weights follow
+        `keras.utils.set_random_seed`, as in any Keras model.)
       fade_in: None, or (start, end) optimizer steps between which each layer fades in, lowest
         layer first; (0, 0) for a layer that is there from the start.
     """

@@ -4,20 +4,21 @@ import numpy as np
 
 from tf_mmdvlae import figures, latents, mmd
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.directions import find_directions
 from tf_mmdvlae.evaluation.prior_match import prior_match
 from tf_mmdvlae.evaluation.probes import probe_layers
 from tf_mmdvlae.evaluation.reconstruction import reconstruction_errors
 from tf_mmdvlae.progress import Progress
 
-# The nearest-neighbour probe looks at no more than this many, and a thousand images are plenty to
-# see which dimensions of a layer are active.
-_PROBE_IMAGES = 20_000
+# The nearest-neighbour probe looks at no more than this many, and they are plenty for directions; a
+# thousand images are plenty to see which dimensions of a layer are active.
+_TRAIN_IMAGES = 20_000
 _FIGURE_IMAGES = 1_000
 _BATCH = 256
 
 
 def measure(functions, config, train_split, test_split):
-    """The numbers of `metrics.json`.
+    """The numbers of `metrics.json`, and where the labels' features lie in the codes.
 
     Args:
       functions: (encode, decode) on NumPy arrays; see `callables.numpy_functions`.
@@ -25,10 +26,12 @@ def measure(functions, config, train_split, test_split):
       train_split, test_split: `pipeline.Split`s.
 
     Returns:
-      {"test": {"l1", "mse", "mmd_1" ... "mmd_L", "mmd_joint"}, "probes": {label: {layer: ...}},
-      "test_images", "train_images", "skipped_images"}. L1 and MSE are of reconstructions from
-      posterior means over the whole test split; MMD^2 is of posterior samples in batches of the
-      training batch's size.
+      The numbers: {"test": {"l1", "mse", "mmd_1" ... "mmd_L", "mmd_joint"}, "probes":
+      {label: {layer: ...}}, "test_images", "train_images", "skipped_images"}. L1 and MSE are of
+      reconstructions from posterior means over the whole test split; MMD^2 is of posterior samples
+      in batches of the training batch's size. And the `Directions` of the labels; None without
+      labels. Directions and all probes are fitted on the codes of the first 20,000 training images,
+      or of all where there are fewer.
     """
     encode, decode = functions
     encoded = []
@@ -46,13 +49,22 @@ def measure(functions, config, train_split, test_split):
         config.train.batch_size,
         config.train.seed,
     )
-    return {
+    probes, directions = {}, None
+    if train_split.labels:
+        count = min(_TRAIN_IMAGES, train_split.size)
+        batches = _batches(train_split, count)
+        train_means = latents.concatenate([encode(batch)[0] for batch in batches])
+        labels = {name: values[:count] for name, values in train_split.labels.items()}
+        probes = probe_layers(train_means, labels, means, test_split.labels)
+        directions = find_directions(train_means, labels, train_split.class_names)
+    numbers = {
         "test": test,
-        "probes": _probe(encode, train_split, test_split, means),
+        "probes": probes,
         "test_images": test_split.size,
         "train_images": train_split.size,
         "skipped_images": train_split.skipped + test_split.skipped,
     }
+    return numbers, directions
 
 
 def draw(functions, config, workdir, split):
@@ -78,7 +90,7 @@ def draw(functions, config, workdir, split):
 
 
 def _batches(split, count):
-    progress, seen = Progress(count, f"{split.name} images encoded"), 0
+    progress, seen = Progress(count, f"{split.name} images read"), 0
     for batch in pipeline.evaluation_batches(split, _BATCH):
         images = np.asarray(batch)[: count - seen]
         yield images
@@ -100,12 +112,3 @@ def _mmd_squared(model, seed):
         return mmd.mmd_squared(codes, prior, kernel, model.estimator)
 
     return mmd_squared
-
-
-def _probe(encode, train_split, test_split, test_means):
-    if not train_split.labels:
-        return {}
-    count = min(_PROBE_IMAGES, train_split.size)
-    train_means = latents.concatenate([encode(b)[0] for b in _batches(train_split, count)])
-    labels = {name: values[:count] for name, values in train_split.labels.items()}
-    return probe_layers(train_means, labels, test_means, test_split.labels)

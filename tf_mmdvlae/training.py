@@ -5,6 +5,7 @@ import pathlib
 import zipfile
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae import results
@@ -12,12 +13,17 @@ from tf_mmdvlae.callables import numpy_functions
 from tf_mmdvlae.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.checkpoints import Checkpoints, saved_size
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.directions import Directions
 from tf_mmdvlae.errors import InputError, TrainingStopped
-from tf_mmdvlae.export import export
 from tf_mmdvlae.files import replacing, require_space, write_json
 from tf_mmdvlae.model import MMDVLAE
 from tf_mmdvlae.schedule import HoldThenCosine
+from tf_mmdvlae.serving.export import export
+from tf_mmdvlae.serving.formats import other_formats
 from tf_mmdvlae.workdir import Workdir, provenance
+
+# Of the test split: that many are compared between the SavedModel and each other format.
+_CHECKED_IMAGES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +47,11 @@ def train(config, workdir, export_dir, overwrite=False):
     """Trains a model, or goes on with a run that was stopped, and writes all that it leaves.
 
     Under `workdir`: `config.json`, `checkpoints/`, `tensorboard/`, `history.jsonl`, `figures/`,
-    `model.keras` and, last, `metrics.json`; under `export_dir` a SavedModel in the next version.
+    `directions.npz` (where the data have labels), `model.keras` and, last, `metrics.json`; under
+    `export_dir` a SavedModel in the next version.
     A run killed at any moment and started again ends in the same weights, bit for bit, as one that
-    was never interrupted (on a CPU, with the same seed).
+    was never interrupted (on a CPU, with the same seed). Its `history.jsonl` has each step once;
+    TensorBoard, whose files can't be rewound, shows the steps after the last checkpoint twice.
 
     Args:
       config: a `Config`.
@@ -64,9 +72,12 @@ def train(config, workdir, export_dir, overwrite=False):
         if workdir.is_finished and not overwrite:
             metrics = workdir.read_metrics()
             return Result(workdir.path, metrics, pathlib.Path(metrics["export"]), True)
-        model = _make_model(config)
+        finished = workdir.is_finished and workdir.model_file.exists()
+        model = _read_model(workdir) if finished else _make_model(config)
         _print_summary(config, workdir, model)
         splits = _load_splits(config)
+        if finished:
+            return _finish(model, config, workdir, splits, export_dir)
         checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
         start = checkpoints.restore(model)
         if start:
@@ -100,16 +111,20 @@ def load_run(workdir):
             f"The run in {workdir.path} has not finished: there is no model.keras. Give the "
             "bin/train command again; it goes on where it stopped."
         )
+    model = _read_model(workdir)
+    model.fade_in = None
+    model.compile(optimizer=keras.optimizers.Adam(config.train.learning_rate))
+    return model
+
+
+def _read_model(workdir):
     try:
-        model = keras.saving.load_model(workdir.model_file)
+        return keras.saving.load_model(workdir.model_file)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{workdir.model_file} cannot be read ({error}); remove metrics.json there and "
             "give the bin/train command again to write it anew."
         ) from error
-    model.fade_in = None
-    model.compile(optimizer=keras.optimizers.Adam(config.train.learning_rate))
-    return model
 
 
 def draw_run(workdir, data_dir=None):
@@ -123,14 +138,43 @@ def draw_run(workdir, data_dir=None):
       The paths of the pictures.
 
     Raises:
-      InputError: if there is no finished run there, or its data set can't be had.
+      InputError: if there is no finished run there, its data set can't be had, or another process
+        is at work there.
     """
     model = load_run(workdir)
     workdir = Workdir(workdir)
     config = workdir.read_config()
     data = dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir)
     split = pipeline.load_split(data, config.model.image_shape, "test")
-    return results.draw(numpy_functions(model), config, workdir, split)
+    with workdir.locked():
+        return results.draw(numpy_functions(model), config, workdir, split)
+
+
+def export_run(workdir, export_dir, formats=()):
+    """Exports a finished run again, in the next free version.
+
+    Args:
+      workdir: the folder of the run.
+      export_dir: the folder of versions for the SavedModel.
+      formats: further formats to write into the version's `assets.extra/`: "tflite", "onnx".
+
+    Returns:
+      The path of the version written.
+
+    Raises:
+      InputError: if there is no finished run there, the folder cannot be written, or a format's
+        packages are not installed.
+    """
+    model = load_run(workdir)
+    workdir = Workdir(workdir)
+    config, metrics, extras = workdir.read_config(), workdir.read_metrics(), None
+    found = workdir.directions_file.exists()
+    directions = Directions.load(workdir.directions_file) if found else None
+    if formats:
+        split = pipeline.load_split(config.data, config.model.image_shape, "test")
+        batch = next(iter(pipeline.evaluation_batches(split, _CHECKED_IMAGES)))
+        extras = other_formats(formats, model, np.asarray(batch))
+    return export(model, export_dir, config.data, directions, metrics, extras)
 
 
 def _load_splits(config):
@@ -237,8 +281,9 @@ def _finish(model, config, workdir, splits, export_dir):
     print("Measuring on the test split ...", flush=True)
     functions = numpy_functions(model)
     history = workdir.read_history()
+    measured, directions = results.measure(functions, config, splits["train"], splits["test"])
     metrics = {
-        **results.measure(functions, config, splits["train"], splits["test"]),
+        **measured,
         "steps": config.train.steps,
         "seed": config.train.seed,
         "training_seconds": history[-1]["seconds"] if history else None,
@@ -249,8 +294,11 @@ def _finish(model, config, workdir, splits, export_dir):
     require_space(workdir.path, saved_size(model))
     with replacing(workdir.model_file) as temporary:
         model.save(temporary)
+    if directions is not None:
+        directions.save(workdir.directions_file)
     print("Drawing the figures ...", flush=True)
     results.draw(functions, config, workdir, splits["test"])
-    exported = export(model, export_dir)
-    write_json(workdir.metrics_file, {**metrics, "export": str(exported)})
+    exported = export(model, export_dir, config.data, directions, metrics)
+    # A finished run may be named from another folder than the one it was started in.
+    write_json(workdir.metrics_file, {**metrics, "export": str(exported.resolve())})
     return Result(workdir.path, workdir.read_metrics(), exported)

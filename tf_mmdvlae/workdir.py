@@ -11,13 +11,15 @@ from tf_mmdvlae.config import Config
 from tf_mmdvlae.errors import InputError
 from tf_mmdvlae.files import make_folder, replacing, write_json
 
-# Where the data lie may change between two starts of one run; what they are may not.
+# What does not change the images, their labels or their order may change between two starts of one
+# run. An image folder may not move, for nothing here could tell it from another folder; nor is it
+# seen when files are added to it, which does change the order.
 _MAY_CHANGE = ("data.data_dir", "data.cache", "train.keep_checkpoints")
 
 
 class Workdir:
     """The folder of a run: `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`,
-    `figures/`, `model.keras`, and `metrics.json`, which is written last.
+    `figures/`, `directions.npz`, `model.keras`, and `metrics.json`, which is written last.
 
     Args:
       path: the folder.
@@ -30,6 +32,7 @@ class Workdir:
         self.history_file = self.path / "history.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.figures = self.path / "figures"
+        self.directions_file = self.path / "directions.npz"
         self.model_file = self.path / "model.keras"
         self.metrics_file = self.path / "metrics.json"
 
@@ -54,23 +57,37 @@ class Workdir:
                     f"Another process is at work in {self.path}; wait for it, or give another "
                     "--workdir."
                 ) from None
+            self._remove_leftovers()
             yield
+
+    def _remove_leftovers(self):
+        """Removes the temporary files (see `files.replacing`) of a run that was killed."""
+        ours = (self.config_file, self.history_file, self.directions_file, self.model_file)
+        for path in (*ours, self.metrics_file, self.figures / "*.png"):
+            for leftover in path.parent.glob(f".[0-9]*.{path.name}"):
+                leftover.unlink(missing_ok=True)
 
     def claim(self, config):
         """Makes the folder this run's. One that holds no checkpoint yet may get other settings.
 
         Raises:
-          InputError: if it holds a run with other settings; the message shows the difference.
+          InputError: if it holds a run with other settings (the message shows the difference), or
+            one whose settings are lost.
         """
         begun = self.is_finished or any(self.checkpoints.glob("step_*"))
-        if not begun or not self.config_file.exists():
+        if not begun:
             write_json(self.config_file, config.to_dict())
             return
+        if not self.config_file.exists():
+            raise InputError(
+                f"{self.path} holds a run but no config.json, so that its settings are not known. "
+                "Put that file back, empty the folder, or give another --workdir."
+            )
         other = self.read_config()
         differences = [
             f"{name}: {old!r} there, {new!r} now"
             for name, old, new in _differences(other.to_dict(), config.to_dict())
-            if name not in _MAY_CHANGE
+            if name not in _MAY_CHANGE or (name == "data.cache" and "none" in (old, new))
         ]
         if differences:
             raise InputError(
@@ -132,6 +149,11 @@ class Workdir:
             with replacing(self.history_file) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
         return records
+
+    def clear_tensorboard(self):
+        """Removes the curves of a run that had other settings or left no checkpoint."""
+        for file in self.tensorboard.glob("events.out.tfevents.*"):
+            file.unlink(missing_ok=True)
 
     def append_history(self, record):
         """Adds a dict to the log."""

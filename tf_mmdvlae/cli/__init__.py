@@ -3,15 +3,36 @@
 import importlib
 import sys
 
+# What setup.py installs, by the names under which Python imports them.
+_REQUIRED = {
+    "absl",
+    "importlib_resources",
+    "keras",
+    "matplotlib",
+    "numpy",
+    "PIL",
+    "psutil",
+    "scipy",
+    "sklearn",
+    "tensorboard",
+    "tensorflow",
+    "tensorflow_datasets",
+    "tensorflow_serving",
+    "threadpoolctl",
+}
+
 
 def start(command):
     """Runs `command` and returns its exit code; says what to do where a package is missing."""
     try:
         return importlib.import_module(f"{__name__}.{command}").main()
     except ModuleNotFoundError as error:
-        print(
-            f"error: the Python package {error.name} is not installed for {sys.executable}. Run "
-            "`pip install .` in the checkout; after `make demo`: source .venv/bin/activate",
-            file=sys.stderr,
-        )
+        if (error.name or "").partition(".")[0] in _REQUIRED:
+            message = (
+                f"the Python package {error.name} is not installed for {sys.executable}. Run "
+                "`pip install .` in the checkout; after `make demo`: source .venv/bin/activate"
+            )
+        else:
+            message = f"the Python module {error.name or error} is missing for {sys.executable}."
+        print(f"error: {message}", file=sys.stderr)
         return 1

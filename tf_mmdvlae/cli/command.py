@@ -49,8 +49,7 @@ def run(name, about, define_flags, call, takes_config=False):
         return _fail(f"{error} See bin/{name} --help.", 2)
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
-            _load_tensorflow_quietly()
+        _load_tensorflow()
         call(*((values, overrides) if takes_config else (values,)))
     except InputError as error:
         return _fail(error, 1)
@@ -75,23 +74,22 @@ def _terminated(number, frame):
     raise KeyboardInterrupt(128 + number)
 
 
-def _load_tensorflow_quietly():
+def _load_tensorflow():
     """Loads TensorFlow without the lines that it prints while it looks for devices.
 
     They come from C++ before any level can be set. The devices found are shown by the commands; to
     see the lines, set TF_CPP_MIN_LOG_LEVEL.
     """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        _leave_memory_to_others()
+        return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     sys.stderr.flush()
     visible = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            for device in tf.config.list_physical_devices("GPU"):
-                # Leaves the rest of the GPU's memory to others.
-                tf.config.experimental.set_memory_growth(device, True)
+            _leave_memory_to_others()
         except BaseException:
             hidden.seek(0)
             os.write(visible, hidden.read())
@@ -99,6 +97,14 @@ def _load_tensorflow_quietly():
         finally:
             os.dup2(visible, 2)
             os.close(visible)
+
+
+def _leave_memory_to_others():
+    """Keeps TensorFlow from taking all memory of a GPU at once."""
+    import tensorflow as tf
+
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
 
 
 def _split_overrides(arguments):

@@ -61,14 +61,18 @@ def _call(values, overrides):
                 f"--{name} needs --dataset=image_folder, but --dataset is {values.dataset}."
             )
 
+    train = _given(values, "steps", "batch_size", "seed", "init_from")
+
     def describe():
         from tf_mmdvlae.data import pipeline
 
+        # Before what may be a long download.
+        configs.TrainConfig(**train)
+        configs.check_changes(overrides)
         return pipeline.describe(configs.DataConfig(dataset=values.dataset, **data))
 
     config = get_config(values.dataset, values.preset, describe)
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, **data))
-    train = _given(values, "steps", "batch_size", "seed", "init_from")
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, **train))
     config = configs.override(config, overrides)
 

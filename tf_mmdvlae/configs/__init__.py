@@ -38,6 +38,8 @@ def get_config(dataset, preset="default", describe=None):
         raise InputError(
             f"{dataset} has no config file. Those that have one: {', '.join(known_datasets())}."
         )
+    elif preset != "default":
+        raise InputError(f"--preset={preset} is not known for {dataset}. Known: default.")
     else:
         from tf_mmdvlae.configs.derived import derive
 

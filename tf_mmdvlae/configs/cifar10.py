@@ -1,4 +1,9 @@
-"""CIFAR-10: 32x32 colour photographs of ten kinds of things, flipped in training."""
+"""CIFAR-10: 32x32 colour photographs of ten kinds of things, flipped in training.
+
+    bin/train --dataset=cifar10
+
+Not run: the settings are chosen by analogy with CelebA's.
+"""
 
 from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
 from tf_mmdvlae.configs.ladders import BLOCKS

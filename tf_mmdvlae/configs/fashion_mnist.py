@@ -1,4 +1,9 @@
-"""Fashion-MNIST: 28x28 grey pictures of clothes; the settings of MNIST with wider layers."""
+"""Fashion-MNIST: 28x28 grey pictures of clothes; the settings of MNIST with wider layers.
+
+    bin/train --dataset=fashion_mnist
+
+Not run.
+"""
 
 import dataclasses
 

@@ -1,4 +1,9 @@
-"""Street View House Numbers, cropped: 32x32 colour digits; never flipped."""
+"""Street View House Numbers, cropped: 32x32 colour digits; never flipped.
+
+    bin/train --dataset=svhn_cropped
+
+Not run: the settings are chosen by analogy with CelebA's.
+"""
 
 from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
 from tf_mmdvlae.configs.ladders import BLOCKS

@@ -17,7 +17,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 _FEW_INTEGERS = 100
 _MOST_CLASSES = 1000
 _TRUE = {"1", "true"}
-_FALSE = {"0", "-1", "false"}
+_FALSE = ({"0", "false"}, {"-1", "false"})
 
 
 class FolderSource:
@@ -122,9 +122,9 @@ def read_labels(path, names):
     """Reads a CSV file of labels: a heading, then a row an image.
 
     The first column is a file's name, with its folders or without them where that is unique. Of
-    the others, those of 0, 1, -1, true and false become bool (-1 is false), those of words or of at
-    most 100 different integers classes, and those of other numbers float32 (an empty field is NaN).
-    A column without any value is left out.
+    the others, those of true and false, of 1 and 0 or of 1 and -1 become bool (but with 0 and -1
+    both, classes), those of words or of at most 100 different integers classes, and those of other
+    numbers float32 (an empty field is NaN). A column without any value is left out.
 
     Args:
       path: the file.
@@ -233,7 +233,7 @@ def _read_csv(path):
 def _typed(values, where):
     different = set(values)
     lower = {value.lower() for value in different}
-    if lower <= _TRUE | {"0", "false"} or lower <= _TRUE | {"-1", "false"}:
+    if any(lower <= _TRUE | false for false in _FALSE):
         return np.array([value.lower() in _TRUE for value in values], bool), None
     integers = _all_parse(different, int)
     if not (integers and len(different) <= _FEW_INTEGERS) and _all_parse(different - {""}, float):

@@ -96,9 +96,10 @@ def load_split(data, image_shape, which):
 def training_batches(split, batch_size, seed, start_step=0, flip=False):
     """Endless shuffled batches; the k-th is a function of `seed` and k alone.
 
-    Each epoch is a permutation of the split, and a batch may reach into the next epoch. Starting at
-    `start_step` gives the batches that a run from step 0 would get from there on, at no cost when
-    the images are cached.
+    Images kept in memory and on disk come in the same order; with `cache="none"` it is another one,
+    shuffled within a buffer only. Each epoch is a permutation of the split, and a batch may reach
+    into the next epoch. Starting at `start_step` gives the batches that a run from step 0 would get
+    from there on, at no cost when the images are cached.
 
     Args:
       split: a `Split`.

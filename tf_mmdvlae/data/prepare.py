@@ -44,6 +44,7 @@ _MNIST_SHAPES = {
     "t10k-images-idx3-ubyte.gz": (10000, 28, 28),
     "t10k-labels-idx1-ubyte.gz": (10000,),
 }
+_LABELS_AT = 8
 
 
 def prepare(dataset, source, data_dir=None):
@@ -61,8 +62,8 @@ def prepare(dataset, source, data_dir=None):
       The folder of the prepared data set, as a string.
 
     Raises:
-      InputError: if the data set is not one of these; if a file is missing, truncated or not what
-        its name says; or if the disk has no room.
+      InputError: if the data set is not one of these; if a file is missing, truncated, not what
+        its name says or can't be read; or if the disk has no room.
     """
     if dataset not in FILES:
         raise InputError(
@@ -70,7 +71,8 @@ def prepare(dataset, source, data_dir=None):
         )
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder(dataset, data_dir=data_dir)
+    # TFDS would make a folder whose name is "~".
+    builder = tfds.builder(dataset, data_dir=data_dir and os.path.expanduser(data_dir))
     if builder.data_path.exists() and builder.is_prepared():
         print(f"{dataset} is prepared already in {builder.data_dir}.")
         return str(builder.data_dir)
@@ -83,7 +85,10 @@ def prepare(dataset, source, data_dir=None):
         raise InputError(f"{root} can't be written: {error.strerror}.") from error
     try:
         _stage(dataset, found, pathlib.Path(staging))
-        digests = {name: _digest(pathlib.Path(staging) / name) for name in FILES[dataset]}
+        digests = {}
+        for name, path in found.items():
+            with _reading(path):
+                digests[name] = _digest(pathlib.Path(staging) / name)
         with _recorded_as(builder, digests):
             builder.download_and_prepare(
                 download_dir=os.path.join(staging, "downloads"),
@@ -138,21 +143,37 @@ def _stage(dataset, found, staging):
         target = staging / name
         if dataset == "mnist":
             content = _read_idx(path, _MNIST_SHAPES[name])
+            if "labels" in name and (largest := max(content[_LABELS_AT:])) > 9:
+                raise InputError(f"{path} holds the label {largest}; digits go from 0 to 9.")
             if path.name == name:
                 target.symlink_to(path.resolve())
             else:
                 target.write_bytes(gzip.compress(content, 1, mtime=0))
-        elif name.endswith(".txt") and not path.read_bytes().endswith(b"\n"):
+        elif name.endswith(".txt") and not (content := _read(path)).endswith(b"\n"):
             # TFDS drops what follows the last line break.
-            target.write_bytes(path.read_bytes() + b"\n")
+            target.write_bytes(content + b"\n")
         else:
             target.symlink_to(path.resolve())
     if dataset == "celeb_a":
         _check_celeb_a(found)
 
 
+@contextlib.contextmanager
+def _reading(path):
+    """Tells a source that can't be read from a target that can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+def _read(path):
+    with _reading(path):
+        return path.read_bytes()
+
+
 def _read_idx(path, shape):
-    content = path.read_bytes()
+    content = _read(path)
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -214,7 +235,7 @@ def _check_celeb_a(found):
 def _rows(path, names=None, columns=None):
     """Reads `file value value ...` lines; with `names`, a count and a heading come first."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = _read(path).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file.") from error
     if any("<html" in line.lower() for line in lines[:5]):
@@ -250,7 +271,7 @@ def _is_integer(text):
 
 def _check_zip(path, partition):
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _reading(path), zipfile.ZipFile(path) as archive:
             members = {pathlib.PurePosixPath(name).name for name in archive.namelist()}
             absent = partition.keys() - members
             if absent:
@@ -263,6 +284,8 @@ def _check_zip(path, partition):
         raise InputError(f"{path} is truncated or not a zip file: {error}") from error
     except (EOFError, zlib.error) as error:
         raise InputError(f"{path} is damaged: {error}") from error
+    except RuntimeError as error:  # Encrypted, or packed in a way that Python does not know.
+        raise InputError(f"{path} can't be unpacked: {error}") from error
     if damaged:
         raise InputError(f"{path} is damaged at {damaged}; download it again.")
     surplus = sum(name.lower().endswith(".jpg") for name in members) - len(partition)

@@ -134,17 +134,19 @@ def find_builder(data):
     Raises:
       InputError: if there is none of that name; the message lists known ones.
     """
+    # TFDS would look into a folder whose name is "~".
+    data_dir = data.data_dir and os.path.expanduser(data.data_dir)
     if data.dataset == "synthetic_faces":
         from tf_mmdvlae.data.synthetic_faces import SyntheticFaces
 
-        return SyntheticFaces(data_dir=data.data_dir)
+        return SyntheticFaces(data_dir=data_dir)
     import tensorflow_datasets as tfds
 
     # TFDS takes MNIST and Mnist for mnist, but our config of that name would not be found.
     if any(letter.isupper() for letter in data.dataset.partition("/")[0]):
         raise InputError(_wrong_case(data.dataset))
     try:
-        return tfds.builder(data.dataset, data_dir=data.data_dir)
+        return tfds.builder(data.dataset, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         raise InputError(unknown_dataset(data.dataset)) from error
     except (ValueError, ImportError, RuntimeError, AssertionError) as error:

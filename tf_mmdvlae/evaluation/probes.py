@@ -33,9 +33,7 @@ def nearest_neighbour_accuracy(train_codes, train_labels, test_codes, test_label
     Raises:
       InputError: for shapes that do not match, no rows, or codes that are not finite.
     """
-    train_codes, train_labels = _check(train_codes, train_labels, "train")
-    test_codes, test_labels = _check(test_codes, test_labels, "test")
-    train_codes, train_labels, test_codes, test_labels, notes = _labelled(
+    train_codes, train_labels, test_codes, test_labels, notes = _cases(
         train_codes, train_labels, test_codes, test_labels
     )
     neighbours = min(neighbours, len(train_codes))
@@ -66,9 +64,7 @@ def logistic_auc(train_codes, train_attr, test_codes, test_attr):
     Raises:
       InputError: for shapes that do not match, no rows, or codes that are not finite.
     """
-    train_codes, train_attr = _check(train_codes, train_attr, "train")
-    test_codes, test_attr = _check(test_codes, test_attr, "test")
-    train_codes, train_attr, test_codes, test_attr, notes = _labelled(
+    train_codes, train_attr, test_codes, test_attr, notes = _cases(
         train_codes, train_attr, test_codes, test_attr
     )
     train_attr, test_attr = train_attr.astype(bool), test_attr.astype(bool)
@@ -125,9 +121,7 @@ def linear_r2(train_codes, train_values, test_codes, test_values):
     Raises:
       InputError: for shapes that do not match, no rows, or codes that are not finite.
     """
-    train_codes, train_values = _check(train_codes, train_values, "train")
-    test_codes, test_values = _check(test_codes, test_values, "test")
-    train_codes, train_values, test_codes, test_values, notes = _labelled(
+    train_codes, train_values, test_codes, test_values, notes = _cases(
         train_codes, train_values, test_codes, test_values
     )
     values = np.asarray(test_values, np.float64)
@@ -212,27 +206,23 @@ def _chance(measure, train, test):
     return float(np.mean(test == classes[np.argmax(counts)]))
 
 
-def _check(codes, labels, split):
-    codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
-    if codes.ndim != 2 or labels.shape != codes.shape[:1]:
-        raise InputError(
-            f"The {split} codes have shape {list(codes.shape)} and their labels "
-            f"{list(labels.shape)}; they must be [rows, dimensions] and [rows]."
-        )
-    if not len(codes):
-        raise InputError(f"There are no {split} codes.")
-    if not np.isfinite(codes).all():
-        raise InputError(f"The {split} codes hold values that are not finite.")
-    return codes, labels
-
-
-def _labelled(train_codes, train_labels, test_codes, test_labels):
-    """Leaves out the rows whose label is not finite; also a list of notes on that."""
+def _cases(train_codes, train_labels, test_codes, test_labels):
+    """The rows that have a label, as arrays: the same four, and a list of notes on the others."""
     kept, notes = [], []
     for split, codes, labels in (
         ("train", train_codes, train_labels),
         ("test", test_codes, test_labels),
     ):
+        codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
+        if codes.ndim != 2 or labels.shape != codes.shape[:1]:
+            raise InputError(
+                f"The {split} codes have shape {list(codes.shape)} and their labels "
+                f"{list(labels.shape)}; they must be [rows, dimensions] and [rows]."
+            )
+        if not len(codes):
+            raise InputError(f"There are no {split} codes.")
+        if not np.isfinite(codes).all():
+            raise InputError(f"The {split} codes hold values that are not finite.")
         if labels.dtype.kind == "f" and not (finite := np.isfinite(labels)).all():
             lost = f"{len(labels) - finite.sum()} of {len(labels)}"
             notes.append(f"{lost} {split} rows have no label and are left out")

@@ -9,16 +9,21 @@ import keras
 import tensorflow as tf
 
 from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.files import write_json
+from tf_mmdvlae.serving.manifest import describe
+from tf_mmdvlae.serving.model_card import model_card
+from tf_mmdvlae.serving.signatures import signatures
+from tf_mmdvlae.serving.warmup import example_requests, write_warmup
 
 
-def export(model, export_dir):
+def export(model, export_dir, data=None, directions=None, metrics=None, extras=None):
     """Writes `model` as a SavedModel in the next free version of `export_dir`.
 
-    Signatures, all float32:
-
-    * `encode` (also `serving_default`): `image` [n, height, width, channels] in [0, 1] ->
-      `z_1` ... `z_L` [n, d_l] posterior means, `std_1` ... `std_L` posterior deviations;
-    * `decode`: `z_1` ... `z_L` -> `image` in [0, 1].
+    It loads without this package and is served by TensorFlow Serving as it is. Its signatures are
+    those of `tf_mmdvlae.serving.signatures`; `encode` is also `serving_default`. Beside them, under
+    `assets.extra/`: `manifest.json` (what the model is, in a form for programs), `README.md` (the
+    same for people, a model card) and `tf_serving_warmup_requests` (a request a signature, which
+    TensorFlow Serving runs before the first user's).
 
     It is written to a hidden folder beside its place and renamed when whole, so that a server that
     watches `export_dir` never sees half of one.
@@ -26,19 +31,34 @@ def export(model, export_dir):
     Args:
       model: a trained `MMDVLAE`.
       export_dir: the folder of versions, such as "exports/mnist".
+      data: the `DataConfig` of the data that it was trained on, whose crop is taken for pictures
+        given as bytes; None for none known.
+      directions: `Directions`, for the signature `edit`; None for no such signature.
+      metrics: the contents of `metrics.json`, of which manifest and card are made; None for none.
+      extras: a function called with the path of the finished SavedModel before it is renamed, to
+        write more into it.
 
     Returns:
       The path of the version written, such as exports/mnist/3.
 
     Raises:
-      InputError: if the folder cannot be written or the disk is full.
+      InputError: if the folder cannot be written or the disk is full; no version is added.
     """
     export_dir = pathlib.Path(export_dir)
     hidden = export_dir / f".incomplete_{os.getpid()}"
+    made = signatures(model, directions, data.crop if data else 1.0)
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(export_dir)
-        _archive(model).write_out(str(hidden), verbose=False)
+        _archive(made).write_out(str(hidden), verbose=False)
+        manifest = describe(model, made, data, directions, metrics)
+        folder = hidden / "assets.extra"
+        folder.mkdir()
+        write_json(folder / "manifest.json", manifest)
+        (folder / "README.md").write_text(model_card(manifest))
+        write_warmup(folder / "tf_serving_warmup_requests", example_requests(made, directions))
+        if extras is not None:
+            extras(hidden)
         while True:
             target = export_dir / str(_next_version(export_dir))
             try:
@@ -57,21 +77,10 @@ def export(model, export_dir):
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _archive(model):
-    def encode(image):
-        means, deviations = model.encode(image)
-        named = {name.replace("z_", "std_"): value for name, value in deviations.items()}
-        return {name: tf.cast(value, tf.float32) for name, value in {**means, **named}.items()}
-
-    def decode(latents):
-        return {"image": tf.cast(model.decode(latents), tf.float32)}
-
-    image = tf.TensorSpec([None, *model.config.image_shape], tf.float32, name="image")
-    dimensions = zip(model.latent_names, model.config.latent_dims, strict=True)
-    latents = {name: tf.TensorSpec([None, d], tf.float32, name=name) for name, d in dimensions}
+def _archive(made):
     archive = keras.export.ExportArchive()
-    archive.add_endpoint("encode", encode, input_signature=[image])
-    archive.add_endpoint("decode", decode, input_signature=[latents])
+    for name, (function, specification) in made.items():
+        archive.add_endpoint(name, function, input_signature=[specification])
     return archive
 
 

@@ -1,0 +1,69 @@
+"""bin/sample: images drawn from the prior, by an export."""
+
+from absl import flags
+
+from tf_mmdvlae.cli.command import run
+
+_ABOUT = """draws images from the prior.
+
+  bin/sample --export=exports/mnist --count=64 --seed=0 --out=grid.png
+
+Image i has the seed --seed + i. To a .png file all are drawn in one picture; to a folder each by
+itself."""
+
+_MOST_IN_A_GRID = 1024
+
+
+def _define(values):
+    flags.DEFINE_string(
+        "export", None, "an export, such as exports/mnist (its newest version)", flag_values=values
+    )
+    flags.DEFINE_integer("count", 64, "how many images", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "seed of the first image", flag_values=values)
+    flags.DEFINE_float(
+        "temperature", 1.0, "scales the prior's deviation; 0 draws its centre", flag_values=values
+    )
+    flags.DEFINE_string(
+        "out", None, "PNG file for all, or folder for a file each", flag_values=values
+    )
+
+
+def _call(values):
+    from tf_mmdvlae.cli import pictures
+    from tf_mmdvlae.errors import InputError
+
+    pictures.required(values, "export", "out")
+    if values.count < 1:
+        raise InputError(f"--count={values.count} must be at least 1.")
+    one_picture = pictures.is_one_picture(values.out, 1)
+    if one_picture and values.count > _MOST_IN_A_GRID:
+        raise InputError(
+            f"--count={values.count} is too many for one picture (at most {_MOST_IN_A_GRID}); give "
+            "a folder, --out=DIR."
+        )
+
+    import numpy as np
+
+    from tf_mmdvlae.progress import Progress
+    from tf_mmdvlae.serving.loaded import load
+    from tf_mmdvlae.strips import draw_draws
+
+    served = load(values.export)
+    if one_picture:
+        seeds = np.arange(values.seed, values.seed + values.count)
+        images = served.sample(seeds, values.temperature)
+        print(draw_draws(values.out, images, values.seed, values.temperature))
+        return
+    progress, size = Progress(values.count, "samples"), 256
+    for start in range(0, values.count, size):
+        seeds = values.seed + np.arange(start, min(start + size, values.count))
+        for seed, image in zip(seeds, served.sample(seeds, values.temperature), strict=True):
+            pictures.write(f"{values.out}/sample_{seed:06d}.png", image)
+        progress.update(int(seeds[-1]) - values.seed + 1)
+    progress.close()
+    print(f"{values.count:,} samples in {values.out}")
+
+
+def main():
+    """Runs the command; returns its exit code."""
+    return run("sample", _ABOUT, _define, _call)

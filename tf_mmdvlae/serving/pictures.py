@@ -1,0 +1,88 @@
+"""Encoded pictures in and out of the graph: JPEG or PNG bytes -> images -> PNG bytes."""
+
+import tensorflow as tf
+
+# ITU-R 601, as Pillow's grey.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def from_bytes(contents, image_shape, crop):
+    """Decodes pictures of any size as training does: centre, antialiased resizing, scaling.
+
+    JPEG (colour, grey, CMYK) and PNG (8 or 16 bits; colour, grey, palette; what is transparent
+    becomes white) are read. Anything else, GIF among it, fails the whole request with a message
+    that says so. The EXIF rotation of a photograph cannot be seen here.
+
+    Args:
+      contents: string [n].
+      image_shape: height, width, channels of the model's images.
+      crop: side of the centre that is kept, as a fraction of the largest that fits.
+
+    Returns:
+      float32 [n, height, width, channels] in [0, 1].
+    """
+    height, width, channels = image_shape
+
+    def decode(content):
+        pixels = _pixels(content, channels)
+        box_height, box_width, top, left = _centre(tf.shape(pixels), height, width, crop)
+        centre = tf.slice(pixels, [top, left, 0], [box_height, box_width, channels])
+        resized = tf.image.resize(centre, [height, width], antialias=True)
+        # Training sees 8-bit pixels.
+        image = tf.clip_by_value(tf.round(resized), 0.0, 255.0) / 255.0
+        return tf.ensure_shape(image, image_shape)
+
+    # On a GPU, map_fn would wait for each picture in turn.
+    with tf.device("/CPU:0"):
+        return tf.map_fn(
+            decode, contents, fn_output_signature=tf.TensorSpec(image_shape, tf.float32)
+        )
+
+
+def to_bytes(images):
+    """Codes images [n, height, width, channels] in [0, 1] as PNG bytes, string [n]."""
+    with tf.device("/CPU:0"):
+        pixels = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
+        return tf.io.encode_png(pixels)
+
+
+def _pixels(content, channels):
+    """float32 [height, width, channels] in 0..255."""
+    is_jpeg = tf.equal(tf.strings.substr(content, 0, 3), b"\xff\xd8\xff")
+    is_png = tf.equal(tf.strings.substr(content, 0, 8), b"\x89PNG\r\n\x1a\n")
+    known = tf.debugging.Assert(
+        tf.logical_or(is_jpeg, is_png),
+        [
+            "A picture is neither JPEG nor PNG; convert it first. It begins with",
+            tf.strings.substr(tf.io.encode_base64(content), 0, 12),
+            "(base64)",
+        ],
+    )
+    with tf.control_dependencies([] if known is None else [known]):
+        content = tf.identity(content)
+    colour = tf.cond(is_jpeg, lambda: _jpeg(content), lambda: _png(content))
+    if channels == 1:
+        colour = tf.round(tf.reduce_sum(colour * tf.constant(_LUMA), axis=-1, keepdims=True))
+    return tf.ensure_shape(colour, [None, None, channels])
+
+
+def _jpeg(content):
+    # The accurate transform is the one that training's decoder uses. Three channels always: the
+    # decoder cannot make one of CMYK.
+    return tf.cast(tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE"), tf.float32)
+
+
+def _png(content):
+    pixels = tf.cast(tf.io.decode_png(content, channels=4), tf.float32)
+    colour, opacity = pixels[..., :3], pixels[..., 3:] / 255.0
+    return tf.round(colour * opacity + 255.0 * (1.0 - opacity))
+
+
+def _centre(shape, height, width, crop):
+    """The same box, to the pixel, as `data.decode` cuts."""
+    extent = tf.cast(shape[:2], tf.float64)
+    wanted = tf.constant([height, width], tf.float64)
+    scale = crop * tf.reduce_min(extent / wanted)
+    box = tf.maximum(1, tf.cast(tf.round(wanted * scale), tf.int32))
+    corner = (shape[:2] - box) // 2
+    return box[0], box[1], corner[0], corner[1]
