@@ -52,7 +52,7 @@ def _call(values):
 
     served = load(values.export)
     weights, layers = pictures.layer_weights(values.layers, served)
-    done = 0
+    done, attribute = 0, values.attribute.replace("/", "_")
     for names, images in pictures.batches(paths, served, size=pictures.MOST_ROWS):
         edited = np.stack(
             [served.edit(images, values.attribute, strength, weights) for strength in strengths],
@@ -63,7 +63,7 @@ def _call(values):
             return
         for name, row in zip(names, edited, strict=True):
             for strength, image in zip(strengths, row, strict=True):
-                file = f"{done:05d}_{name.stem}_{values.attribute}_{strength:+g}.png"
+                file = f"{done:05d}_{name.stem}_{attribute}_{strength:+g}.png"
                 pictures.write(f"{values.out}/{file}", image)
             done += 1
     print(f"{done:,} edited pictures in {values.out}, {len(strengths)} files each")

@@ -8,8 +8,9 @@ _ABOUT = """writes the codes of a folder of pictures.
 
   bin/encode --export=exports/celeb_a --image_dir=DIR --out=codes.npz
 
-A .npz file holds `picture` [n] (names), `z_1` ... `z_L` [n, d_l] (posterior means) and `std_1` ... `std_L`; a
-.csv file the same with a row a picture, columns z_<layer>_<dimension>, dimensions from 1."""
+A .npz file holds `picture` [n] (names), `z_1` ... `z_L` [n, d_l] (posterior means) and `std_1` ...
+`std_L`; a .csv file the same with a row a picture, columns z_<layer>_<dimension>, dimensions from
+1."""
 
 
 def _define(values):

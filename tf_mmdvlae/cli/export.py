@@ -35,6 +35,7 @@ def _call(values):
 
     dataset = Workdir(values.workdir).read_config().data.dataset
     formats = [name for name in ("tflite", "onnx") if values[name].value]
+    print(f"Exporting {values.workdir} ...", flush=True)
     path = export_run(values.workdir, values.export_dir or f"exports/{dataset}", formats)
     print(f"SavedModel:  {path}")
 

@@ -2,7 +2,8 @@
 
     bin/train --dataset=image_folder --image_dir=DIR
 
-The network and the training are those of CelebA's default preset, whose head says what they reached.
+The network and the training are those of CelebA's default preset, whose head says what they
+reached.
 """
 
 from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig

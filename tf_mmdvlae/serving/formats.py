@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import logging
-import os
 import tempfile
 
 import keras
@@ -40,7 +39,8 @@ def other_formats(formats, model, images):
       A function of the SavedModel's folder.
 
     Raises:
-      InputError: for a format that is not known or whose packages are not installed.
+      InputError: for a format that is not known or whose packages are not installed. The function
+        raises it where a format cannot hold the model, or computes something else.
     """
     for name in formats:
         if name not in FORMATS:
@@ -68,7 +68,16 @@ def other_formats(formats, model, images):
         }
         for name in formats:
             print(f"Writing {name} ...", flush=True)
-            writers[name](saved_model / "assets.extra", made, expected)
+            try:
+                writers[name](saved_model / "assets.extra", made, expected)
+            except (InputError, OSError):
+                raise
+            except Exception as error:  # Each converter and runtime has exceptions of its own.
+                reason = str(error).strip().partition("\n")[0]
+                raise InputError(
+                    f"The model could not be written as {name} ({type(error).__name__}: {reason})."
+                    " No version was added."
+                ) from error
 
     return write
 
@@ -157,11 +166,8 @@ def _quiet():
     levels = {name: logging.getLogger(name).level for name in ("tensorflow", "tf2onnx")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
-    former = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     try:
         yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
-        if former is not None:
-            os.environ["TF_CPP_MIN_LOG_LEVEL"] = former
