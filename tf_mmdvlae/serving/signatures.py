@@ -78,18 +78,33 @@ def _on_images(model, directions, checked):
     def rows(inputs):
         return checks.same_rows(inputs) if checked else inputs
 
-    def means(image):
-        return _float32(model.encode(image)[0])
+    def spec(name, *shape, dtype=tf.float32):
+        return tf.TensorSpec([None, *shape], dtype, name=name)
 
+    def image(name):
+        return spec(name, *config.image_shape)
+
+    dimensions = zip(names, config.latent_dims, strict=True)
+    codes = {name: spec(name, dimension) for name, dimension in dimensions}
+
+    # One graph each, which all signatures call: without that the export holds thirty.
+    @tf.function(input_signature=[image("image")])
+    def encoded(image):
+        means, deviations = model.encode(image)
+        return _float32(means), _float32(deviations)
+
+    @tf.function(input_signature=[codes])
     def decoded(codes):
         return tf.cast(model.decode(codes), tf.float32)
+
+    def means(image):
+        return encoded(image)[0]
 
     def columns(layer_weights):
         return [layer_weights[:, layer : layer + 1] for layer in range(layers)]
 
     def encode(inputs):
-        posterior = model.encode(images(inputs["image"], "image"))
-        codes, deviations = map(_float32, posterior)
+        codes, deviations = encoded(images(inputs["image"], "image"))
         return codes | {name.replace("z_", "std_"): std for name, std in deviations.items()}
 
     def decode(inputs):
@@ -131,17 +146,10 @@ def _on_images(model, directions, checked):
         differences = {name: b[name] - a[name] for name in names}
         return {"result": decoded(latents.displaced(a, differences, [t] * layers))}
 
-    def spec(name, *shape, dtype=tf.float32):
-        return tf.TensorSpec([None, *shape], dtype, name=name)
-
-    def image(name):
-        return spec(name, *config.image_shape)
-
     weights = spec("layer_weights", layers)
-    dimensions = zip(names, config.latent_dims, strict=True)
     made = {
         "encode": (encode, [image("image")]),
-        "decode": (decode, [spec(name, dimension) for name, dimension in dimensions]),
+        "decode": (decode, list(codes.values())),
         "reconstruct": (reconstruct, [image("image")]),
         "sample": (sample, [spec("seed", dtype=tf.int64), spec("temperature")]),
         "arithmetic": (arithmetic, [image("a"), image("minus"), image("plus"), weights]),
