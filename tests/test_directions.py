@@ -114,5 +114,7 @@ def test_editing_adds_the_direction_in_the_layers_asked_for(generator):
     by_row = latents.edit(codes, direction, layer_weights=weights)
     np.testing.assert_allclose(by_row["z_1"][0], codes["z_1"][0] + [1, 2])
     assert np.array_equal(by_row["z_1"][1], codes["z_1"][1])
-    with pytest.raises(InputError, match="3 layer weights were given for 2"):
+    with pytest.raises(
+        InputError, match=r"shape \[1, 3\]; 2 latent layers need \[2\] or \[rows, 2\]"
+    ):
         latents.edit(codes, direction, layer_weights=[1, 1, 1])

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import logging
+import zipfile
 
 import numpy as np
 
@@ -53,9 +54,9 @@ class Directions:
         try:
             with np.load(path) as content:
                 arrays = dict(content)
-        except (OSError, ValueError) as error:
+            names = arrays.pop("names")
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} cannot be read: {error}") from error
-        names = arrays.pop("names")
         return cls(tuple(map(str, names)), latents.check(arrays))
 
 
@@ -67,7 +68,8 @@ def find_directions(means, labels, class_names=None):
     coefficient of a joint regression does not. The coefficient of an attribute is the step from
     "without" to "with", that of a factor the step of one standard deviation; a class's direction is
     its coefficient less the mean of the other classes' (weighted by how frequent they are), the
-    step from "another class" to "this one".
+    step from "another class" to "this one". Features of which one follows from the others (a thing
+    and its contrary) share their effect.
 
     Args:
       means: posterior means of the training images, a latent dict [n, d_l].
@@ -125,7 +127,8 @@ def _features_of(name, values, class_names):
     found = []
     for number in np.unique(values):
         column = (values == number).astype(np.float64)
-        called = class_names[number] if class_names else number
+        named = class_names is not None and 0 <= number < len(class_names)
+        called = class_names[number] if named else number
         found.append((f"{name}={called}", column, column.mean()))
     return found if len(found) > 1 else []
 

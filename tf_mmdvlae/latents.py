@@ -261,8 +261,8 @@ def arithmetic(a, minus, plus, layer_weights=None):
     a, minus, plus = check(a), check(minus), check(plus)
     _same_layers(a, minus, plus)
     _same_rows(a, minus, plus)
-    differences = {name: plus[name] - minus[name] for name in a}
-    return displaced(a, differences, _weight_columns(layer_weights, len(a)))
+    weights = _weight_columns(layer_weights, a, minus, plus)
+    return displaced(a, {name: plus[name] - minus[name] for name in a}, weights)
 
 
 def edit(codes, direction, strength=1.0, layer_weights=None):
@@ -285,7 +285,7 @@ def edit(codes, direction, strength=1.0, layer_weights=None):
     _same_layers(codes, direction)
     strength = np.asarray(strength, np.float32).reshape(-1, 1)
     _same_rows(codes, direction, {"strength": strength})
-    weights = _weight_columns(layer_weights, len(codes))
+    weights = _weight_columns(layer_weights, codes, direction, {"strength": strength})
     return displaced(codes, direction, [strength * weight for weight in weights])
 
 
@@ -310,13 +310,16 @@ def interpolate(a, b, t):
     return {name: (1 - t) * a[name] + t * b[name] for name in a}
 
 
-def _weight_columns(layer_weights, layers):
+def _weight_columns(layer_weights, *parts):
+    layers = len(parts[0])
     weights = np.ones(layers) if layer_weights is None else layer_weights
     weights = np.atleast_2d(np.asarray(weights, np.float32))
     if weights.ndim != 2 or weights.shape[1] != layers:
         raise InputError(
-            f"{weights.shape[-1]} layer weights were given for {layers} latent layers."
+            f"The layer weights have shape {list(weights.shape)}; {layers} latent layers need "
+            f"[{layers}] or [rows, {layers}]."
         )
+    _same_rows(*parts, {"layer_weights": weights})
     return [weights[:, [layer]] for layer in range(layers)]
 
 

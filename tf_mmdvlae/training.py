@@ -150,13 +150,15 @@ def draw_run(workdir, data_dir=None):
         return results.draw(numpy_functions(model), config, workdir, split)
 
 
-def export_run(workdir, export_dir, formats=()):
+def export_run(workdir, export_dir=None, formats=(), data_dir=None):
     """Exports a finished run again, in the next free version.
 
     Args:
       workdir: the folder of the run.
-      export_dir: the folder of versions for the SavedModel.
+      export_dir: the folder of versions for the SavedModel; None for the one that the run wrote to.
       formats: further formats to write into the version's `assets.extra/`: "tflite", "onnx".
+      data_dir: the root of the TFDS data sets, if it is not where the run found it; the formats are
+        compared on test images.
 
     Returns:
       The path of the version written.
@@ -168,10 +170,15 @@ def export_run(workdir, export_dir, formats=()):
     model = load_run(workdir)
     workdir = Workdir(workdir)
     config, metrics, extras = workdir.read_config(), workdir.read_metrics(), None
-    found = workdir.directions_file.exists()
-    directions = Directions.load(workdir.directions_file) if found else None
+    export_dir = export_dir or pathlib.Path(metrics["export"]).parent
+    directions = None
+    if workdir.directions_file.exists():
+        directions = Directions.load(workdir.directions_file)
+    else:
+        print(f"{workdir.path} has no directions.npz, so the export cannot edit.", flush=True)
     if formats:
-        split = pipeline.load_split(config.data, config.model.image_shape, "test")
+        data = dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir)
+        split = pipeline.load_split(data, config.model.image_shape, "test")
         batch = next(iter(pipeline.evaluation_batches(split, _CHECKED_IMAGES)))
         extras = other_formats(formats, model, np.asarray(batch))
     return export(model, export_dir, config.data, directions, metrics, extras)

@@ -1,4 +1,4 @@
-"""bin/benchmark: how fast training is, and what it spends its time on."""
+"""bin/benchmark: how fast training is, and how fast an export answers."""
 
 from absl import flags
 

@@ -62,7 +62,7 @@ def _write_csv(path, files, columns):
     heading = [
         f"{name}_{d + 1}" for name, values in columns.items() for d in range(values.shape[1])
     ]
-    with open(path, "w", newline="") as file:
+    with open(path, "w", newline="", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(["picture", *heading])
         for row, name in enumerate(files):

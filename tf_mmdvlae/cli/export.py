@@ -17,7 +17,13 @@ def _define(values):
     flags.DEFINE_string(
         "export_dir",
         None,
-        "folder of the SavedModel's versions [default: exports/<dataset>]",
+        "folder of the SavedModel's versions [default: where the run was exported to]",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "root of the TFDS data sets, for --tflite and --onnx [default: the run's]",
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -31,12 +37,10 @@ def _call(values):
 
     required(values, "workdir")
     from tf_mmdvlae.training import export_run
-    from tf_mmdvlae.workdir import Workdir
 
-    dataset = Workdir(values.workdir).read_config().data.dataset
     formats = [name for name in ("tflite", "onnx") if values[name].value]
     print(f"Exporting {values.workdir} ...", flush=True)
-    path = export_run(values.workdir, values.export_dir or f"exports/{dataset}", formats)
+    path = export_run(values.workdir, values.export_dir, formats, values.data_dir)
     print(f"SavedModel:  {path}")
 
 

@@ -23,7 +23,7 @@ def required(values, *names):
       InputError: if one is missing.
     """
     for name in names:
-        if values[name].value is None:
+        if not values[name].value:
             raise InputError(f"Give --{name}: {values[name].help}.")
 
 
@@ -41,7 +41,8 @@ def find(text, flag):
       InputError: if something is missing or a folder holds no JPEG or PNG.
     """
     found = []
-    for part in filter(None, text.split(",")):
+    whole = pathlib.Path(text).expanduser().exists()
+    for part in [text] if whole else filter(None, text.split(",")):
         path = pathlib.Path(part).expanduser()
         if path.is_dir():
             inside = [
@@ -158,10 +159,11 @@ def strengths(text):
             values = np.linspace(float(start), float(stop), int(count)).tolist()
     except ValueError:
         values = []
-    if not values or not np.isfinite(values).all() or len(values) > MOST_ROWS:
+    repeated = len(set(values)) < len(values)
+    if not values or repeated or not np.isfinite(values).all() or len(values) > MOST_ROWS:
         raise InputError(
             f"--strength={text} must be a number, or start:stop:count such as -2:2:5 "
-            f"(count from 1 to {MOST_ROWS})."
+            f"(count from 1 to {MOST_ROWS}, start unlike stop)."
         )
     return values
 

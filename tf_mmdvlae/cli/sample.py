@@ -35,6 +35,8 @@ def _call(values):
     pictures.required(values, "export", "out")
     if values.count < 1:
         raise InputError(f"--count={values.count} must be at least 1.")
+    if not -(2**63) <= values.seed <= 2**63 - values.count:
+        raise InputError(f"--seed={values.seed} to --seed + --count must lie within 64 bits.")
     one_picture = pictures.is_one_picture(values.out, 1)
     if one_picture and values.count > _MOST_IN_A_GRID:
         raise InputError(

@@ -50,6 +50,8 @@ def export(model, export_dir, data=None, directions=None, metrics=None, extras=N
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(export_dir)
+        # Left by a process that had this one's number, as they do in restarted containers.
+        shutil.rmtree(hidden, ignore_errors=True)
         _archive(made).write_out(str(hidden), verbose=False)
         manifest = describe(model, made, data, directions, metrics)
         folder = hidden / "assets.extra"

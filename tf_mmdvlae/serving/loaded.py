@@ -105,7 +105,10 @@ class Served:
         Returns:
           Images [n, H, W, C].
         """
-        seeds = np.asarray(seeds, np.int64).reshape(-1)
+        seeds = np.asarray(seeds)
+        if seeds.dtype.kind not in "iu":
+            raise InputError(f"Seeds are {seeds.dtype}; give whole numbers.")
+        seeds = seeds.astype(np.int64).reshape(-1)
         temperature = _each(temperature, len(seeds))
         return self._call("sample", seed=seeds, temperature=temperature)["sample"]
 
@@ -146,6 +149,8 @@ class Served:
             )
         strength = np.asarray(strength, np.float32).reshape(-1)
         attribute = np.array(attribute, object).reshape(-1)
+        if not all(isinstance(name, (str, bytes)) for name in attribute):
+            raise InputError(f"Attributes are names; known are {', '.join(self.attributes)}.")
         images, strength, attribute = _rows((_floats(images), strength, attribute))
         return self._call(
             "edit",
@@ -191,7 +196,11 @@ class Served:
                     f"{name} has shape {list(values.shape)}; {signature} takes "
                     f"{_shape(specification[name].shape)}."
                 )
-        count = len(next(iter(inputs.values())))
+        counts = {name: len(values) for name, values in inputs.items()}
+        if len(set(counts.values())) > 1:
+            rows = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise InputError(f"Inputs have different numbers of rows: {rows}.")
+        count = next(iter(counts.values()))
         parts = []
         try:
             for start in range(0, max(count, 1), _BATCH):

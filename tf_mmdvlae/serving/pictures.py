@@ -75,6 +75,11 @@ def _jpeg(content):
 def _png(content):
     pixels = tf.cast(tf.io.decode_png(content, channels=4), tf.float32)
     colour, opacity = pixels[..., :3], pixels[..., 3:] / 255.0
+    # Of fewer than 8 bits a channel (byte 24 tells), the decoder gives what is opaque the highest
+    # number of that many bits, 1, 3 or 15, and not 255.
+    depth = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 24, 1), tf.uint8)[0], tf.float32)
+    opaque = tf.logical_and(depth < 8.0, tf.reduce_all(pixels[..., 3:] == 2.0**depth - 1.0))
+    opacity = tf.where(opaque, 1.0, opacity)
     return tf.round(colour * opacity + 255.0 * (1.0 - opacity))
 
 
