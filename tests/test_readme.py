@@ -5,6 +5,7 @@ import concurrent.futures
 import http.server
 import importlib
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -100,20 +101,20 @@ def signatures():
     del model
 
 
-def smiling(folder):
-    with Image.open(folder / "smiling.png") as picture:
+def edited(folder):
+    with Image.open(folder / "edited.png") as picture:
         return np.asarray(picture, np.float32)
 
 
-def expected_smile(signatures):
+def expected(signatures):
     picture = (ROOT / "exports" / "examples" / "face.png").read_bytes()
-    edited = signatures["edit_bytes"](
+    given = signatures["edit_bytes"](
         image_bytes=tf.constant([picture]),
-        attribute=tf.constant(["smile"]),
+        attribute=tf.constant(["skin_tone"]),
         strength=tf.constant([2.0]),
         layer_weights=tf.ones([1, 4]),
     )["edited_bytes"]
-    return tf.io.decode_png(edited[0]).numpy()
+    return tf.io.decode_png(given[0]).numpy()
 
 
 def test_the_curl_line_is_answered(checkout, signatures):
@@ -154,7 +155,7 @@ def test_the_curl_line_is_answered(checkout, signatures):
         subprocess.run(["bash", "-ec", snippet], check=True, timeout=60)
     finally:
         server.shutdown()
-    assert np.array_equal(smiling(checkout), expected_smile(signatures))
+    assert np.array_equal(edited(checkout), expected(signatures))
 
 
 def test_the_grpc_snippet_is_answered(checkout, signatures):
@@ -182,7 +183,16 @@ def test_the_grpc_snippet_is_answered(checkout, signatures):
         exec(compile(snippet, "README.md", "exec"), {})
     finally:
         server.stop(None)
-    assert np.array_equal(smiling(checkout), expected_smile(signatures))
+    assert np.array_equal(edited(checkout), expected(signatures))
+
+
+def test_the_shell_line_runs(checkout):
+    (snippet,) = (block for block in blocks("sh") if "saved_model_cli" in block)
+    path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-ec", snippet], check=True, timeout=120, env={**os.environ, "PATH": path}
+    )
+    assert np.load(checkout / "samples" / "sample.npy").shape == (4, 64, 64, 3)
 
 
 def test_docker_is_given_what_is_there():
@@ -213,3 +223,6 @@ def test_links_lead_somewhere():
     assert targets
     for target in targets:
         assert (ROOT / target).exists(), target
+        if target.endswith(".png"):
+            with Image.open(ROOT / target) as picture:
+                picture.load()

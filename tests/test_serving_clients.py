@@ -150,7 +150,8 @@ def test_cpp_gives_what_python_gives(client, version, signatures, warmup, images
 def rest(body, signatures):
     """Answers a REST body by TensorFlow Serving's published rules, in columns or rows.
 
-    A {"b64": ...} is decoded to bytes; an output whose name ends in `_bytes` is coded so again.
+    A {"b64": ...} is decoded to bytes. (The README's own request, in test_readme.py, is answered to
+    the end.)
     """
 
     def plain(value):

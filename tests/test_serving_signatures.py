@@ -14,7 +14,7 @@ from PIL import Image
 from tf_mmdvlae import latents
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.directions import Directions
-from tf_mmdvlae.serving import pictures
+from tf_mmdvlae.serving import pictures, signatures
 from tf_mmdvlae.serving.signatures import noise
 from tf_mmdvlae.training import load_run
 
@@ -198,6 +198,30 @@ def test_the_twins_on_bytes_give_the_same_as_8_bit_pictures(outputs, signature):
             np.testing.assert_allclose(pixels, image, atol=0.03)
 
 
+def test_a_twin_hands_each_picture_to_its_own_place(images):
+    """On pixels, where a mix-up shows: the tiny model's pictures are all much the same."""
+
+    def function(inputs):
+        return {"result": inputs["a"] - inputs["minus"] + inputs["plus"], "z_1": inputs["t"]}
+
+    names = ("a", "minus", "plus")
+    image = [tf.TensorSpec([None, 8, 8, 1], tf.float32, name=name) for name in names]
+    number = tf.TensorSpec([None], tf.float32, name="t")
+    twin, specification = signatures._on_bytes(function, [*image, number], (8, 8, 1), 1.0)
+    assert [spec.name for spec in specification] == ["a_bytes", "minus_bytes", "plus_bytes", "t"]
+    a, minus, plus = images[:2], 0.25 * images[:2], 0.5 * images[2:4]
+    given = {
+        f"{name}_bytes": tf.constant([png(picture) for picture in pictures_of])
+        for name, pictures_of in zip(names, (a, minus, plus), strict=True)
+    }
+    outputs = twin({**given, "t": tf.constant([1.0, 2.0])})
+    assert set(outputs) == {"result_bytes", "z_1"}
+    expected = np.clip(a - minus + plus, 0, 1) * 255
+    for coded, pixels in zip(outputs["result_bytes"].numpy(), expected, strict=True):
+        found = np.asarray(Image.open(io.BytesIO(coded)), np.float32)
+        np.testing.assert_allclose(found, pixels[..., 0], atol=2)
+
+
 def test_a_weight_of_zero_leaves_the_layer_alone(served, images, finished_run):
     model = load_run(finished_run[0])
     call = served.signatures["arithmetic"]
@@ -302,11 +326,27 @@ def _transparent():
         (_coded(_picture(mode="L"), "PNG"), 1.5),
         (_coded(_picture(mode="L"), "JPEG", quality=95), 4.5),
         (_coded(_picture(mode="P"), "PNG"), 1.5),
+        (_coded(_picture().quantize(16), "PNG"), 1.5),
+        (_coded(_picture().quantize(4), "PNG"), 1.5),
+        (_coded(_picture(mode="1"), "PNG"), 1.5),
         (_coded(_picture(mode="CMYK"), "JPEG", quality=95), 6.5),
         (_sixteen_bit(), 2.5),
         (_transparent(), 2.5),
     ],
-    ids=["png", "jpeg", "small", "grey", "grey jpeg", "palette", "cmyk", "16 bit", "transparent"],
+    ids=[
+        "png",
+        "jpeg",
+        "small",
+        "grey",
+        "grey jpeg",
+        "palette",
+        "4-bit palette",
+        "2-bit palette",
+        "1 bit",
+        "cmyk",
+        "16 bit",
+        "transparent",
+    ],
 )
 def test_pictures_are_read_as_training_reads_them(content, tolerance, channels, crop):
     shape = (16, 12, channels)

@@ -23,8 +23,10 @@ def describe(model, made, data=None, directions=None, metrics=None):
     Returns:
       A dict that JSON can hold: "format", "dataset", "image_shape", "latent_dims", "crop",
       "attributes", "signatures", "weights" ("last": those of the last step), "test" and
-      "test_images" (the test split's metrics; {} and 0 without them), "steps", "seed", "config"
-      (no paths of the machine), "versions" and "commit" of the training, and "exported_with".
+      "test_images" (the test split's metrics; {} and 0 without them), "probes" (how well each label
+      is read from the codes: label -> "measure", "chance", "z_1" ... "z_L", "all"), "steps",
+      "seed", "config" (no paths of the machine), "versions" and "commit" of the training, and
+      "exported_with".
     """
     metrics = metrics or {}
     config = metrics.get("config") or {"model": dataclasses.asdict(model.config)}
@@ -40,6 +42,14 @@ def describe(model, made, data=None, directions=None, metrics=None):
         "weights": "last",
         "test": metrics.get("test", {}),
         "test_images": metrics.get("test_images", 0),
+        "probes": {
+            label: {
+                "measure": probe["measure"],
+                "chance": probe["chance"],
+                **{layer: result["value"] for layer, result in probe["layers"].items()},
+            }
+            for label, probe in metrics.get("probes", {}).items()
+        },
         "steps": metrics.get("steps"),
         "seed": metrics.get("seed"),
         "config": _without_places(config),

@@ -47,7 +47,7 @@ model lacks or distorts too.
 ## Measured on the test split
 
 {metrics}
-
+{probes}
 ## Signatures
 
 {signatures}. `encode` is also `serving_default`.
@@ -71,6 +71,13 @@ layer l's codes to the prior.
 | --- | --- | --- |
 {rows}"""
 
+_PROBES = """
+How well each label is read from the codes of single layers and of all (accuracy of 15 nearest
+neighbours, area under the ROC curve, or R^2, on the test split). What is not read cannot be edited.
+
+{rows}
+"""
+
 
 def model_card(manifest):
     """The model card of an export, in Markdown.
@@ -91,6 +98,7 @@ def model_card(manifest):
         length=f" for {steps:,} steps (seed {manifest['seed']})" if steps else "",
         terms=_terms(dataset),
         metrics=_metrics(manifest),
+        probes=_probes(manifest),
         signatures=_code(manifest["signatures"]),
         crop=manifest["crop"],
     )
@@ -113,6 +121,19 @@ def _metrics(manifest):
         for name, estimate in manifest["test"].items()
     ]
     return _METRICS.format(images=manifest["test_images"], rows="\n".join(rows))
+
+
+def _probes(manifest):
+    if not manifest["probes"]:
+        return ""
+    layers = [f"z_{number}" for number in range(1, len(manifest["latent_dims"]) + 1)]
+    columns = ["label", "measure", "chance", *layers, "all"]
+    rows = [
+        [f"`{label}`", probe["measure"], *(_number(probe[key]) for key in columns[2:])]
+        for label, probe in manifest["probes"].items()
+    ]
+    lines = [columns, ["---"] * len(columns), *rows]
+    return _PROBES.format(rows="\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 def _number(value):
