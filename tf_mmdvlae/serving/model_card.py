@@ -53,9 +53,8 @@ model lacks or distorts too.
 {signatures}. `encode` is also `serving_default`.
 
 Images are float32 in [0, 1]; values up to 0.01 outside are clipped, others refused. A signature
-that ends in `_bytes` takes JPEG or PNG bytes and gives PNG bytes; it takes the centre of a picture
-({crop:.4g} of the largest that fits) and resizes it. It cannot see the EXIF rotation of a
-photograph: rotate it first.
+that ends in `_bytes` takes JPEG or PNG bytes and gives PNG bytes; it cuts out the {centre} and
+resizes it. It cannot see the EXIF rotation of a photograph: rotate it first.
 """
 
 _ATTRIBUTES = """
@@ -100,7 +99,7 @@ def model_card(manifest):
         metrics=_metrics(manifest),
         probes=_probes(manifest),
         signatures=_code(manifest["signatures"]),
-        crop=manifest["crop"],
+        centre=_centre(manifest["crop"]),
     )
     if manifest["attributes"]:
         card += _ATTRIBUTES.format(attributes=_code(manifest["attributes"]))
@@ -121,6 +120,12 @@ def _metrics(manifest):
         for name, estimate in manifest["test"].items()
     ]
     return _METRICS.format(images=manifest["test_images"], rows="\n".join(rows))
+
+
+def _centre(crop):
+    if crop == 1:
+        return "largest centre that fits"
+    return f"centre, {crop:.4g} times the largest that fits,"
 
 
 def _probes(manifest):
