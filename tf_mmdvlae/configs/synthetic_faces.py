@@ -10,10 +10,10 @@ DEMO_RESULT
       --workdir=runs/faces_more
 
 made the export in `exports/synthetic_faces/1`, in 16 and 26 minutes on busy cores. Test split: L1
-.0226, MSE .0017. Layer 1 holds the light's level and temperature (R^2 of a linear regression .69 and
-.80), layer 3 the head's yaw (.80), layer 4 the light's direction, background, skin and hair (.92,
-.95, .82; style .76 of 15 nearest neighbours); all together skin .94, yaw .82, pitch .59. Mouth and
-nose are not learned.
+.0226, MSE .0017. Layer 1 holds the light's level and temperature (R^2 of a linear regression .69
+and .80), layer 3 the head's yaw (.80), layer 4 the light's direction, background, skin and hair
+(.92, .95, .82; hair style .76 by 15 nearest neighbours); all layers together: skin .94, yaw .82,
+pitch .59. Mouth and nose are not learned.
 
 The preset `default`, that of `image_folder`, was not run.
 """
