@@ -345,12 +345,26 @@ def test_bad_input_to_load_is_an_input_error(loaded, method, arguments, message)
 def test_load_says_what_is_missing(tmp_path):
     with pytest.raises(InputError, match="is not there"):
         tf_mmdvlae.load(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="holds no version"):
+    with pytest.raises(InputError, match="holds no version.*bin/train"):
         tf_mmdvlae.load(tmp_path)
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").touch()
     with pytest.raises(InputError, match="manifest.json"):
         tf_mmdvlae.load(tmp_path)
+
+
+def test_load_names_what_lies_near(finished_run):
+    with pytest.raises(InputError, match=f"There is .*{finished_run[1].name}"):
+        tf_mmdvlae.load(finished_run[1].parent)
+
+
+def test_pictures_are_read_for_it(loaded, picture_folder, images, tmp_path):
+    paths = sorted(picture_folder.rglob("*.png"))[:2]
+    read = loaded.read(*paths)
+    np.testing.assert_allclose(read, images[[0, 2]], atol=1 / 255)
+    (tmp_path / "x.png").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"x\.png can't be read as a picture"):
+        loaded.read(paths[0], tmp_path / "x.png")
 
 
 def test_the_public_names_stay_what_they_are():

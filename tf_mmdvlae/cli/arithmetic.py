@@ -50,10 +50,7 @@ def _call(values):
     weights, layers = pictures.layer_weights(values.layers, served)
     progress, size = Progress(rows, "triples"), pictures.MOST_ROWS
     for start in range(0, rows, size):
-        triple = [
-            np.stack([pictures.read(path, served) for path in _some(found, start, size)])
-            for found in paths
-        ]
+        triple = [served.read(*_some(found, start, size)) for found in paths]
         results = served.arithmetic(*triple, layer_weights=weights)
         if one_picture:
             triple = [np.broadcast_to(images, results.shape) for images in triple]

@@ -5,7 +5,6 @@ import pathlib
 
 import numpy as np
 
-from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.data.image_folder import ENDINGS
 from tf_mmdvlae.data.reading import TOLERATED
 from tf_mmdvlae.errors import InputError
@@ -62,26 +61,6 @@ def find(text, flag):
     return found
 
 
-def read(path, served):
-    """Reads a picture as the model takes it: upright, its centre, the model's size.
-
-    Args:
-      path: a picture file.
-      served: a `Served`.
-
-    Returns:
-      float32 [H, W, C] in [0, 1].
-
-    Raises:
-      InputError: if it can't be read.
-    """
-    try:
-        pixels, _ = decode(str(path), served.image_shape, served.manifest["crop"], upright=True)
-    except Exception as error:  # Pillow raises whatever its decoders ran into.
-        raise InputError(f"{path} can't be read as a picture: {error}") from error
-    return pixels / np.float32(255)
-
-
 def batches(paths, served, size=256):
     """Reads pictures batch by batch, with progress; those that can't be read are left out.
 
@@ -101,7 +80,7 @@ def batches(paths, served, size=256):
         names, images = [], []
         for path in paths[start : start + size]:
             try:
-                images.append(read(path, served))
+                images.append(served.read(path)[0])
                 names.append(path)
             except InputError as error:
                 lost += 1

@@ -283,7 +283,8 @@ def ensure_prepared(builder, data):
     server = next(iter(builder.url_infos or {}), "https://storage.googleapis.com/")
     if not network_reachable(server):
         raise InputError(
-            f"{builder.name} is not prepared in {builder.data_dir_root}, and "
+            f"{builder.name} is not prepared in {builder.data_dir_root} (--data_dir names another "
+            f"place), and "
             f"{urllib.parse.urlsplit(server).netloc} can't be reached.\n{_by_hand(builder, data)}"
         )
     print(f"Downloading {builder.name} into {builder.data_dir}, once.")

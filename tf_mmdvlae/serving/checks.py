@@ -38,7 +38,8 @@ def numbers(values, name):
 def not_negative(values, name):
     """Numbers must not lie below zero."""
     asserted = tf.debugging.Assert(
-        tf.reduce_all(values >= 0.0), [f"{name} must not be negative; it is", values]
+        tf.reduce_all(values >= 0.0),
+        [f"{name} must not be negative; it is", tf.reduce_min(values)],
     )
     with _after(asserted):
         return tf.identity(values)
@@ -50,7 +51,7 @@ def position(words, known, name):
     found = tf.reduce_any(matches, axis=1)
     asserted = tf.debugging.Assert(
         tf.reduce_all(found),
-        [f"Not a known {name}:", tf.boolean_mask(words, ~found), f"Known: {', '.join(known)}."],
+        [f"Not a known {name}:", words[_first(~found)], f". Known: {', '.join(known)}."],
     )
     with _after(asserted):
         return tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int32)
@@ -75,6 +76,10 @@ def same_rows(inputs):
     )
     with _after(asserted):
         return {name: tf.identity(values) for name, values in inputs.items()}
+
+
+def _first(condition):
+    return tf.argmax(tf.cast(condition, tf.int32))
 
 
 def _after(asserted):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae import latents
+from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.errors import InputError
 
 _BATCH = 256
@@ -52,7 +53,10 @@ def newest_version(path):
     versions = [int(child.name) for child in path.glob("*") if child.name.isdigit()]
     if not versions:
         what = "holds no version of an export" if path.is_dir() else "is not there"
-        raise InputError(f"{path} {what}; give a folder such as exports/mnist.")
+        folder = path if path.is_dir() else path.parent
+        near = sorted(str(found.parents[1]) for found in folder.glob("*/*/saved_model.pb"))
+        hint = f"There is {', '.join(dict.fromkeys(near))}" if near else "bin/train writes one"
+        raise InputError(f"{path} {what}. {hint}.")
     return path / str(max(versions))
 
 
@@ -79,6 +83,31 @@ class Served:
         self.image_shape = tuple(manifest["image_shape"])
         self.latent_dims = tuple(manifest["latent_dims"])
         self.attributes = tuple(manifest["attributes"])
+
+    def __repr__(self):
+        height, width, channels = self.image_shape
+        return f"<Served {self.path}: {height}x{width}x{channels}, layers {self.latent_dims}>"
+
+    def read(self, *paths):
+        """Reads picture files as training did: upright, the centre, the model's size.
+
+        Args:
+          paths: JPEG or PNG files.
+
+        Returns:
+          Images [n, H, W, C] in [0, 1], for the other functions.
+
+        Raises:
+          InputError: if one can't be read; it is named.
+        """
+        images = np.empty((len(paths), *self.image_shape), np.float32)
+        for image, path in zip(images, paths, strict=True):
+            try:
+                pixels, _ = decode(str(path), self.image_shape, self.manifest["crop"], upright=True)
+            except Exception as error:  # Pillow raises whatever its decoders ran into.
+                raise InputError(f"{path} can't be read as a picture: {error}") from error
+            image[:] = pixels / np.float32(255)
+        return images
 
     def encode(self, images):
         """Images [n, H, W, C] in [0, 1] -> (means, deviations), latent dicts [n, d_l]."""
