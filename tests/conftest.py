@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import dataclasses
+import gc
 
 import numpy as np
 import pytest
@@ -20,6 +21,17 @@ TINY = ModelConfig(
     blocks=(("conv4/2",), ("conv6/2",), ("dense8",)),
     head_width=5,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _graphs_are_left_alone():
+    """Keeps the garbage collector from walking the graphs of all earlier tests again and again.
+
+    There are millions of objects in them; the last tests took several times longer than alone.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
