@@ -28,7 +28,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed_test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile
 
 format: $(VENV)/installed_test
 	$(BIN)/ruff check --fix
