@@ -66,7 +66,8 @@ def _call(values):
                 file = f"{done:05d}_{name.stem}_{attribute}_{strength:+g}.png"
                 pictures.write(f"{values.out}/{file}", image)
             done += 1
-    print(f"{done:,} edited pictures in {values.out}, {len(strengths)} files each")
+    files = "a file each" if len(strengths) == 1 else f"{len(strengths)} files each"
+    print(f"{done:,} edited pictures in {values.out}, {files}")
 
 
 def main():
