@@ -260,7 +260,6 @@ def arithmetic(a, minus, plus, layer_weights=None):
     """
     a, minus, plus = check(a), check(minus), check(plus)
     _same_layers(a, minus, plus)
-    _same_rows(a, minus, plus)
     weights = _weight_columns(layer_weights, a, minus, plus)
     return displaced(a, {name: plus[name] - minus[name] for name in a}, weights)
 
@@ -284,7 +283,6 @@ def edit(codes, direction, strength=1.0, layer_weights=None):
     codes, direction = check(codes), check(direction)
     _same_layers(codes, direction)
     strength = np.asarray(strength, np.float32).reshape(-1, 1)
-    _same_rows(codes, direction, {"strength": strength})
     weights = _weight_columns(layer_weights, codes, direction, {"strength": strength})
     return displaced(codes, direction, [strength * weight for weight in weights])
 
