@@ -24,7 +24,33 @@ def reconstruction_errors(reconstruct, batches):
     Raises:
       InputError: if there are no images, or a reconstruction has another shape than its image.
     """
-    absolute, squared = [], []
+    return _measure({"l1": _absolute, "mse": _squared}, reconstruct, batches)
+
+
+def reconstruction_quality(reconstruct, batches):
+    """The errors above, and two measures that are larger the better.
+
+    PSNR is -10 log10 of an image's mean squared error, in decibels; the mean over images is taken
+    of the decibels. SSIM is the structural similarity with a Gaussian window of 11 pixels and
+    deviation 1.5 (Wang et al. 2004, doi 10.1109/TIP.2003.819861; `tf.image.ssim`), 1 for equal
+    images; a smaller image has a window of its own size.
+
+    Args:
+      reconstruct, batches: as in `reconstruction_errors`.
+
+    Returns:
+      {"l1", "mse", "psnr", "ssim"}, each as in `reconstruction_errors`. An image that comes back
+      without any error has no finite PSNR: it is left out, and a "note" says how many were.
+
+    Raises:
+      InputError: as in `reconstruction_errors`.
+    """
+    measures = {"l1": _absolute, "mse": _squared, "psnr": _decibels, "ssim": _similarity}
+    return _measure(measures, reconstruct, batches)
+
+
+def _measure(measures, reconstruct, batches):
+    values = {name: [] for name in measures}
     for batch in batches:
         images = np.asarray(batch, np.float64)
         outputs = np.asarray(reconstruct(batch), np.float64)
@@ -33,18 +59,46 @@ def reconstruction_errors(reconstruct, batches):
                 f"Images of shape {list(images.shape)} came back with shape {list(outputs.shape)}; "
                 "both must be [images, height, width, channels]."
             )
-        difference = outputs - images
-        absolute.extend(np.abs(difference).mean(axis=(1, 2, 3)))
-        squared.extend(np.square(difference).mean(axis=(1, 2, 3)))
-    if not absolute:
+        for name, measure in measures.items():
+            values[name].extend(measure(images, outputs))
+    if not all(map(len, values.values())):
         raise InputError("There are no images to reconstruct.")
-    return {"l1": _mean(absolute), "mse": _mean(squared)}
+    return {name: _mean(np.array(found)) for name, found in values.items()}
+
+
+def _absolute(images, outputs):
+    return np.abs(outputs - images).mean(axis=(1, 2, 3))
+
+
+def _squared(images, outputs):
+    return np.square(outputs - images).mean(axis=(1, 2, 3))
+
+
+def _decibels(images, outputs):
+    with np.errstate(divide="ignore"):
+        return -10 * np.log10(_squared(images, outputs))
+
+
+def _similarity(images, outputs):
+    import tensorflow as tf
+
+    size = min(11, *images.shape[1:3])
+    pair = (tf.constant(values, tf.float32) for values in (images, outputs))
+    return tf.image.ssim(*pair, max_val=1.0, filter_size=size).numpy()
 
 
 def _mean(values):
-    result = {"value": float(np.mean(values)), "standard_error": float("nan"), "count": len(values)}
-    if len(values) > 1:
-        result["standard_error"] = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    else:
-        result["note"] = "one image only: no standard error"
-    return result
+    finite = values[np.isfinite(values)]
+    count = len(finite)
+    result = {"value": float("nan"), "standard_error": float("nan"), "count": count}
+    notes = []
+    if count < len(values):
+        lost = len(values) - count
+        notes.append(f"{lost} of {len(values)} came back without error and are left out")
+    if count:
+        result["value"] = float(np.mean(finite))
+    if count > 1:
+        result["standard_error"] = float(np.std(finite, ddof=1) / np.sqrt(count))
+    elif count:
+        notes.append("one image only: no standard error")
+    return result | ({"note": "; ".join(notes)} if notes else {})
