@@ -5,9 +5,9 @@ many were. Where that leaves train or test no row, the value is NaN.
 """
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae import latents
@@ -33,17 +33,12 @@ def nearest_neighbour_accuracy(train_codes, train_labels, test_codes, test_label
     Raises:
       InputError: for shapes that do not match, no rows, or codes that are not finite.
     """
-    train_codes, train_labels, test_codes, test_labels, notes = _cases(
-        train_codes, train_labels, test_codes, test_labels
-    )
-    neighbours = min(neighbours, len(train_codes))
-    result = {"count": len(test_labels), "neighbours": neighbours}
-    if not (len(train_codes) and len(test_codes)):
-        return _result(result, notes)
-    probe = KNeighborsClassifier(neighbours).fit(train_codes, train_labels)
-    accuracy = float(np.mean(probe.predict(test_codes) == test_labels))
-    error = float(np.sqrt(accuracy * (1 - accuracy) / len(test_labels)))
-    return _result(result, notes, accuracy, error)
+
+    def predict(train_codes, train_labels, test_codes):
+        return majority(train_labels[nearest_rows(train_codes, test_codes, neighbours)])
+
+    result = judged("accuracy", predict, train_codes, train_labels, test_codes, test_labels)
+    return result | {"neighbours": min(neighbours, int(has_label(train_labels).sum()))}
 
 
 def logistic_auc(train_codes, train_attr, test_codes, test_attr):
@@ -64,24 +59,7 @@ def logistic_auc(train_codes, train_attr, test_codes, test_attr):
     Raises:
       InputError: for shapes that do not match, no rows, or codes that are not finite.
     """
-    train_codes, train_attr, test_codes, test_attr, notes = _cases(
-        train_codes, train_attr, test_codes, test_attr
-    )
-    train_attr, test_attr = train_attr.astype(bool), test_attr.astype(bool)
-    positives = int(test_attr.sum())
-    result = {"count": len(test_attr), "positives": positives}
-    if not (len(train_codes) and len(test_codes)):
-        return _result(result, notes)
-    for split, attr in (("train", train_attr), ("test", test_attr)):
-        if attr.all() or not attr.any():
-            return _result(result, [*notes, f"one class only in {split}: no area under the curve"])
-    train_codes, test_codes = _standardised(train_codes, test_codes)
-    # Many codes of few dimensions: Newton's method takes a handful of steps where the default takes
-    # a hundred.
-    probe = LogisticRegression(solver="newton-cholesky").fit(train_codes, train_attr)
-    area = float(roc_auc_score(test_attr, probe.decision_function(test_codes)))
-    error = auc_standard_error(area, positives, len(test_attr) - positives)
-    return _result(result, notes, area, error)
+    return judged("auc", LINEAR["auc"], train_codes, train_attr, test_codes, test_attr)
 
 
 def auc_standard_error(area, positives, negatives):
@@ -121,23 +99,7 @@ def linear_r2(train_codes, train_values, test_codes, test_values):
     Raises:
       InputError: for shapes that do not match, no rows, or codes that are not finite.
     """
-    train_codes, train_values, test_codes, test_values, notes = _cases(
-        train_codes, train_values, test_codes, test_values
-    )
-    values = np.asarray(test_values, np.float64)
-    count = len(values)
-    if not (len(train_codes) and count):
-        return _result({"count": count}, notes)
-    if np.all(values == values[0]):
-        notes.append("one value only in test: no variance to explain")
-        return _result({"count": count}, notes)
-    train_codes, test_codes = _standardised(train_codes, test_codes)
-    probe = LinearRegression().fit(train_codes, np.asarray(train_values, np.float64))
-    errors = np.square(values - probe.predict(test_codes))
-    spread = np.square(values - values.mean())
-    unexplained = errors.mean() / spread.mean()
-    error = np.std(errors - unexplained * spread) / (np.sqrt(count) * spread.mean())
-    return _result({"count": count}, notes, float(1 - unexplained), float(error))
+    return judged("r2", LINEAR["r2"], train_codes, train_values, test_codes, test_values)
 
 
 def probe_layers(train_means, train_labels, test_means, test_labels):
@@ -159,24 +121,18 @@ def probe_layers(train_means, train_labels, test_means, test_labels):
     Raises:
       InputError: for layers, label names, types or numbers of rows that do not match.
     """
-    train_means, test_means = latents.check(train_means), latents.check(test_means)
-    if latents.dimensions(train_means) != latents.dimensions(test_means):
-        raise InputError("Train and test codes have different layers or dimensions.")
-    if set(train_labels) != set(test_labels):
-        one_only = ", ".join(sorted(set(train_labels) ^ set(test_labels)))
-        raise InputError(f"These labels are in one of train and test only: {one_only}.")
-    train_sets = {**train_means, "all": latents.join(train_means)}
-    test_sets = {**test_means, "all": latents.join(test_means)}
+    train_sets, test_sets = layer_sets(train_means, train_labels, test_means, test_labels)
     results = {}
     # Hundreds of small fits: on cores that are busy with something else, threads that wait for each
     # other make them ten times slower.
     with threadpool_limits(1, user_api="blas"):
         for name in train_labels:
             train, test = np.asarray(train_labels[name]), np.asarray(test_labels[name])
-            measure, probe, rows = _probe_for(name, train, test)
+            measure = measure_for(name, train, test)
+            probe, rows = _PROBES[measure]
             results[name] = {
                 "measure": measure,
-                "chance": _chance(measure, train, test),
+                "chance": chance(measure, train, test),
                 "layers": {
                     layer: probe(codes[:rows], train[:rows], test_sets[layer], test)
                     for layer, codes in train_sets.items()
@@ -185,55 +141,136 @@ def probe_layers(train_means, train_labels, test_means, test_labels):
     return results
 
 
-def _probe_for(name, train, test):
+_PROBES = {
+    "accuracy": (nearest_neighbour_accuracy, NEIGHBOUR_TRAIN_ROWS),
+    "auc": (logistic_auc, None),
+    "r2": (linear_r2, None),
+}
+
+
+def layer_sets(train_means, train_labels, test_means, test_labels):
+    """The codes of each layer and of all joined: {"z_1", ..., "z_L", "all"} of train and of test.
+
+    Raises:
+      InputError: where train and test have different layers or label names.
+    """
+    train_means, test_means = latents.check(train_means), latents.check(test_means)
+    if latents.dimensions(train_means) != latents.dimensions(test_means):
+        raise InputError("Train and test codes have different layers or dimensions.")
+    if set(train_labels) != set(test_labels):
+        one_only = ", ".join(sorted(set(train_labels) ^ set(test_labels)))
+        raise InputError(f"These labels are in one of train and test only: {one_only}.")
+    return tuple({**means, "all": latents.join(means)} for means in (train_means, test_means))
+
+
+def measure_for(name, train, test):
+    """What a label is judged by: "auc" for bools, "accuracy" for whole numbers, "r2" for floats.
+
+    Raises:
+      InputError: for labels of another type, or of different ones in train and test.
+    """
     kinds = {train.dtype.kind, test.dtype.kind}
     if kinds == {"b"}:
-        return "auc", logistic_auc, None
+        return "auc"
     if kinds <= {"i", "u"}:
-        return "accuracy", nearest_neighbour_accuracy, NEIGHBOUR_TRAIN_ROWS
+        return "accuracy"
     if kinds == {"f"}:
-        return "r2", linear_r2, None
+        return "r2"
     raise InputError(
         f"Label {name!r} is {train.dtype} in train and {test.dtype} in test; a label must be of "
         "whole numbers (classes), bools (attributes) or floats (factors), the same in both."
     )
 
 
-def _chance(measure, train, test):
+def chance(measure, train, test):
+    """What a guess without codes gives: accuracy of train's most frequent class; 0.5; 0."""
     if measure != "accuracy":
         return {"auc": 0.5, "r2": 0.0}[measure]
     classes, counts = np.unique(train, return_counts=True)
     return float(np.mean(test == classes[np.argmax(counts)]))
 
 
-def _cases(train_codes, train_labels, test_codes, test_labels):
-    """The rows that have a label, as arrays: the same four, and a list of notes on the others."""
-    kept, notes = [], []
-    for split, codes, labels in (
-        ("train", train_codes, train_labels),
-        ("test", test_codes, test_labels),
-    ):
-        codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
-        if codes.ndim != 2 or labels.shape != codes.shape[:1]:
-            raise InputError(
-                f"The {split} codes have shape {list(codes.shape)} and their labels "
-                f"{list(labels.shape)}; they must be [rows, dimensions] and [rows]."
-            )
-        if not len(codes):
-            raise InputError(f"There are no {split} codes.")
-        if not np.isfinite(codes).all():
-            raise InputError(f"The {split} codes hold values that are not finite.")
-        if labels.dtype.kind == "f" and not (finite := np.isfinite(labels)).all():
-            lost = f"{len(labels) - finite.sum()} of {len(labels)}"
-            notes.append(f"{lost} {split} rows have no label and are left out")
-            codes, labels = codes[finite], labels[finite]
-        kept += [codes, labels]
-    return *kept, notes
+def judged(measure, predict, train_codes, train_labels, test_codes, test_labels):
+    """One predictor's result, from the rows that have a label.
 
+    Args:
+      measure: "accuracy", "auc" or "r2".
+      predict: (train codes, train labels, test codes) -> for each test code its class, a score
+        that is larger where the attribute is likelier, or the factor.
+      train_codes, test_codes: [n, d], [m, d].
+      train_labels, test_labels: [n], [m].
 
-def _result(others, notes, value=float("nan"), error=float("nan")):
-    result = {"value": value, "standard_error": error, **others}
+    Returns:
+      {"value", "standard_error", "count"}, and for "auc" "positives", as those three measures'
+      probes say (`nearest_neighbour_accuracy`, `logistic_auc` and `linear_r2`).
+
+    Raises:
+      InputError: for shapes that do not match, no rows, or codes that are not finite.
+    """
+    train_codes, train, train_notes = _cases("train", train_codes, train_labels)
+    test_codes, test, test_notes = _cases("test", test_codes, test_labels)
+    notes = train_notes + test_notes
+    value, error = float("nan"), float("nan")
+    others = {"count": len(test)}
+    if measure == "auc":
+        train, test = train.astype(bool), test.astype(bool)
+        others["positives"] = int(test.sum())
+    if len(train) and len(test):
+        if hindrances := _hindrances(measure, train, test):
+            notes += hindrances
+        else:
+            value, error = _SCORES[measure](predict(train_codes, train, test_codes), test)
+    result = {"value": float(value), "standard_error": float(error), **others}
     return result | ({"note": "; ".join(notes)} if notes else {})
+
+
+def has_label(labels):
+    """Which rows have a label, bool [n]: those where it is finite."""
+    labels = np.asarray(labels)
+    return np.isfinite(labels) if labels.dtype.kind == "f" else np.ones(labels.shape, bool)
+
+
+def nearest_rows(train_codes, test_codes, count):
+    """The rows of the nearest train codes, nearest first: [m, count] (all if train has fewer)."""
+    # A tree is quicker in few dimensions, and many times slower in ten.
+    algorithm = "kd_tree" if train_codes.shape[1] <= 6 else "brute"
+    search = NearestNeighbors(n_neighbors=min(count, len(train_codes)), algorithm=algorithm)
+    return search.fit(train_codes).kneighbors(test_codes, return_distance=False)
+
+
+def majority(votes):
+    """The most frequent class in each row [m, votes]; the lowest of those that tie."""
+    classes, votes = np.unique(votes, return_inverse=True)
+    counts = np.zeros((len(votes), len(classes)), int)
+    np.add.at(counts, (np.arange(len(votes))[:, None], votes), 1)
+    return classes[np.argmax(counts, axis=1)]
+
+
+def _linear_classes(train_codes, train_labels, test_codes):
+    if len(np.unique(train_labels)) == 1:
+        return np.full(len(test_codes), train_labels[0])
+    train_codes, test_codes = _standardised(train_codes, test_codes)
+    return _logistic(train_codes, train_labels).predict(test_codes)
+
+
+def _linear_scores(train_codes, train_attr, test_codes):
+    train_codes, test_codes = _standardised(train_codes, test_codes)
+    return _logistic(train_codes, train_attr).decision_function(test_codes)
+
+
+def _linear_values(train_codes, train_values, test_codes):
+    train_codes, test_codes = _standardised(train_codes, test_codes)
+    probe = LinearRegression().fit(train_codes, train_values.astype(np.float64))
+    return probe.predict(test_codes)
+
+
+LINEAR = {"accuracy": _linear_classes, "auc": _linear_scores, "r2": _linear_values}
+
+
+def _logistic(codes, labels):
+    # Many codes of few dimensions: Newton's method takes a handful of steps where the default takes
+    # a hundred.
+    return LogisticRegression(solver="newton-cholesky").fit(codes, labels)
 
 
 def _standardised(train_codes, test_codes):
@@ -241,3 +278,59 @@ def _standardised(train_codes, test_codes):
     # A dimension that does not vary says nothing: dividing by one leaves it at zero.
     scale = np.where(scale > 0, scale, 1.0)
     return (train_codes - centre) / scale, (test_codes - centre) / scale
+
+
+def _accuracy(predicted, classes):
+    accuracy = np.mean(predicted == classes)
+    return accuracy, np.sqrt(accuracy * (1 - accuracy) / len(classes))
+
+
+def _area(scores, attribute):
+    # By ranks, those that tie sharing theirs (Mann and Whitney 1947): many times quicker than from
+    # the curve, and there are hundreds of areas.
+    positives = int(attribute.sum())
+    negatives = len(attribute) - positives
+    above = rankdata(scores)[attribute].sum() - positives * (positives + 1) / 2
+    area = above / (positives * negatives)
+    return area, auc_standard_error(area, positives, negatives)
+
+
+def _r2(predicted, values):
+    values = np.asarray(values, np.float64)
+    errors = np.square(values - predicted)
+    spread = np.square(values - values.mean())
+    unexplained = errors.mean() / spread.mean()
+    error = np.std(errors - unexplained * spread) / (np.sqrt(len(values)) * spread.mean())
+    return 1 - unexplained, error
+
+
+_SCORES = {"accuracy": _accuracy, "auc": _area, "r2": _r2}
+
+
+def _hindrances(measure, train, test):
+    """Why these labels cannot be judged: a list of at most one reason."""
+    if measure == "auc":
+        for split, attribute in (("train", train), ("test", test)):
+            if attribute.all() or not attribute.any():
+                return [f"one class only in {split}: no area under the curve"]
+    if measure == "r2" and np.all(test == test[0]):
+        return ["one value only in test: no variance to explain"]
+    return []
+
+
+def _cases(split, codes, labels):
+    """The codes and labels of the rows that have a label, and a list of notes on the others."""
+    codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
+    if codes.ndim != 2 or labels.shape != codes.shape[:1]:
+        raise InputError(
+            f"The {split} codes have shape {list(codes.shape)} and their labels "
+            f"{list(labels.shape)}; they must be [rows, dimensions] and [rows]."
+        )
+    if not len(codes):
+        raise InputError(f"There are no {split} codes.")
+    if not np.isfinite(codes).all():
+        raise InputError(f"The {split} codes hold values that are not finite.")
+    if (kept := has_label(labels)).all():
+        return codes, labels, []
+    lost = f"{len(labels) - kept.sum()} of {len(labels)}"
+    return codes[kept], labels[kept], [f"{lost} {split} rows have no label and are left out"]
