@@ -311,7 +311,7 @@ def test_photographs_are_turned_upright(say, finished_run, tmp_path):
 def test_export_adds_a_version(say, finished_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "tf_mmdvlae.training.export",
-        lambda model, export_dir, data, directions, metrics, extras: (
+        lambda model, export_dir, data, directions, metrics, extras, samplers: (
             export_dir,
             directions.names,
             extras,

@@ -13,12 +13,16 @@ import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
+from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 import tf_mmdvlae
 from tf_mmdvlae import figures
 from tf_mmdvlae.callables import numpy_functions
+from tf_mmdvlae.cli import sample
 from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.samplers import Samplers
+from tf_mmdvlae.serving.export import export
 from tf_mmdvlae.training import load_run
 
 HERE = pathlib.Path(__file__).parent
@@ -109,6 +113,7 @@ def test_cpp_gives_what_python_gives(client, version, signatures, warmup, images
         "seed": np.array([5, 6, -7]),
         "temperature": np.float32([1, 0.5, 1]),
     }
+    requests["sample_fitted.three"] = requests["sample.three"]
     refused = {
         "edit.unknown": {**warmup["edit"], "attribute": np.array([b"nothing"], object)},
         "encode.bright": {"image": np.full((1, 8, 8, 1), 255, np.float32)},
@@ -321,6 +326,27 @@ def test_one_row_serves_all_and_more_than_a_batch_is_split(loaded, images):
     between = loaded.interpolate(images[:1], images[1:2], [0, 1])
     np.testing.assert_allclose(between, loaded.reconstruct(images[:2]), atol=1e-6)
     assert loaded.sample([1, 2, 3], temperature=0).std(axis=0).max() < 1e-6
+
+
+def test_samples_of_the_fitted_mixture(loaded, finished_run, monkeypatch, tmp_path):
+    mixture = Samplers.load(finished_run[0] / "samplers.npz").joint
+    drawn = loaded.sample(range(3), temperature=0, fitted=True)
+    centre = loaded.decode(mixture.sample(1, seed=0, temperature=0))
+    np.testing.assert_allclose(drawn, np.repeat(centre, 3, axis=0), atol=1e-6)
+    arguments = [f"--export={finished_run[1]}", "--count=2", "--fitted", f"--out={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["sample", *arguments])
+    assert sample.main() == 0
+    paths = sorted(tmp_path.iterdir())
+    for image, path in zip(loaded.sample([0, 1], fitted=True), paths, strict=True):
+        with Image.open(path) as picture:
+            np.testing.assert_allclose(np.asarray(picture)[..., None] / 255, image, atol=1 / 255)
+
+
+def test_an_export_without_a_mixture_says_so(finished_run, tmp_path):
+    older = tf_mmdvlae.load(export(load_run(finished_run[0]), tmp_path))
+    assert older.sample([1]).shape == (1, 8, 8, 1)
+    with pytest.raises(InputError, match="without a fitted mixture"):
+        older.sample([1], fitted=True)
 
 
 @pytest.mark.parametrize(

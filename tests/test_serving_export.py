@@ -1,6 +1,8 @@
 """The SavedModel: equal outputs, whole versions, no package needed."""
 
+import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +87,19 @@ def test_killed_at_any_moment_it_leaves_whole_versions_only(finished_run, tmp_pa
     # The next export clears away what the killed ones left.
     assert export(load_run(finished_run[0]), tmp_path).name.isdigit()
     assert all(path.name.isdigit() for path in tmp_path.iterdir())
+
+
+def test_a_run_without_samplers_is_exported_without_their_signatures(
+    finished_run, tmp_path, capsys
+):
+    """As a run of an earlier version left it."""
+    shutil.copytree(finished_run[0], tmp_path / "work")
+    (tmp_path / "work" / "samplers.npz").unlink()
+    version = export_run(tmp_path / "work", tmp_path / "export")
+    assert "no samplers.npz, so the export has no sample_fitted" in capsys.readouterr().out
+    manifest = json.loads((version / "assets.extra" / "manifest.json").read_text())
+    assert "sample" in manifest["signatures"]
+    assert not {"sample_fitted", "sample_fitted_bytes"} & set(manifest["signatures"])
 
 
 def test_other_formats_equal_the_savedmodel(finished_run, tmp_path):

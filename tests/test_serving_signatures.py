@@ -14,11 +14,15 @@ from PIL import Image
 from tf_mmdvlae import latents
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.directions import Directions
+from tf_mmdvlae.samplers import Mixture, Samplers, prior
 from tf_mmdvlae.serving import pictures, signatures
-from tf_mmdvlae.serving.signatures import noise
+from tf_mmdvlae.serving.signatures import mixture_draws, noise
 from tf_mmdvlae.training import load_run
 
-PLAIN = ("encode", "decode", "reconstruct", "sample", "arithmetic", "edit", "interpolate")
+PLAIN = (
+    *("encode", "decode", "reconstruct", "sample", "sample_fitted"),
+    *("arithmetic", "edit", "interpolate"),
+)
 # A process with nothing but TensorFlow: -I keeps this folder off its path, and what is None in
 # sys.modules cannot be imported.
 CALL_ALL = """
@@ -47,6 +51,7 @@ def given(images):
     weights = np.array([[1, 1], [0, 1], [0.5, -1]], np.float32)
     a, b, c = images[:3], images[3:6], images[6:9]
     generator = np.random.default_rng(0)
+    drawing = {"seed": np.array([3, -1, 2**40]), "temperature": np.float32([1, 0.5, 0])}
     return {
         "encode": {"image": a},
         "decode": {
@@ -54,7 +59,8 @@ def given(images):
             "z_2": generator.normal(size=(3, 3)).astype(np.float32),
         },
         "reconstruct": {"image": a},
-        "sample": {"seed": np.array([3, -1, 2**40]), "temperature": np.float32([1, 0.5, 0])},
+        "sample": drawing,
+        "sample_fitted": drawing,
         "arithmetic": {"a": a, "minus": b, "plus": c, "layer_weights": weights},
         "edit": {
             "image": a,
@@ -128,6 +134,9 @@ def live(finished_run, given):
     seeds, temperature = given["sample"]["seed"], given["sample"]["temperature"]
     drawn = np.stack([tf.random.stateless_normal([5], [s, 7], alg="philox") for s in seeds])
     drawn = drawn * temperature[:, None]
+    # So few images have a mixture of one component.
+    mixture = Samplers.load(finished_run[0] / "samplers.npz").joint
+    fitted = mixture.means[0] + drawn @ mixture.factors[0].T
     edit = given["edit"]
     rows = [directions.of(name.decode()) for name in edit["attribute"]]
     return {
@@ -135,6 +144,7 @@ def live(finished_run, given):
         "decode": {"image": decoded(given["decode"])},
         "reconstruct": {"reconstruction": decoded(codes)},
         "sample": {"sample": decoded({"z_1": drawn[:, :2], "z_2": drawn[:, 2:]})},
+        "sample_fitted": {"sample": decoded({"z_1": fitted[:, :2], "z_2": fitted[:, 2:]})},
         "arithmetic": {
             "result": decoded(
                 latents.arithmetic(
@@ -249,6 +259,53 @@ def test_the_noise_is_standard_normal():
     assert np.abs(drawn.std(axis=0) - 1).max() < 0.05
 
 
+@pytest.fixture(scope="module")
+def mixture():
+    """Three components over five dimensions, far from round."""
+    generator = np.random.default_rng(0)
+    factors = np.tril(generator.uniform(-1, 1, (3, 5, 5))) + np.eye(5)
+    means = 4 * generator.standard_normal((3, 5))
+    return Mixture((2, 3), np.array([0.1, 0.6, 0.3]), np.float32(means), np.float32(factors))
+
+
+def compiled(mixture):
+    return tf.function(lambda seed, temperature: mixture_draws(mixture, seed, temperature))
+
+
+def test_the_graph_draws_from_the_mixture_as_numpy_does(mixture):
+    count = 6000
+    seeds = tf.range(count, dtype=tf.int64)
+    still, drawn = (
+        compiled(mixture)(seeds, tf.fill([count], scale)).numpy() for scale in (0.0, 1.0)
+    )
+    # At temperature 0 the components' means, as often as their weights say.
+    distance = np.abs(still[:, None] - mixture.means).max(axis=-1)
+    assert distance.min(axis=1).max() == 0
+    chosen = distance.argmin(axis=1)
+    np.testing.assert_allclose(np.bincount(chosen) / count, mixture.weights, atol=0.02)
+    for component, factor in enumerate(mixture.factors):
+        covariance = np.cov(drawn[chosen == component].T)
+        np.testing.assert_allclose(covariance, factor @ factor.T, atol=0.6)
+    by_numpy = latents.join(mixture.sample(count, seed=0))
+    np.testing.assert_allclose(drawn.mean(axis=0), by_numpy.mean(axis=0), atol=0.25)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(by_numpy.T), atol=0.9)
+
+
+def test_a_row_of_the_mixture_depends_on_its_own_seed_alone(mixture):
+    draw = compiled(mixture)
+    seeds, temperature = tf.range(-40, 60, dtype=tf.int64), tf.linspace(0.0, 2.0, 100)
+    among = draw(seeds, temperature)
+    for row in (0, 41, 99):
+        alone = draw(seeds[row : row + 1], temperature[row : row + 1])
+        assert np.array_equal(alone[0], among[row])
+
+
+def test_a_mixture_of_one_standard_normal_draws_what_the_prior_draws():
+    seeds = tf.range(8, dtype=tf.int64)
+    drawn = mixture_draws(prior((2, 3)), seeds, tf.ones(8))
+    np.testing.assert_allclose(drawn, noise(seeds, 5), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("signature", "changes", "message"),
     [
@@ -260,6 +317,7 @@ def test_the_noise_is_standard_normal():
         ("decode", {"z_1": np.zeros((2, 2))}, "same number of rows"),
         ("sample", {"temperature": [1.0, -1.0, 0.0]}, "must not be negative"),
         ("sample", {"temperature": [1.0]}, "same number of rows"),
+        ("sample_fitted", {"temperature": [1.0, -1.0, 0.0]}, "must not be negative"),
         ("arithmetic", {"layer_weights": np.full((3, 2), np.nan)}, "layer_weights holds"),
         ("arithmetic", {"plus": np.zeros((1, 8, 8, 1))}, "same number of rows"),
         ("edit", {"attribute": ["Smiling"] * 3}, "Known: class=even, class=odd"),
@@ -408,6 +466,7 @@ def test_the_manifest_says_what_it_is(finished_run, run_config):
     manifest = json.loads((extra / "manifest.json").read_text())
     assert manifest["latent_dims"] == [2, 3]
     assert manifest["attributes"] == ["class=even", "class=odd"]
+    assert manifest["mixture_components"] == 1
     assert manifest["test"]["l1"]["value"] == finished_run[2].metrics["test"]["l1"]["value"]
     assert manifest["weights"] == "last"
     assert manifest["config"]["model"]["latent_dims"] == [2, 3]
@@ -416,3 +475,4 @@ def test_the_manifest_says_what_it_is(finished_run, run_config):
     card = (extra / "README.md").read_text()
     assert "8x8 pixels" in card
     assert "`class=odd`" in card
+    assert "a mixture of Gaussians (components:\n1)" in card

@@ -16,7 +16,9 @@ import pytest
 from tf_mmdvlae import training
 from tf_mmdvlae.callbacks import RunCallback
 from tf_mmdvlae.checkpoints import Checkpoints
+from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.samplers import Samplers, fit_samplers
 from tf_mmdvlae.training import draw_run, load_run, train
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -44,6 +46,7 @@ def test_what_a_run_leaves(finished_run):
         "history.jsonl",
         "metrics.json",
         "model.keras",
+        "samplers.npz",
         "tensorboard",
     }
     assert result.export == export_dir / "1"
@@ -63,13 +66,27 @@ def test_metrics_are_those_of_the_finished_model(finished_run, run_config):
     assert set(metrics["probes"]) == {"class"}
     assert metrics["versions"]["keras"] == keras.__version__
     assert metrics["train_images"] + metrics["test_images"] == 48
-    from tf_mmdvlae.data import pipeline
-
     split = pipeline.load_split(run_config.data, run_config.model.image_shape, "test")
     images = split.images / np.float32(255)
     error = np.abs(load_run(workdir).predict(images, verbose=0) - images)
     assert metrics["test"]["l1"]["value"] == pytest.approx(error.mean(), abs=1e-6)
     assert metrics["test"]["l1"]["count"] == split.size == metrics["test_images"]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_run_without_labels_has_samplers_and_no_directions(
+    picture_folder, run_config, replace, tmp_path
+):
+    config = replace(run_config, "data.image_dir", str(picture_folder / "even"))
+    config = replace(config, "train.steps", 4)
+    train(config, tmp_path / "work", tmp_path / "export")
+    assert not (tmp_path / "work" / "directions.npz").exists()
+    joint = Samplers.load(tmp_path / "work" / "samplers.npz").joint
+    split = pipeline.load_split(config.data, config.model.image_shape, "train")
+    means, _ = load_run(tmp_path / "work").encode(split.images / np.float32(255))
+    # So few codes are one component, whose mean is theirs.
+    expected = np.concatenate([means["z_1"], means["z_2"]], axis=1).mean(axis=0)
+    np.testing.assert_allclose(joint.means[0], expected, atol=1e-5)
 
 
 @pytest.mark.usefixtures("without_figures")
@@ -101,10 +118,11 @@ def test_a_finished_run_is_not_trained_again_for_want_of_checkpoints(
 
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_is_named_from_another_folder(run_config, tmp_path, monkeypatch):
-    measured = {"test": {}}, None
+    codes = {"z_1": np.eye(4, 2), "z_2": np.eye(4, 3)}
+    measured = {"test": {}}, None, fit_samplers(codes)
     monkeypatch.setattr(training, "_fit", lambda *arguments: None)
     monkeypatch.setattr(training.results, "measure", lambda *arguments: measured)
-    monkeypatch.setattr(training, "export", lambda *arguments: pathlib.Path("export", "1"))
+    monkeypatch.setattr(training, "export", lambda *_, **__: pathlib.Path("export", "1"))
     (tmp_path / "there").mkdir()
     for folder, workdir in ((tmp_path, "work"), (tmp_path / "there", "../work")):
         monkeypatch.chdir(folder)
@@ -249,7 +267,7 @@ def test_starting_from_trained_weights(finished_run, run_config, replace, tmp_pa
 def test_a_run_stopped_while_it_finishes_goes_on_from_there(
     finished_run, run_config, tmp_path, monkeypatch
 ):
-    def stop(*arguments):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     for step in ("results.measure", "results.draw", "export"):

@@ -51,8 +51,9 @@ def test_a_begun_run_without_its_settings_is_refused(begun, run_config):
 
 def test_what_a_killed_run_was_writing_is_removed(begun):
     begun.figures.mkdir()
-    names = ("model.keras", "history.jsonl", "config.json", "metrics.json", "directions.npz")
-    leftovers = [begun.path / f".123.{name}" for name in names]
+    names = ("model.keras", "history.jsonl", "config.json", "metrics.json")
+    fitted = ("directions.npz", "samplers.npz")
+    leftovers = [begun.path / f".123.{name}" for name in (*names, *fitted)]
     leftovers.append(begun.figures / ".123.layers.png")
     kept = [begun.path / ".mine.json", begun.path / "model.keras", begun.figures / "layers.png"]
     for path in (*leftovers, *kept):

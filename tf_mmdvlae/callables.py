@@ -1,7 +1,11 @@
-"""A model's encoder and decoder as plain functions on NumPy arrays of any length."""
+"""A model's encoder, decoder and MMD as plain functions on NumPy arrays of any length."""
+
+import functools
 
 import numpy as np
 import tensorflow as tf
+
+from tf_mmdvlae import mmd
 
 
 def numpy_functions(model, batch_size=256):
@@ -41,3 +45,37 @@ def numpy_functions(model, batch_size=256):
 
 def _join(parts):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def mmd_to_prior(config, seed=0):
+    """Makes a function that gives the squared MMD of codes from N(0, I), as training measures it.
+
+    Args:
+      config: a `ModelConfig`, whose kernel, estimator and prior are taken.
+      seed: of the prior's draws, where it is sampled.
+
+    Returns:
+      A function: codes [n, d] float32, n >= 2 -> a float.
+    """
+    generator = np.random.default_rng([seed, 1])
+
+    @functools.cache
+    def compiled(dimension):
+        kernel = mmd.kernel_for_dimension(config.kernel, config.scales, dimension)
+        if config.prior == "closed_form":
+            return tf.function(
+                lambda codes: mmd.mmd_squared_to_normal(codes, kernel, config.estimator),
+                reduce_retracing=True,
+            )
+        return tf.function(
+            lambda codes, prior: mmd.mmd_squared(codes, prior, kernel, config.estimator),
+            reduce_retracing=True,
+        )
+
+    def mmd_squared(codes):
+        given = [codes]
+        if config.prior == "sampled":
+            given.append(generator.standard_normal(codes.shape, np.float32))
+        return float(compiled(codes.shape[1])(*map(tf.constant, given)))
+
+    return mmd_squared

@@ -2,23 +2,25 @@
 
 import numpy as np
 
-from tf_mmdvlae import figures, latents, mmd
+from tf_mmdvlae import figures, latents
+from tf_mmdvlae.callables import mmd_to_prior
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.directions import find_directions
 from tf_mmdvlae.evaluation.prior_match import prior_match
 from tf_mmdvlae.evaluation.probes import probe_layers
 from tf_mmdvlae.evaluation.reconstruction import reconstruction_errors
 from tf_mmdvlae.progress import Progress
+from tf_mmdvlae.samplers import fit_samplers
 
-# The nearest-neighbour probe looks at no more than this many, and they are plenty for directions; a
-# thousand images are plenty to see which dimensions of a layer are active.
+# The nearest-neighbour probe and the mixtures look at no more than this many, and they are plenty
+# for directions; a thousand images are plenty to see which dimensions of a layer are active.
 _TRAIN_IMAGES = 20_000
 _FIGURE_IMAGES = 1_000
 _BATCH = 256
 
 
 def measure(functions, config, train_split, test_split):
-    """The numbers of `metrics.json`, and where the labels' features lie in the codes.
+    """The numbers of `metrics.json`, where the labels' features lie in the codes, and samplers.
 
     Args:
       functions: (encode, decode) on NumPy arrays; see `callables.numpy_functions`.
@@ -29,9 +31,9 @@ def measure(functions, config, train_split, test_split):
       The numbers: {"test": {"l1", "mse", "mmd_1" ... "mmd_L", "mmd_joint"}, "probes":
       {label: {layer: ...}}, "test_images", "train_images", "skipped_images"}. L1 and MSE are of
       reconstructions from posterior means over the whole test split; MMD^2 is of posterior samples
-      in batches of the training batch's size. And the `Directions` of the labels; None without
-      labels. Directions and all probes are fitted on the codes of the first 20,000 training images,
-      or of all where there are fewer.
+      in batches of the training batch's size. Then the `Directions` of the labels, None without
+      labels, and the `Samplers`. Probes, directions and samplers are fitted to the codes of the
+      first 20,000 training images, or of all where there are fewer.
     """
     encode, decode = functions
     encoded = []
@@ -45,15 +47,15 @@ def measure(functions, config, train_split, test_split):
     test |= prior_match(
         means,
         deviations,
-        _mmd_squared(config.model, config.train.seed),
+        mmd_to_prior(config.model, config.train.seed),
         config.train.batch_size,
         config.train.seed,
     )
     probes, directions = {}, None
+    count = min(_TRAIN_IMAGES, train_split.size)
+    batches = _batches(train_split, count)
+    train_means = latents.concatenate([encode(batch)[0] for batch in batches])
     if train_split.labels:
-        count = min(_TRAIN_IMAGES, train_split.size)
-        batches = _batches(train_split, count)
-        train_means = latents.concatenate([encode(batch)[0] for batch in batches])
         labels = {name: values[:count] for name, values in train_split.labels.items()}
         probes = probe_layers(train_means, labels, means, test_split.labels)
         directions = find_directions(train_means, labels, train_split.class_names)
@@ -64,7 +66,8 @@ def measure(functions, config, train_split, test_split):
         "train_images": train_split.size,
         "skipped_images": train_split.skipped + test_split.skipped,
     }
-    return numbers, directions
+    print("Fitting mixtures to the codes ...", flush=True)
+    return numbers, directions, fit_samplers(train_means, seed=config.train.seed)
 
 
 def draw(functions, config, workdir, split):
@@ -99,16 +102,3 @@ def _batches(split, count):
         if seen >= count:
             break
     progress.close()
-
-
-def _mmd_squared(model, seed):
-    generator = np.random.default_rng([seed, 1])
-
-    def mmd_squared(codes):
-        kernel = mmd.kernel_for_dimension(model.kernel, model.scales, codes.shape[1])
-        if model.prior == "closed_form":
-            return mmd.mmd_squared_to_normal(codes, kernel, model.estimator)
-        prior = generator.standard_normal(codes.shape, np.float32)
-        return mmd.mmd_squared(codes, prior, kernel, model.estimator)
-
-    return mmd_squared

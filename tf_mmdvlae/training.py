@@ -17,6 +17,7 @@ from tf_mmdvlae.directions import Directions
 from tf_mmdvlae.errors import InputError, TrainingStopped
 from tf_mmdvlae.files import replacing, require_space, write_json
 from tf_mmdvlae.model import MMDVLAE
+from tf_mmdvlae.samplers import Samplers
 from tf_mmdvlae.schedule import HoldThenCosine
 from tf_mmdvlae.serving.export import export
 from tf_mmdvlae.serving.formats import other_formats
@@ -47,8 +48,8 @@ def train(config, workdir, export_dir, overwrite=False):
     """Trains a model, or goes on with a run that was stopped, and writes all that it leaves.
 
     Under `workdir`: `config.json`, `checkpoints/`, `tensorboard/`, `history.jsonl`, `figures/`,
-    `directions.npz` (where the data have labels), `model.keras` and, last, `metrics.json`; under
-    `export_dir` a SavedModel in the next version.
+    `directions.npz` (where the data have labels), `samplers.npz`, `model.keras` and, last,
+    `metrics.json`; under `export_dir` a SavedModel in the next version.
     A run killed at any moment and started again ends in the same weights, bit for bit, as one that
     was never interrupted (on a CPU, with the same seed). Its `history.jsonl` has each step once;
     TensorBoard, whose files can't be rewound, shows the steps after the last checkpoint twice.
@@ -171,17 +172,23 @@ def export_run(workdir, export_dir=None, formats=(), data_dir=None):
     workdir = Workdir(workdir)
     config, metrics, extras = workdir.read_config(), workdir.read_metrics(), None
     export_dir = export_dir or pathlib.Path(metrics["export"]).parent
-    directions = None
+    directions = samplers = None
     if workdir.directions_file.exists():
         directions = Directions.load(workdir.directions_file)
     else:
         print(f"{workdir.path} has no directions.npz, so the export cannot edit.", flush=True)
+    if workdir.samplers_file.exists():
+        samplers = Samplers.load(workdir.samplers_file)
+    else:
+        print(
+            f"{workdir.path} has no samplers.npz, so the export has no sample_fitted.", flush=True
+        )
     if formats:
         data = dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir)
         split = pipeline.load_split(data, config.model.image_shape, "test")
         batch = next(iter(pipeline.evaluation_batches(split, _CHECKED_IMAGES)))
         extras = other_formats(formats, model, np.asarray(batch))
-    return export(model, export_dir, config.data, directions, metrics, extras)
+    return export(model, export_dir, config.data, directions, metrics, extras, samplers)
 
 
 def _load_splits(config):
@@ -288,7 +295,9 @@ def _finish(model, config, workdir, splits, export_dir):
     print("Measuring on the test split ...", flush=True)
     functions = numpy_functions(model)
     history = workdir.read_history()
-    measured, directions = results.measure(functions, config, splits["train"], splits["test"])
+    measured, directions, samplers = results.measure(
+        functions, config, splits["train"], splits["test"]
+    )
     metrics = {
         **measured,
         "steps": config.train.steps,
@@ -303,9 +312,10 @@ def _finish(model, config, workdir, splits, export_dir):
         model.save(temporary)
     if directions is not None:
         directions.save(workdir.directions_file)
+    samplers.save(workdir.samplers_file)
     print("Drawing the figures ...", flush=True)
     results.draw(functions, config, workdir, splits["test"])
-    exported = export(model, export_dir, config.data, directions, metrics)
+    exported = export(model, export_dir, config.data, directions, metrics, samplers=samplers)
     # A finished run may be named from another folder than the one it was started in.
     write_json(workdir.metrics_file, {**metrics, "export": str(exported.resolve())})
     return Result(workdir.path, workdir.read_metrics(), exported)

@@ -19,7 +19,8 @@ _MAY_CHANGE = ("data.data_dir", "data.cache", "train.keep_checkpoints")
 
 class Workdir:
     """The folder of a run: `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`,
-    `figures/`, `directions.npz`, `model.keras`, and `metrics.json`, which is written last.
+    `figures/`, `directions.npz`, `samplers.npz`, `model.keras`, and `metrics.json`, which is
+    written last.
 
     Args:
       path: the folder.
@@ -33,6 +34,7 @@ class Workdir:
         self.tensorboard = self.path / "tensorboard"
         self.figures = self.path / "figures"
         self.directions_file = self.path / "directions.npz"
+        self.samplers_file = self.path / "samplers.npz"
         self.model_file = self.path / "model.keras"
         self.metrics_file = self.path / "metrics.json"
 
@@ -62,8 +64,9 @@ class Workdir:
 
     def _remove_leftovers(self):
         """Removes the temporary files (see `files.replacing`) of a run that was killed."""
-        ours = (self.config_file, self.history_file, self.directions_file, self.model_file)
-        for path in (*ours, self.metrics_file, self.figures / "*.png"):
+        ours = (self.config_file, self.history_file, self.model_file, self.metrics_file)
+        fitted = (self.directions_file, self.samplers_file)
+        for path in (*ours, *fitted, self.figures / "*.png"):
             for leftover in path.parent.glob(f".[0-9]*.{path.name}"):
                 leftover.unlink(missing_ok=True)
 

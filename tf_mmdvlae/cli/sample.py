@@ -1,12 +1,13 @@
-"""bin/sample: images drawn from the prior, by an export."""
+"""bin/sample: images drawn from the prior, or from the fitted mixture, by an export."""
 
 from absl import flags
 
 from tf_mmdvlae.cli.command import run
 
-_ABOUT = """draws images from the prior.
+_ABOUT = """draws images from the prior, or from the mixture fitted to training images' codes.
 
   bin/sample --export=exports/mnist --count=64 --seed=0 --out=grid.png
+  bin/sample --export=exports/mnist --count=64 --fitted --out=fitted.png
 
 Image i has the seed --seed + i. To a .png file all are drawn in one picture; to a folder each by
 itself."""
@@ -21,7 +22,10 @@ def _define(values):
     flags.DEFINE_integer("count", 64, "how many images", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of the first image", flag_values=values)
     flags.DEFINE_float(
-        "temperature", 1.0, "scales the prior's deviation; 0 draws its centre", flag_values=values
+        "temperature", 1.0, "scales the deviation; 0 draws centres alone", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "fitted", False, "draw from the fitted mixture, not from the prior", flag_values=values
     )
     flags.DEFINE_string(
         "out", None, "PNG file for all, or folder for a file each", flag_values=values
@@ -51,15 +55,18 @@ def _call(values):
     from tf_mmdvlae.strips import draw_draws
 
     served = load(values.export)
+
+    def draw(seeds):
+        return served.sample(seeds, values.temperature, values.fitted)
+
     if one_picture:
         seeds = np.arange(values.seed, values.seed + values.count)
-        images = served.sample(seeds, values.temperature)
-        print(draw_draws(values.out, images, values.seed, values.temperature))
+        print(draw_draws(values.out, draw(seeds), values.seed, values.temperature))
         return
     progress, size = Progress(values.count, "samples"), 256
     for start in range(0, values.count, size):
         seeds = values.seed + np.arange(start, min(start + size, values.count))
-        for seed, image in zip(seeds, served.sample(seeds, values.temperature), strict=True):
+        for seed, image in zip(seeds, draw(seeds), strict=True):
             pictures.write(f"{values.out}/sample_{seed:06d}.png", image)
         progress.update(int(seeds[-1]) - values.seed + 1)
     progress.close()

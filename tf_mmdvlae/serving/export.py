@@ -16,7 +16,7 @@ from tf_mmdvlae.serving.signatures import signatures
 from tf_mmdvlae.serving.warmup import example_requests, write_warmup
 
 
-def export(model, export_dir, data=None, directions=None, metrics=None, extras=None):
+def export(model, export_dir, data=None, directions=None, metrics=None, extras=None, samplers=None):
     """Writes `model` as a SavedModel in the next free version of `export_dir`.
 
     It loads without this package and is served by TensorFlow Serving as it is. Its signatures are
@@ -37,6 +37,7 @@ def export(model, export_dir, data=None, directions=None, metrics=None, extras=N
       metrics: the contents of `metrics.json`, of which manifest and card are made; None for none.
       extras: a function called with the path of the finished SavedModel before it is renamed, to
         write more into it.
+      samplers: `Samplers`, for the signature `sample_fitted`; None for no such signature.
 
     Returns:
       The path of the version written, such as exports/mnist/3.
@@ -46,14 +47,15 @@ def export(model, export_dir, data=None, directions=None, metrics=None, extras=N
     """
     export_dir = pathlib.Path(export_dir)
     hidden = export_dir / f".incomplete_{os.getpid()}"
-    made = signatures(model, directions, data.crop if data else 1.0)
+    mixture = samplers.joint if samplers else None
+    made = signatures(model, directions, data.crop if data else 1.0, mixture=mixture)
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(export_dir)
         # Left by a process that had this one's number, as they do in restarted containers.
         shutil.rmtree(hidden, ignore_errors=True)
         _archive(made).write_out(str(hidden), verbose=False)
-        manifest = describe(model, made, data, directions, metrics)
+        manifest = describe(model, made, data, directions, metrics, mixture)
         folder = hidden / "assets.extra"
         folder.mkdir()
         write_json(folder / "manifest.json", manifest)

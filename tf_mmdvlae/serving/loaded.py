@@ -124,22 +124,33 @@ class Served:
         """Images -> what comes back when they are encoded and decoded."""
         return self._call("reconstruct", image=_floats(images))["reconstruction"]
 
-    def sample(self, seeds, temperature=1.0):
-        """Draws from the prior.
+    def sample(self, seeds, temperature=1.0, fitted=False):
+        """Draws from the prior, or from the mixture fitted to the codes of training images.
 
         Args:
           seeds: whole numbers [n], one an image; an image depends on its own seed alone.
-          temperature: one number or [n], >= 0: scales the prior's deviation.
+          temperature: one number or [n], >= 0: scales the prior's deviation, or that from the
+            mean of the component of the mixture.
+          fitted: True draws from the mixture: where training images lie.
 
         Returns:
           Images [n, H, W, C].
+
+        Raises:
+          InputError: if the mixture is asked for and there is none.
         """
+        signature = "sample_fitted" if fitted else "sample"
+        if signature not in self.signatures:
+            raise InputError(
+                f"{self.path} was exported without a fitted mixture. Draw from the prior, or write "
+                "it anew by the run's bin/train command with --overwrite."
+            )
         seeds = np.asarray(seeds)
         if seeds.dtype.kind not in "iu":
             raise InputError(f"Seeds are {seeds.dtype}; give whole numbers.")
         seeds = seeds.astype(np.int64).reshape(-1)
         temperature = _each(temperature, len(seeds))
-        return self._call("sample", seed=seeds, temperature=temperature)["sample"]
+        return self._call(signature, seed=seeds, temperature=temperature)["sample"]
 
     def arithmetic(self, a, minus, plus, layer_weights=None):
         """a - minus + plus, in the codes.

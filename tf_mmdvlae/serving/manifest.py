@@ -10,7 +10,7 @@ FORMAT = 1
 _PLACES = ("data_dir", "image_dir", "labels", "init_from")
 
 
-def describe(model, made, data=None, directions=None, metrics=None):
+def describe(model, made, data=None, directions=None, metrics=None, mixture=None):
     """The manifest of an export.
 
     Args:
@@ -19,14 +19,15 @@ def describe(model, made, data=None, directions=None, metrics=None):
       data: a `DataConfig` or None.
       directions: `Directions` or None.
       metrics: the contents of `metrics.json`, or None.
+      mixture: the `samplers.Mixture` of `sample_fitted`, or None.
 
     Returns:
       A dict that JSON can hold: "format", "dataset", "image_shape", "latent_dims", "crop",
-      "attributes", "signatures", "weights" ("last": those of the last step), "test" and
-      "test_images" (the test split's metrics; {} and 0 without them), "probes" (how well each label
-      is read from the codes: label -> "measure", "chance", "z_1" ... "z_L", "all"), "steps",
-      "seed", "config" (no paths of the machine), "versions" and "commit" of the training, and
-      "exported_with".
+      "attributes", "signatures", "mixture_components" (None without a mixture), "weights" ("last":
+      those of the last step), "test" and "test_images" (the test split's metrics; {} and 0 without
+      them), "probes" (how well each label is read from the codes: label -> "measure", "chance",
+      "z_1" ... "z_L", "all"), "steps", "seed", "config" (no paths of the machine), "versions" and
+      "commit" of the training, and "exported_with".
     """
     metrics = metrics or {}
     config = metrics.get("config") or {"model": dataclasses.asdict(model.config)}
@@ -39,6 +40,7 @@ def describe(model, made, data=None, directions=None, metrics=None):
         "crop": data.crop if data else 1.0,
         "attributes": list(directions.names) if directions else [],
         "signatures": list(made),
+        "mixture_components": len(mixture.weights) if mixture else None,
         "weights": "last",
         "test": metrics.get("test", {}),
         "test_images": metrics.get("test_images", 0),

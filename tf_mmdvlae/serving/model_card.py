@@ -57,6 +57,11 @@ that ends in `_bytes` takes JPEG or PNG bytes and gives PNG bytes; it cuts out t
 resizes it. It cannot see the EXIF rotation of a photograph: rotate it first.
 """
 
+_MIXTURE = """
+`sample` draws from the prior, `sample_fitted` from a mixture of Gaussians (components:
+{components}) fitted to the codes of training images: where images lie, and so usually better ones.
+"""
+
 _ATTRIBUTES = """
 `edit` knows {attributes}.
 Strength 1 is the step from without to with the attribute, or one standard deviation of a factor,
@@ -101,6 +106,8 @@ def model_card(manifest):
         signatures=_code(manifest["signatures"]),
         centre=_centre(manifest["crop"]),
     )
+    if manifest["mixture_components"]:
+        card += _MIXTURE.format(components=manifest["mixture_components"])
     if manifest["attributes"]:
         card += _ATTRIBUTES.format(attributes=_code(manifest["attributes"]))
     return card

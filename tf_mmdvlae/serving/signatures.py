@@ -8,6 +8,7 @@ encode        image [n, H, W, C] in [0, 1]                z_1 ... z_L [n, d_l], 
 decode        z_1 ... z_L                                 image
 reconstruct   image                                       reconstruction
 sample        seed int64 [n], temperature [n]             sample
+sample_fitted as sample                                   sample
 arithmetic    a, minus, plus images;                      result
               layer_weights [n, L]
 edit          image, attribute string [n],                edited
@@ -18,18 +19,19 @@ Each has a twin, `<signature>_bytes`, that takes JPEG or PNG bytes (string [n], 
 `_bytes`) in place of images and gives PNG bytes in place of images.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae import latents
 from tf_mmdvlae.serving import checks, pictures
 
-# Any constant: the second half of the key of `sample`'s noise.
-_STREAM = 7
+# Any two constants: the second halves of the keys of a seed's noise and of its component.
+_STREAM, _COMPONENT_STREAM = 7, 8
 _IMAGES = {"image", "a", "b", "minus", "plus"}
 _PICTURES = {"image", "reconstruction", "sample", "result", "edited"}
 
 
-def signatures(model, directions=None, crop=1.0, checked=True):
+def signatures(model, directions=None, crop=1.0, checked=True, mixture=None):
     """The signatures of a model.
 
     Args:
@@ -37,12 +39,13 @@ def signatures(model, directions=None, crop=1.0, checked=True):
       directions: `Directions`, for `edit`; without them (or with none of them) there is no `edit`.
       crop: side of the centre that is kept of a picture given as bytes; see `DataConfig.crop`.
       checked: False leaves out the checks of the inputs, which not every format can hold.
+      mixture: a `samplers.Mixture` over all layers, for `sample_fitted`; without it there is none.
 
     Returns:
       name -> (function, specification). Both work on a dict of tensors by input name, but where
       there is one input only on that tensor itself; functions return a dict of tensors.
     """
-    made = _on_images(model, directions, checked)
+    made = _on_images(model, directions, checked, mixture)
     for name, (function, specification) in list(made.items()):
         made[f"{name}_bytes"] = _on_bytes(function, specification, model.config.image_shape, crop)
     return {name: _single(*pair) for name, pair in made.items()}
@@ -59,13 +62,51 @@ def noise(seed, total):
       float32 [n, total].
     """
 
-    def row(one):
-        return tf.random.stateless_normal([total], tf.stack([one, _STREAM]), alg="philox")
+    return tf.map_fn(
+        lambda one: _row_of_noise(one, total),
+        seed,
+        fn_output_signature=tf.TensorSpec([total], tf.float32),
+    )
 
-    return tf.map_fn(row, seed, fn_output_signature=tf.TensorSpec([total], tf.float32))
+
+def mixture_draws(mixture, seed, temperature):
+    """Draws from a mixture, a row a seed: row i depends on seed i and temperature i alone.
+
+    The seed's own uniform number chooses the component k, and its noise e is that of `noise`:
+    mean_k + temperature * factor_k @ e.
+
+    Args:
+      mixture: a `samplers.Mixture` of D dimensions.
+      seed: int64 [n].
+      temperature: float32 [n], >= 0.
+
+    Returns:
+      float32 [n, D].
+    """
+    means, factors = tf.constant(mixture.means), tf.constant(mixture.factors)
+    # Without the last bound, which rounding may leave below one, there is a component for all.
+    bounds = tf.constant(np.cumsum(mixture.weights)[:-1], tf.float32)
+    total = mixture.means.shape[1]
+
+    # Row by row, so that no kernel sums in another order for another number of rows.
+    def row(inputs):
+        one, scale = inputs
+        key = tf.stack([one, _COMPONENT_STREAM])
+        level = tf.random.stateless_uniform([], key, alg="philox")
+        component = tf.math.count_nonzero(level >= bounds)
+        deviation = tf.linalg.matvec(factors[component], _row_of_noise(one, total))
+        return means[component] + scale * deviation
+
+    return tf.map_fn(
+        row, (seed, temperature), fn_output_signature=tf.TensorSpec([total], tf.float32)
+    )
 
 
-def _on_images(model, directions, checked):
+def _row_of_noise(seed, total):
+    return tf.random.stateless_normal([total], tf.stack([seed, _STREAM]), alg="philox")
+
+
+def _on_images(model, directions, checked, mixture):
     config, names = model.config, model.latent_names
     layers, total = len(names), sum(config.latent_dims)
 
@@ -97,6 +138,12 @@ def _on_images(model, directions, checked):
     def decoded(codes):
         return tf.cast(model.decode(codes), tf.float32)
 
+    drawing = [spec("seed", dtype=tf.int64), spec("temperature")]
+
+    @tf.function(input_signature=drawing)
+    def fitted(seed, temperature):
+        return mixture_draws(mixture, seed, temperature)
+
     def means(image):
         return encoded(image)[0]
 
@@ -114,14 +161,19 @@ def _on_images(model, directions, checked):
     def reconstruct(inputs):
         return {"reconstruction": decoded(means(images(inputs["image"], "image")))}
 
-    def sample(inputs):
+    def sampled(inputs, draws):
         inputs = rows(inputs)
         temperature = numbers(inputs["temperature"], "temperature")
         if checked:
             temperature = checks.not_negative(temperature, "temperature")
-        drawn = temperature[:, None] * noise(inputs["seed"], total)
-        parts = tf.split(drawn, config.latent_dims, axis=1)
+        parts = tf.split(draws(inputs["seed"], temperature), config.latent_dims, axis=1)
         return {"sample": decoded(dict(zip(names, parts, strict=True)))}
+
+    def sample(inputs):
+        return sampled(inputs, lambda seed, scale: scale[:, None] * noise(seed, total))
+
+    def sample_fitted(inputs):
+        return sampled(inputs, fitted)
 
     def arithmetic(inputs):
         inputs = rows(inputs)
@@ -151,7 +203,8 @@ def _on_images(model, directions, checked):
         "encode": (encode, [image("image")]),
         "decode": (decode, list(codes.values())),
         "reconstruct": (reconstruct, [image("image")]),
-        "sample": (sample, [spec("seed", dtype=tf.int64), spec("temperature")]),
+        "sample": (sample, drawing),
+        "sample_fitted": (sample_fitted, drawing),
         "arithmetic": (arithmetic, [image("a"), image("minus"), image("plus"), weights]),
         "edit": (
             edit,
@@ -161,6 +214,8 @@ def _on_images(model, directions, checked):
     }
     if directions is None or not directions.names:
         del made["edit"]
+    if mixture is None:
+        del made["sample_fitted"]
     return made
 
 
