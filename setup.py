@@ -20,10 +20,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["tf_mmdvlae", "tf_mmdvlae.*"]),
+    package_data={"tf_mmdvlae.report": ["template.html"]},
     install_requires=[
         "absl-py>=2.1,<3",
         # TFDS 4.9 imports it when a data set is prepared and does not declare it.
         "importlib_resources>=6.4",
+        "jinja2>=3.1,<4",
         "keras>=3.13,<3.16",
         "matplotlib>=3.9,<4",
         "numpy>=2.1,<3",

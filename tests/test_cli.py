@@ -13,13 +13,16 @@ from PIL import Image
 from tf_mmdvlae.cli import (
     arithmetic,
     benchmark,
+    compare,
     edit,
     encode,
+    evaluate,
     export,
     figures,
     prepare,
     sample,
     train,
+    train_classifier,
 )
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -27,13 +30,16 @@ COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir())
 MODULES = {
     "arithmetic": arithmetic,
     "benchmark": benchmark,
+    "compare": compare,
     "edit": edit,
     "encode": encode,
+    "evaluate": evaluate,
     "export": export,
     "figures": figures,
     "prepare": prepare,
     "sample": sample,
     "train": train,
+    "train_classifier": train_classifier,
 }
 
 
@@ -139,6 +145,8 @@ def test_a_missing_package_is_named():
         ("sample", ["--export=x", "--out=x.png", "--count=0"], 1, "at least 1"),
         ("sample", ["--export=x", "--out=x.png", "--count=2000"], 1, "too many"),
         ("benchmark", ["--training", "--datasets=mnits"], 1, "mnits"),
+        ("train_classifier", [], 1, "Give --dataset: one of celeb_a"),
+        ("train_classifier", ["--dataset=mnist", "--labels=x"], 1, "--dataset=image_folder"),
     ],
 )
 def test_bad_input_gets_a_line_or_two(

@@ -15,7 +15,7 @@ from tf_mmdvlae.evaluation.reconstruction import reconstruction_errors
 def test_metrics_are_found_by_name():
     for name in evaluation.METRICS:
         assert callable(evaluation.metric(name))
-    with pytest.raises(InputError, match="reconstruction, prior_match, probes"):
+    with pytest.raises(InputError, match="reconstruction, samples, prior"):
         evaluation.metric("fid")
 
 

@@ -26,10 +26,19 @@ FLOORS = [
         "strips",
         "workdir",
     },
-    {"model", "evaluation", "figures", "callables"},
-    {"callbacks", "checkpoints", "serving", "results"},
-    {"training", "benchmark"},
-    {"serving_speed"},
+    {"model", "evaluation", "figures", "callables", "feature_models"},
+    {
+        "callbacks",
+        "checkpoints",
+        "serving",
+        "results",
+        "report",
+        "feature_spaces",
+        "classifier_network",
+    },
+    {"training", "benchmark", "classifier"},
+    {"serving_speed", "evaluating"},
+    {"comparing"},
     {"cli"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

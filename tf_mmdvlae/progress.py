@@ -12,7 +12,7 @@ class Progress:
     Args:
       total: how many there are to do.
       unit: what they are, such as "steps".
-      images: images in each, for the rate.
+      images: images in each, for the rate; 0 for no rate.
       stream: where to print; None is standard error.
     """
 
@@ -40,7 +40,8 @@ class Progress:
         if done > base and now > since:
             rate = (done - base) / (now - since)
             left = (self.total - done) / rate
-            text += f"  {rate * self.images:,.0f} images/s  {duration(left)} left"
+            text += f"  {rate * self.images:,.0f} images/s" if self.images else ""
+            text += f"  {duration(left)} left"
         text += f"  {details}" if details else ""
         if self.terminal:
             self.stream.write(f"\r\x1b[K{text}")

@@ -7,6 +7,7 @@ import sys
 _REQUIRED = {
     "absl",
     "importlib_resources",
+    "jinja2",
     "keras",
     "matplotlib",
     "numpy",

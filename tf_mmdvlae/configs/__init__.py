@@ -9,7 +9,7 @@ from tf_mmdvlae.errors import InputError
 def known_datasets():
     """Names of the data sets that have a config file, in order."""
     names = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in names if name not in ("derived", "ladders"))
+    return sorted(name for name in names if name not in ("derived", "ladders", "relatives"))
 
 
 def presets(dataset):

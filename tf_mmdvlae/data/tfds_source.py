@@ -184,7 +184,11 @@ def _known():
 
     # The names of the files: the configs themselves are none of the data's business.
     folder = pathlib.Path(__file__).parents[1] / "configs"
-    ours = {module.name for module in pkgutil.iter_modules([str(folder)])} - {"derived", "ladders"}
+    ours = {module.name for module in pkgutil.iter_modules([str(folder)])} - {
+        "derived",
+        "ladders",
+        "relatives",
+    }
     # Community data sets are listed on a server, and without a network that takes half a minute.
     return ours, ours | set(tfds.list_builders(with_community_datasets=False))
 

@@ -7,19 +7,22 @@ single case, the AUC of one class) is NaN, with a "note" that says why.
 """
 
 from tf_mmdvlae.errors import InputError
-from tf_mmdvlae.evaluation.prior_match import prior_match
-from tf_mmdvlae.evaluation.probes import probe_layers
-from tf_mmdvlae.evaluation.reconstruction import reconstruction_errors
+from tf_mmdvlae.evaluation import families
 
 METRICS = {
-    "reconstruction": reconstruction_errors,
-    "prior_match": prior_match,
-    "probes": probe_layers,
+    "reconstruction": families.reconstruction,
+    "samples": families.samples,
+    "prior": families.prior,
+    "knowledge": families.knowledge,
+    "disentanglement": families.factors,
+    "arithmetic": families.arithmetic,
+    "semi_supervised": families.semi_supervised,
 }
+"""Name -> function of a `case.Case` that gives a dict."""
 
 
 def metric(name):
-    """The metric of that name.
+    """The family of metrics of that name.
 
     Raises:
       InputError: for an unknown name; the message lists the known ones.

@@ -9,6 +9,9 @@ from tf_mmdvlae import latents
 from tf_mmdvlae.errors import InputError
 from tf_mmdvlae.evaluation.prior_match import posterior_samples
 
+LEAST_ROWS = 40
+"""The jackknife leaves out a tenth, and what is left must say something."""
+
 
 def layer_dependence(means, deviations, rows=1000, permutations=200, seed=0):
     """The distance correlation of every two layers' posterior samples.
@@ -32,13 +35,14 @@ def layer_dependence(means, deviations, rows=1000, permutations=200, seed=0):
       A layer that does not vary gives NaN and a "note". One layer gives an empty list.
 
     Raises:
-      InputError: for fewer than 40 codes (the jackknife leaves out a tenth, and U-centring needs 4
-        rows), or shapes that do not match.
+      InputError: for fewer than 40 codes, or shapes that do not match.
     """
     codes = posterior_samples(means, deviations, seed)
     found = latents.row_count(codes)
-    if found < 40:
-        raise InputError(f"Distance correlation needs at least 40 codes; there are {found}.")
+    if found < LEAST_ROWS:
+        raise InputError(
+            f"Distance correlation needs at least {LEAST_ROWS} codes; there are {found}."
+        )
     generator = np.random.default_rng([seed, 4])
     chosen = generator.permutation(found)[:rows]
     distances = {

@@ -1,0 +1,52 @@
+"""The model's relatives, each by config alone: the same networks, data and total latent size."""
+
+import dataclasses
+
+from tf_mmdvlae.errors import InputError
+
+RELATIVES = {
+    "vae": "one latent layer on the deepest block, KL (Kingma and Welling 2013)",
+    "mmd_vae": "one latent layer on the deepest block, MMD (Zhao, Song and Ermon 2017, InfoVAE)",
+    "vlae": "every latent layer from the start, KL (Zhao, Song and Ermon 2017, VLAE)",
+    "mmd_vlae": "every latent layer from the start, MMD (Xu 2018)",
+    "mmd_vlae_progressive": "the highest layer first, MMD: this package's default",
+}
+"""Name -> what it is."""
+
+
+def relative(config, name):
+    """The settings of a relative.
+
+    Those with KL take it in the units of the evidence lower bound: weight 1, beside a
+    reconstruction summed over pixels and channels. Those with MMD keep the weights of `config`.
+
+    Args:
+      config: a `Config` of the ladder with MMD.
+      name: one of `RELATIVES`.
+
+    Returns:
+      A `Config`.
+
+    Raises:
+      InputError: for an unknown name; the message lists the known ones.
+    """
+    if name not in RELATIVES:
+        raise InputError(f"Model {name!r} is not known. Known: {', '.join(RELATIVES)}.")
+    model, changes = config.model, {}
+    if name in ("vae", "vlae"):
+        changes |= {
+            "kl_weights": 1.0,
+            "mmd_weights": 0.0,
+            "joint_mmd_weight": 0.0,
+            "reconstruction_weight": None,
+        }
+    if name in ("vae", "mmd_vae"):
+        weights = model.layer_mmd_weights
+        # The one layer stands where the highest did.
+        changes = {"mmd_weights": weights[-1]} | changes
+        changes["latent_dims"] = (sum(model.latent_dims),)
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(model, **changes),
+        train=dataclasses.replace(config.train, progressive=name == "mmd_vlae_progressive"),
+    )

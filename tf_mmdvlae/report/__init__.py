@@ -1,0 +1,1 @@
+"""The page that shows an evaluation to a person: plots, pictures, tables, and key numbers."""

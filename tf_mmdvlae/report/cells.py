@@ -1,0 +1,35 @@
+"""Estimates and layers as the words of a table."""
+
+import math
+
+from tf_mmdvlae.drawing import layer_title
+from tf_mmdvlae.report.summary import with_error
+
+
+def cell(estimate, scale=1):
+    """An estimate as the text of a cell: value and standard error, both times `scale`."""
+    return with_error(scale * value(estimate), scale * error(estimate))
+
+
+def value(estimate):
+    """An estimate's value; NaN for none."""
+    return math.nan if estimate["value"] is None else estimate["value"]
+
+
+def error(estimate):
+    """An estimate's standard error; NaN for none."""
+    found = estimate.get("standard_error")
+    return math.nan if found is None else found
+
+
+def layer_name(layer, layers):
+    """ "z_1" -> "Layer 1 (lowest)"; "z_1-2" -> "Layers 1-2"; "all" -> "All layers"."""
+    if layer == "all":
+        return "All layers"
+    number = layer.removeprefix("z_")
+    return layer_title(int(number), layers) if number.isdigit() else f"Layers {number}"
+
+
+def words(name):
+    """ "hair_color" -> "hair color", "Smiling" -> "Smiling"."""
+    return name.replace("_", " ")
