@@ -391,3 +391,15 @@ def test_known_arithmetic_refuses():
     refused("does not read hat", read=lambda images: {k: read(images)[k] for k in list(TABLE)[:3]})
     refused(r"size as \[100, 1\]", read=lambda images: {**read(images), "size": np.ones((100, 1))})
     refused(r"hat as \[100\]; .* \[100, 2\]", read=lambda i: {**read(i), "hat": np.ones(100)})
+
+
+def test_the_overall_gap_lies_between_means_over_factors():
+    overall = known_arithmetic(encode, decode, render, TABLE)["overall"]
+    floor, ceiling = overall["floor"]["value"], overall["ceiling"]["value"]
+    gaps = {name: found["gap_of_means"] for name, found in overall["layers"].items()}
+    for name, gap in gaps.items():
+        error = overall["layers"][name]["error"]["value"]
+        assert gap["value"] == pytest.approx((error - floor) / (ceiling - floor))
+    assert gaps["all"]["value"] == pytest.approx(0, abs=1e-3)
+    assert gaps["z_1"]["value"] > 0.1
+    assert gaps["z_1"]["standard_error"] > 0

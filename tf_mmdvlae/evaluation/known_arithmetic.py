@@ -71,8 +71,10 @@ def known_arithmetic(
     Returns:
       {"factors": name -> {"floor", "ceiling", "layers": {"z_1", ..., "z_L", "z_1-2", ...: lowest
       layers together, "all"} -> {"error", "gap", "moved", "others_moved", "others_kept"}, "truth":
-      {"moved", "others_moved", "others_kept"}}, "overall": the same, averaged over factors}. Each
-      is {"value", "standard_error", "count"}, with the count of triples, and a "note" where some
+      {"moved", "others_moved", "others_kept"}}, "overall": the same, averaged over factors}. Overall
+      layers also have "gap_of_means", the gap between the means of error, floor and ceiling over
+      factors, in which a factor counts the more the more it changes the picture; its standard error
+      takes the three as independent, which makes it too large. Each is {"value", "standard_error", "count"}, with the count of triples, and a "note" where some
       were left out or there is no value; "overall" also has "factors", the number of factors with a
       value, and its notes name the others. Without `read` there is no "truth" and only "error" and
       "gap".
@@ -106,7 +108,10 @@ def known_arithmetic(
                 place.setdefault(part, {}).update(moves)
         if progress is not None:
             progress(len(results), len(factors))
-    return {"factors": results, "overall": _average(results)}
+    overall = _average(results)
+    for found in overall["layers"].values():
+        found["gap_of_means"] = _gap_of_means(found["error"], overall["floor"], overall["ceiling"])
+    return {"factors": results, "overall": overall}
 
 
 def _draw(factors, name, count, generator):
@@ -293,6 +298,19 @@ def _ratio(above, below, note=None):
 def _estimate(value, error, count, note=None):
     result = {"value": float(value), "standard_error": float(error), "count": int(count)}
     return result | ({"note": note} if note else {})
+
+
+def _gap_of_means(error, floor, ceiling):
+    room = ceiling["value"] - floor["value"]
+    if not room > 0:
+        return _estimate(np.nan, np.nan, error["count"], "the ceiling is not above the floor")
+    gap = (error["value"] - floor["value"]) / room
+    parts = (
+        error["standard_error"],
+        (1 - gap) * floor["standard_error"],
+        gap * ceiling["standard_error"],
+    )
+    return _estimate(gap, np.sqrt(np.sum(np.square(parts))) / room, error["count"])
 
 
 def _average(results):

@@ -80,13 +80,14 @@ def _known(result, drawn, evaluation):
     rows = []
     for name in sets:
         found = overall["layers"][name]
-        line = [layer_name(name, layers), cell(found["error"]), cell(found["gap"])]
+        line = [layer_name(name, layers), *map(cell, (found["error"], found["gap_of_means"]))]
+        line.append(cell(found["gap"]))
         if read:
             line += [cell(found[key]) for key in ("moved", "others_moved", "others_kept")]
         rows.append(line)
-    bounds = [["Floor: the truth reconstructed", cell(overall["floor"]), "0"]]
-    bounds.append(["Ceiling: a reconstructed", cell(overall["ceiling"]), "1"])
-    head = ["layers that take part", "error", "gap"]
+    bounds = [["Floor: the truth reconstructed", cell(overall["floor"]), "0", "0"]]
+    bounds.append(["Ceiling: a reconstructed", cell(overall["ceiling"]), "1", "1"])
+    head = ["layers that take part", "error", "gap of mean errors", "mean gap"]
     if read:
         truth = overall["truth"]
         bounds[0] += [cell(truth[key]) for key in ("moved", "others_moved", "others_kept")]

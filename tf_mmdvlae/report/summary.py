@@ -184,11 +184,18 @@ def _arithmetic(result):
         rows = [
             _row(
                 "arithmetic_gap",
-                "arithmetic, distance from the floor",
-                overall["gap"],
+                "arithmetic, way from floor to ceiling",
+                overall["gap_of_means"],
                 "low",
                 "0: as good as reconstructing the truth; 1: as if nothing were done",
-            )
+            ),
+            _row(
+                "arithmetic_mean_gap",
+                "the same, mean over factors",
+                overall["gap"],
+                "low",
+                "factors that the model hardly draws count as much as others",
+            ),
         ]
         if "moved" in overall:
             rows.append(
