@@ -217,3 +217,9 @@ def test_no_fading_in_from_trained_weights_or_when_switched_off():
     assert TrainConfig(progressive=False).fade_in(3) is None
     assert TrainConfig(init_from="runs/mnist").fade_in(3) is None
     assert TrainConfig(steps=100).fade_in(1) == ((0, 0),)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_of_nested_dropout_outside_its_range_is_refused(share):
+    with pytest.raises(InputError, match="nested_dropout is .* from 0 to below 1"):
+        ModelConfig(nested_dropout=share)

@@ -208,6 +208,51 @@ def test_progressive_training_replaces_a_layer_by_prior_noise(tiny_config, image
     assert head_gradients(15)[0] > 0.0
 
 
+def test_nested_dropout_gives_a_share_of_the_rows_their_highest_layers_only():
+    config = ModelConfig(
+        image_shape=(8, 8, 1),
+        latent_dims=(2, 2, 2),
+        blocks=(("conv4/2",), ("conv6/2",), ("dense8",)),
+        head_width=0,
+        nested_dropout=0.5,
+    )
+    model = fresh(config)
+    keep = np.stack(model._kept(8))
+    # Two rows of the highest two layers, two of the highest alone, four of all.
+    assert keep.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 1, 1, 1, 1], [1] * 8]
+    random = np.random.default_rng(0)
+    codes = {n: random.standard_normal((8, 2)).astype(np.float32) for n in model.latent_names}
+    logits = np.asarray(model._logits(codes, False, model._kept(8)))
+    for layer, name in enumerate(model.latent_names):
+        changed = np.asarray(model._logits(codes | {name: codes[name] + 1}, False, model._kept(8)))
+        moved = np.abs(changed - logits).max(axis=(1, 2, 3)) > 1e-6
+        assert moved.tolist() == keep[layer].astype(bool).tolist()
+    assert np.array_equal(logits[4:], np.asarray(model._logits(codes, False))[4:])
+
+
+def test_nested_dropout_is_for_training_and_for_several_layers_only(tiny_config, images):
+    config = dataclasses.replace(tiny_config, nested_dropout=0.4)
+    model, plain = fresh(config), fresh(tiny_config)
+    assert model.losses(images)["loss"] == plain.losses(images)["loss"]
+    trained = [m.losses(images, training=True)["reconstruction"] for m in (model, plain)]
+    assert trained[0] != trained[1]
+    model.fit(images, batch_size=16, epochs=2, verbose=0)
+    assert np.isfinite(model.losses(images)["loss"])
+    assert fresh(dataclasses.replace(config, latent_dims=(5,)))._kept(8) is None
+
+
+def test_a_layer_left_out_is_left_out_of_concatenated_features_too():
+    block = layers.GenerativeBlock(
+        ("dense8",), ((6,), (8,)), 3, 0, has_upper=True, merge="concatenate", name="block"
+    )
+    block.build()
+    random = np.random.default_rng(0)
+    upper, code = (random.standard_normal((4, d)).astype(np.float32) for d in (8, 3))
+    keep = np.array([1, 0, 1, 0], np.float32)
+    one, other = (np.asarray(block(upper, c, keep=keep)) for c in (code, code + 1))
+    assert (np.abs(one - other).max(axis=1) > 1e-6).tolist() == [True, False, True, False]
+
+
 def test_evaluation_does_not_change_the_model_and_counts_a_short_batch_right(model, images):
     before = [np.array(w) for w in model.weights]
     whole = model.evaluate(images[:32], batch_size=16, verbose=0, return_dict=True)

@@ -69,6 +69,9 @@ class ModelConfig:
       normalization: "batch" or "none".
       deviation_floor: what is added to the posterior deviation's sigmoid, in units of the prior's
         deviation.
+      nested_dropout: share of each training batch that is decoded from its highest layers alone, in
+        equal parts from the highest layer, from the highest two, ... up to all but the lowest; in
+        [0, 1). It keeps in the higher layers what lower ones would take over.
       reconstruction: "l1", "mse" or "bce" (binary cross entropy), a mean over pixels and channels.
       reconstruction_weight: its weight; None is height * width * channels, the units of an ELBO.
       mmd_weights: weight of MMD^2(q(z_l), N(0, I)): one number for all layers, or one a layer.
@@ -100,6 +103,7 @@ class ModelConfig:
     merge: str = "gated_add"
     normalization: str = "batch"
     deviation_floor: float = 0.08
+    nested_dropout: float = 0.0
     reconstruction: str = "l1"
     reconstruction_weight: float | None = 100.0
     mmd_weights: float | tuple[float, ...] = 100.0
@@ -139,6 +143,10 @@ class ModelConfig:
         _choice("model.estimator", self.estimator, ESTIMATORS)
         _choice("model.prior", self.prior, PRIORS)
         _at_least("model.deviation_floor", self.deviation_floor, 0)
+        if not 0 <= self.nested_dropout < 1:
+            raise InputError(
+                f"model.nested_dropout is {self.nested_dropout}; it must be from 0 to below 1."
+            )
         _at_least("model.head_width", self.head_width, 0)
         _at_least("model.joint_mmd_weight", self.joint_mmd_weight, 0)
         if self.reconstruction_weight is not None:

@@ -173,6 +173,7 @@ class GenerativeBlock(keras.layers.Layer):
       normalization: "batch" or "none".
 
     Call: (h [batch, *shapes[-1]] or None, z [batch, dimension] or None) -> [batch, *shapes[0]].
+    With `keep` [batch] of ones and zeros, f(z) is left out of the rows that have a zero.
     """
 
     def __init__(
@@ -242,12 +243,15 @@ class GenerativeBlock(keras.layers.Layer):
             stage.build((None, *shape))
         self.built = True
 
-    def call(self, upper, code, training=False):
+    def call(self, upper, code, training=False, keep=None):
         features = upper
         if self.inject:
             features = code
             for stage in self.inject:
                 features = stage(features, training=training)
+            if keep is not None and self.has_upper:
+                ones = (1,) * (len(features.shape) - 1)
+                features = features * ops.cast(ops.reshape(keep, (-1, *ones)), features.dtype)
             if self.gated:
                 features = upper + self.gate * features
             elif self.concatenated:

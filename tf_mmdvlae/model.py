@@ -32,6 +32,10 @@ class MMDVLAE(keras.Model):
     generative ladder is given alpha z_l + sqrt(1 - alpha^2) e with e ~ N(0, I), alpha rising from 0
     to 1; both ends have the prior's variance.
 
+    Nested dropout (after Rippel, Gelbart and Adams 2014, arXiv 1402.0915): a share of each training
+    batch is decoded from its highest layers alone, the lower ones left out of the generative
+    ladder, so that the order of the layers holds when all of them are there.
+
     It is a Keras model like any other: `compile(optimizer)`, `fit` on images (float32
     [n, height, width, channels] in [0, 1], as arrays or a tf.data set, with or without labels,
     which are ignored), `predict` (reconstructions), `evaluate`, `save`.
@@ -182,14 +186,15 @@ class MMDVLAE(keras.Model):
             given = ", ".join(f"{name} [batch, {str(s)[1:-2]}]" for name, s in found.items())
             raise InputError(f"The latents of this model are {wanted}; given were {given}.")
 
-    def _logits(self, latents, training):
+    def _logits(self, latents, training, keep=None):
         features = None
         for index in reversed(range(len(self.generators))):
             layer = index - self._untapped
             code = latents[self.latent_names[layer]] if layer >= 0 else None
             if code is not None:
                 code = ops.convert_to_tensor(code, dtype="float32")
-            features = self.generators[index](features, code, training=training)
+            kept = None if keep is None or code is None else keep[layer]
+            features = self.generators[index](features, code, training=training, keep=kept)
         return ops.cast(features, "float32")
 
     def reconstruct(self, images):
@@ -225,6 +230,15 @@ class MMDVLAE(keras.Model):
             tf.clip_by_value((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
             for start, end in self.fade_in
         ]
+
+    def _kept(self, rows):
+        """Which rows each layer is given in, lowest layer first; None for all of them in all."""
+        share, layers = self.config.nested_dropout, len(self.latent_names)
+        if not share or layers == 1:
+            return None
+        place = (tf.range(rows, dtype=tf.float32) + 0.5) / tf.cast(rows, tf.float32)
+        lowest = tf.where(place < share, 1.0 + tf.floor(place / share * (layers - 1)), 0.0)
+        return [tf.cast(layer >= lowest, tf.float32) for layer in range(layers)]
 
     # ---- the objective ----------------------------------------------------------------------
 
@@ -263,7 +277,8 @@ class MMDVLAE(keras.Model):
             given = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * next(noise)
         prior = next(noise) if config.prior == "sampled" else None
 
-        logits = self._logits(self._split(given), training)
+        keep = self._kept(tf.shape(images)[0]) if training else None
+        logits = self._logits(self._split(given), training, keep)
         terms = {"reconstruction": self._reconstruction(images, logits)}
         latents = self._split(codes)
         priors = None if prior is None else self._split(prior)

@@ -33,6 +33,8 @@ def relative(config, name):
     if name not in RELATIVES:
         raise InputError(f"Model {name!r} is not known. Known: {', '.join(RELATIVES)}.")
     model, changes = config.model, {}
+    if name != "mmd_vlae_progressive":
+        changes["nested_dropout"] = 0.0
     if name in ("vae", "vlae"):
         changes |= {
             "kl_weights": 1.0,

@@ -30,6 +30,20 @@ def layer_name(layer, layers):
     return layer_title(int(number), layers) if number.isdigit() else f"Layers {number}"
 
 
+def easiest_first(attributes):
+    """Names of attributes, those first that edits both add and take away most often.
+
+    Args:
+      attributes: name -> curve, of `evaluation.attribute_edits`.
+    """
+
+    def flipped(name):
+        shares = [value(attributes[name][end]["flipped"]) for end in (0, -1)]
+        return min(-1.0 if math.isnan(share) else share for share in shares)
+
+    return sorted(attributes, key=flipped, reverse=True)
+
+
 def words(name):
     """ "hair_color" -> "hair color", "Smiling" -> "Smiling"."""
     return name.replace("_", " ")

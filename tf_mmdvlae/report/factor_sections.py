@@ -1,9 +1,7 @@
 """What the report says where the causes of the pictures are known or judged."""
 
-import math
-
 from tf_mmdvlae.report import plots
-from tf_mmdvlae.report.cells import cell, error, layer_name, value, words
+from tf_mmdvlae.report.cells import cell, easiest_first, error, layer_name, value, words
 from tf_mmdvlae.report.parts import heading, note, pictures, table, text
 from tf_mmdvlae.strips import MINUS
 
@@ -163,11 +161,7 @@ def _edits(result, drawn):
         for name, curve in attributes.items()
     }
 
-    def flipped(name):
-        share = value(at_one[name]["flipped"])
-        return -1.0 if math.isnan(share) else share
-
-    order = sorted(attributes, key=flipped, reverse=True)
+    order = easiest_first(attributes)
     lines = [[words(name), *(cell(at_one[name][key]) for key in measures)] for name in order]
     return [
         text(
@@ -200,10 +194,10 @@ def _edits(result, drawn):
                     "strength",
                     "share flipped",
                 ),
-                f"The {min(_CURVES, len(order))} attributes that flip most often at strength 1.",
+                f"The {min(_CURVES, len(order))} attributes that flip most often both ways.",
             ),
         ),
-        pictures((drawn["edits"], "The one that flips most often, on test images.")),
+        pictures((drawn["edits"], "The one that flips most often both ways, on test images.")),
         heading("By attribute, at strength 1"),
         table(["attribute", *measures.values()], lines[:_MOST_ROWS]),
     ]

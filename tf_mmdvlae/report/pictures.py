@@ -4,6 +4,7 @@ import numpy as np
 
 from tf_mmdvlae import figures, latents, strips
 from tf_mmdvlae.drawing import mosaic, save_mosaic, zoom
+from tf_mmdvlae.report.cells import easiest_first
 
 _FIGURE_IMAGES = 1_000
 _SAMPLE_ROWS = 8
@@ -95,14 +96,8 @@ def _draw_known(path, case):
 
 
 def _draw_edits(path, edits, case, images):
-    """One attribute, the one that flips most often at strength 1, at several strengths."""
-
-    def flipped(name):
-        at_one = next(point for point in edits["attributes"][name] if point["strength"] == 1)
-        value = at_one["flipped"]["value"]
-        return -1 if value is None or np.isnan(value) else value
-
-    attribute = max(edits["attributes"], key=flipped)
+    """The attribute that edits both add and take away most often, at several strengths."""
+    attribute = easiest_first(edits["attributes"])[0]
     faces = images[:_EDITED_FACES]
     codes = case.encode(faces)[0]
     direction = case.directions.of(attribute)
