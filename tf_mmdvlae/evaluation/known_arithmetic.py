@@ -71,13 +71,13 @@ def known_arithmetic(
     Returns:
       {"factors": name -> {"floor", "ceiling", "layers": {"z_1", ..., "z_L", "z_1-2", ...: lowest
       layers together, "all"} -> {"error", "gap", "moved", "others_moved", "others_kept"}, "truth":
-      {"moved", "others_moved", "others_kept"}}, "overall": the same, averaged over factors}. Overall
-      layers also have "gap_of_means", the gap between the means of error, floor and ceiling over
-      factors, in which a factor counts the more the more it changes the picture; its standard error
-      takes the three as independent, which makes it too large. Each is {"value", "standard_error", "count"}, with the count of triples, and a "note" where some
-      were left out or there is no value; "overall" also has "factors", the number of factors with a
-      value, and its notes name the others. Without `read` there is no "truth" and only "error" and
-      "gap".
+      {"moved", "others_moved", "others_kept"}}, "overall": the same, averaged over factors}.
+      Overall layers also have "gap_of_means", the gap between the means of error, floor and ceiling
+      over factors, in which a factor counts the more the more it changes the picture; its standard
+      error takes the three as independent, which makes it too large. Each is {"value",
+      "standard_error", "count"}, with the count of triples, and a "note" where some were left out
+      or there is no value; "overall" also has "factors", the number of factors with a value, and
+      its notes name the others. Without `read` there is no "truth" and only "error" and "gap".
 
     Raises:
       InputError: for no triples or factors, a factor that does not vary, or a callable that gives
