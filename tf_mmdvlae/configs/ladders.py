@@ -1,7 +1,7 @@
 """What the config files share."""
 
 BLOCKS = {
-    28: (("conv32/2", "conv64/2", "dense512"), ("dense256",), ("dense256", "dense256")),
+    28: (("conv16/2", "conv32/2", "dense256"), ("dense256",), ("dense256", "dense256")),
     32: (("conv32/2",), ("conv64/2",), ("conv128/2",), ("dense256",)),
     64: (("conv24/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",), ("dense256",)),
     128: (
