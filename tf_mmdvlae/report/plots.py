@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from tf_mmdvlae.drawing import GREY, LABEL_POINTS
 
 _COLOURS = ("#3366aa", "#cc6633", "#449966", "#aa3377", "#888888", "#bb9922")
+# Of red, green and blue (ITU-R BT.709).
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 _CELL_WIDTH, _CELL_HEIGHT = 0.72, 0.27
 
 
@@ -44,8 +46,8 @@ def heat_map(values, rows, columns, low, high, digits=2, colours="Blues", apart_
         )
     )
     clipped = np.ma.masked_invalid(np.clip(values, low, high))
-    axes.imshow(clipped, cmap=colours, vmin=low, vmax=high, aspect="auto")
-    middle = low + 0.6 * (high - low)
+    picture = axes.imshow(clipped, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    brightness = picture.to_rgba(clipped)[..., :3] @ _LUMINANCE
     for row, line in enumerate(values):
         for column, value in enumerate(line):
             if math.isfinite(value):
@@ -56,7 +58,7 @@ def heat_map(values, rows, columns, low, high, digits=2, colours="Blues", apart_
                     ha="center",
                     va="center",
                     size=LABEL_POINTS,
-                    color="white" if value > middle else "black",
+                    color="white" if brightness[row, column] < 0.5 else "black",
                 )
     for column in apart_after:
         axes.axvline(column + 0.5, color="white", linewidth=4)
@@ -111,12 +113,11 @@ def bars(groups, series, label, errors=None, reference=None):
     axes.set_xlabel(label, size=LABEL_POINTS)
     axes.tick_params(labelsize=LABEL_POINTS)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(
+    figure.legend(
         fontsize=LABEL_POINTS,
         frameon=False,
         ncols=count,
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
+        loc="upper left",
         borderaxespad=0.1,
     )
     return _svg(figure)
