@@ -113,7 +113,7 @@ def _print_summary(evaluation):
 
     print()
     for row in summary(evaluation):
-        print(f"  {row.title:<52}{row.text()}")
+        print(f"  {row.title:<54}{row.text()}")
 
 
 def main():
