@@ -71,7 +71,7 @@ def samples(case):
         for name, future in pending.items():
             compared[name], done = future.result(), done + 1
             if case.progress:
-                case.progress(done, len(pending), unit="sets of images compared")
+                case.progress(done, len(pending), unit="sets compared")
     return {"rows": compared, "count": count, "dimensions": real.shape[1]}
 
 
