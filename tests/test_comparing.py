@@ -53,6 +53,8 @@ def test_a_comparison_trains_measures_and_goes_on_where_it_stopped(run_config, t
     entry = first["models"]["vae"]
     assert entry["latent_dims"] == [5]
     assert entry["rows"]["l1"]["count"] == 1
+    assert "accuracy_all" in entry["rows"]
+    assert "accuracy_z_1" not in entry["rows"]
     written = (tmp_path / "vae" / "seed_0" / "evaluation.json").stat().st_mtime_ns
     both = compare(run_config, tmp_path, models, metrics=metrics)
     assert (tmp_path / "vae" / "seed_0" / "evaluation.json").stat().st_mtime_ns == written

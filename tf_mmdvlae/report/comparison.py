@@ -68,7 +68,8 @@ def comparison_page(comparison, drawn):
 def _table(comparison, bold):
     models = comparison["models"]
     titles, best = {}, {}
-    for entry in models.values():
+    # The model with the most layers knows the order of them all.
+    for entry in sorted(models.values(), key=lambda entry: -len(entry["rows"])):
         for key, row in entry["rows"].items():
             titles.setdefault(key, row["title"])
             best.setdefault(key, row["best"])

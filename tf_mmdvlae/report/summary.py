@@ -138,7 +138,9 @@ def _knowledge(result):
     for measure, title in _MEASURES.items():
         labels = [name for name, entry in table.items() if entry["measure"] == measure]
         probe = "linear" if measure == "auc" else "neighbours"
-        for layer in next(iter(table.values()))[probe] if labels else ():
+        layers = list(next(iter(table.values()))[probe]) if labels else []
+        # The one layer of a model that has no other is all of its layers.
+        for layer in layers[-1:] if len(layers) == 2 else layers:
             found = [table[name][probe][layer] for name in labels]
             values = [_number(one["value"]) for one in found]
             errors = [_number(one["standard_error"]) for one in found]
