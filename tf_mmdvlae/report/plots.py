@@ -75,7 +75,7 @@ def heat_map(values, rows, columns, low, high, digits=2, colours="Blues", apart_
     return _svg(figure)
 
 
-def bars(groups, series, label, errors=None, reference=None):
+def bars(groups, series, label, errors=None):
     """Horizontal bars, a group a row.
 
     Args:
@@ -83,7 +83,6 @@ def bars(groups, series, label, errors=None, reference=None):
       series: name -> [len(groups)], a bar of each row.
       label: of the axis.
       errors: name -> standard errors [len(groups)], or None.
-      reference: a value where a grey line is drawn, or None.
 
     Returns:
       SVG text.
@@ -106,8 +105,6 @@ def bars(groups, series, label, errors=None, reference=None):
             color=_COLOURS[index % len(_COLOURS)],
             label=name,
         )
-    if reference is not None:
-        axes.axvline(reference, color=GREY, linewidth=0.8)
     axes.set_yticks(places, groups)
     axes.invert_yaxis()
     axes.set_xlabel(label, size=LABEL_POINTS)
