@@ -18,6 +18,7 @@ from tf_mmdvlae.errors import InputError
 from tf_mmdvlae.evaluation import METRICS, metric
 from tf_mmdvlae.evaluation.case import TRAIN_ROWS, Case, Part
 from tf_mmdvlae.evaluation.digit_shapes import digit_shapes
+from tf_mmdvlae.evaluation.prior_match import posterior_samples
 from tf_mmdvlae.feature_spaces import feature_space
 from tf_mmdvlae.files import make_folder, write_json
 from tf_mmdvlae.model import MMDVLAE
@@ -228,12 +229,14 @@ def _case(subject, space, judge, seed, images):
         seed=seed,
         progress=_Lines(),
     )
-    means = case.train_codes[0]
+    means, deviations = case.train_codes
     directions = subject.directions
     if directions is None and train.labels:
         labels = {name: values[:TRAIN_ROWS] for name, values in train.labels.items()}
         directions = find_directions(means, labels, train.class_names)
-    fitted = _read(subject.samplers_file, Samplers.load) or fit_samplers(means, seed=seed)
+    fitted = _read(subject.samplers_file, Samplers.load)
+    if fitted is None:
+        fitted = fit_samplers(posterior_samples(means, deviations, seed), seed=seed)
     samplers = {
         "prior": fitted.prior.sample,
         "joint": fitted.joint.sample,

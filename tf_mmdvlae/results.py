@@ -6,7 +6,7 @@ from tf_mmdvlae import figures, latents
 from tf_mmdvlae.callables import mmd_to_prior
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.directions import find_directions
-from tf_mmdvlae.evaluation.prior_match import prior_match
+from tf_mmdvlae.evaluation.prior_match import posterior_samples, prior_match
 from tf_mmdvlae.evaluation.probes import probe_layers
 from tf_mmdvlae.evaluation.reconstruction import reconstruction_errors
 from tf_mmdvlae.progress import Progress
@@ -54,7 +54,10 @@ def measure(functions, config, train_split, test_split):
     probes, directions = {}, None
     count = min(_TRAIN_IMAGES, train_split.size)
     batches = _batches(train_split, count)
-    train_means = latents.concatenate([encode(batch)[0] for batch in batches])
+    train_means, train_deviations = (
+        latents.concatenate(parts)
+        for parts in zip(*[encode(batch) for batch in batches], strict=True)
+    )
     if train_split.labels:
         labels = {name: values[:count] for name, values in train_split.labels.items()}
         probes = probe_layers(train_means, labels, means, test_split.labels)
@@ -67,7 +70,8 @@ def measure(functions, config, train_split, test_split):
         "skipped_images": train_split.skipped + test_split.skipped,
     }
     print("Fitting mixtures to the codes ...", flush=True)
-    return numbers, directions, fit_samplers(train_means, seed=config.train.seed)
+    codes = posterior_samples(train_means, train_deviations, config.train.seed)
+    return numbers, directions, fit_samplers(codes, seed=config.train.seed)
 
 
 def draw(functions, config, workdir, split):

@@ -174,7 +174,7 @@ def prior(latent_dims):
     )
 
 
-def fit_samplers(means, components=None, seed=0):
+def fit_samplers(codes, components=None, seed=0):
     """Fits a mixture to all layers joined, and one to each layer by itself.
 
     By expectation maximisation with full covariances, begun from k-means, at most 30 steps each and
@@ -184,7 +184,8 @@ def fit_samplers(means, components=None, seed=0):
     parameters than there are codes.
 
     Args:
-      means: posterior means of the training images, a latent dict [n, d_l], n >= 2.
+      codes: posterior samples of the training images, a latent dict [n, d_l], n >= 2. Means lie
+        closer together than the codes that the decoder was trained on.
       components: how many components each mixture has; None leaves it to BIC (Schwarz 1978).
       seed: of the lot and of k-means; the same seed gives the same mixtures.
 
@@ -195,8 +196,8 @@ def fit_samplers(means, components=None, seed=0):
       InputError: for fewer than 2 codes, codes that are not finite, or a number of components
         below 1 or above that of the codes.
     """
-    means = latents.check(means)
-    rows = latents.row_count(means)
+    codes = latents.check(codes)
+    rows = latents.row_count(codes)
     if rows < 2:
         raise InputError(f"A mixture needs at least 2 codes to be fitted to; there is {rows}.")
     if components is not None and not 1 <= components <= min(rows, MOST_CODES):
@@ -205,19 +206,19 @@ def fit_samplers(means, components=None, seed=0):
         )
     generator = np.random.default_rng(seed)
     if rows > MOST_CODES:
-        means = latents.take(means, generator.choice(rows, MOST_CODES, replace=False))
-    if not all(np.isfinite(codes).all() for codes in means.values()):
+        codes = latents.take(codes, generator.choice(rows, MOST_CODES, replace=False))
+    if not all(np.isfinite(layer).all() for layer in codes.values()):
         raise InputError("The codes hold values that are not finite.")
-    dims = latents.dimensions(means)
+    dims = latents.dimensions(codes)
 
-    def fit(codes, of):
-        return _fit(codes, of, components, int(generator.integers(2**32)))
+    def fit(part, of):
+        return _fit(part, of, components, int(generator.integers(2**32)))
 
     # Two threads that wait for each other on busy cores take longer than one; and the sums of one
     # are the same however many cores there are.
     with threadpool_limits(1):
-        joint = fit(latents.join(means), dims)
-        layers = [fit(codes, codes.shape[1:]) for codes in means.values()] if dims[1:] else [joint]
+        joint = fit(latents.join(codes), dims)
+        layers = [fit(layer, layer.shape[1:]) for layer in codes.values()] if dims[1:] else [joint]
     return Samplers(joint, LayerMixtures(tuple(layers)))
 
 
