@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tf_mmdvlae.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.checkpoints import Checkpoints
-from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.errors import Diverged, InputError
 from tf_mmdvlae.workdir import Workdir
 
 VALUES = {"loss": 3.0, "reconstruction": 0.5, "mmd_1": 0.25, "mmd_2": 0.125}
@@ -70,3 +70,21 @@ def test_a_full_disk(callback, monkeypatch, when):
     }
     with pytest.raises(InputError, match="tensorboard: events; No space left on device. Make room"):
         actions[when]()
+
+
+def test_a_loss_that_runs_away_stops_the_run(callback):
+    callback.on_train_begin()
+    callback._log(VALUES)
+    callback._log({**VALUES, "loss": 29.0})
+    with pytest.raises(
+        Diverged, match="loss, 31, is over 10 times that of the first steps, 3, at step 0: mmd_1 28"
+    ):
+        callback._log({**VALUES, "loss": 31.0, "mmd_1": 28.0})
+
+
+def test_a_run_of_a_million_steps_leaves_a_bounded_number_of_lines(run_config, replace, tmp_path):
+    config = replace(run_config, "train.steps", 1_000_000)
+    workdir = Workdir(tmp_path)
+    callback = RunCallback(workdir, Checkpoints(workdir.checkpoints), config, 0, StopRequest())
+    assert config.train.steps / callback.log_every <= 2_000
+    assert config.train.steps / callback.pictures_every <= 10

@@ -60,3 +60,12 @@ def test_a_terminal_shows_one_line(clock):
     assert shown.count("\r\x1b[K") == 3
     assert shown.count("\n") == 1
     assert shown.endswith("\n")
+
+
+def test_ten_days_leave_a_bounded_number_of_lines(clock):
+    stream = io.StringIO()
+    line = Progress(10**9, "steps", stream=stream)
+    for step in range(1, 10 * 24 * 360):
+        clock["now"] += 10
+        line.update(step)
+    assert len(stream.getvalue().splitlines()) < 1_000

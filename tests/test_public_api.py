@@ -25,6 +25,7 @@ FLOORS = [
         "loss_curves",
         "strips",
         "workdir",
+        "machine",
     },
     {"model", "evaluation", "figures", "callables", "feature_models"},
     {

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from tf_mmdvlae import training
+from tf_mmdvlae.callables import numpy_functions
 from tf_mmdvlae.callbacks import RunCallback
 from tf_mmdvlae.checkpoints import Checkpoints
 from tf_mmdvlae.data import pipeline
-from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.errors import Diverged, InputError, TrainingStopped
+from tf_mmdvlae.evaluation.prior_match import posterior_samples
 from tf_mmdvlae.samplers import Samplers, fit_samplers
 from tf_mmdvlae.training import draw_run, load_run, train
 
@@ -83,9 +85,11 @@ def test_a_run_without_labels_has_samplers_and_no_directions(
     assert not (tmp_path / "work" / "directions.npz").exists()
     joint = Samplers.load(tmp_path / "work" / "samplers.npz").joint
     split = pipeline.load_split(config.data, config.model.image_shape, "train")
-    means, _ = load_run(tmp_path / "work").encode(split.images / np.float32(255))
+    codes = posterior_samples(
+        *numpy_functions(load_run(tmp_path / "work"))[0](split.images / 255.0)
+    )
     # So few codes are one component, whose mean is theirs.
-    expected = np.concatenate([means["z_1"], means["z_2"]], axis=1).mean(axis=0)
+    expected = np.concatenate([codes["z_1"], codes["z_2"]], axis=1).mean(axis=0)
     np.testing.assert_allclose(joint.means[0], expected, atol=1e-5)
 
 
@@ -317,3 +321,83 @@ def test_a_loaded_run_trains_on(finished_run, images):
 def test_a_batch_larger_than_the_data(run_config, replace, tmp_path):
     with pytest.raises(InputError, match=r"training split has \d+ images.*--batch_size="):
         train(replace(run_config, "train.batch_size", 500), tmp_path / "work", tmp_path / "e")
+
+
+# ---- long runs -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_run_that_diverges_goes_back_with_half_the_learning_rate(
+    run_config, replace, tmp_path, monkeypatch
+):
+    usual = RunCallback._check_finite
+
+    def diverging(self, logs):
+        broken = self.step == 6 and self.rollbacks < 2
+        usual(self, {**logs, "loss": np.nan, "mmd_1": np.nan} if broken else logs)
+
+    monkeypatch.setattr(RunCallback, "_check_finite", diverging)
+    config = replace(run_config, "train.on_divergence", "rollback")
+    result = train(config, tmp_path / "work", tmp_path / "export")
+    assert result.metrics["rollbacks"] == 2
+    steps = [json.loads(s)["step"] for s in (tmp_path / "work" / "history.jsonl").open()]
+    assert steps == [4, 8, 12]
+    model = keras.saving.load_model(tmp_path / "work" / "model.keras")
+    assert model.optimizer._learning_rate.learning_rate == config.train.learning_rate / 4
+    # A run that is killed now goes on with the rate that it had.
+    assert Checkpoints(tmp_path / "work" / "checkpoints").newest() == (12, 2)
+
+
+def test_a_run_that_diverges_again_and_again_stops(run_config, replace, tmp_path, capsys):
+    config = replace(run_config, "train.learning_rate", 1e30)
+    config = replace(config, "train.on_divergence", "rollback")
+    with pytest.raises(Diverged, match=r"not finite at step \d+: .*Try a lower"):
+        train(config, tmp_path / "work", tmp_path / "export")
+    assert "Rolling back, 3 of 3 times: learning rate 1.25e+29" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_several_steps_in_one_execution_are_the_same_run(
+    finished_run, run_config, replace, tmp_path
+):
+    config = replace(run_config, "train.steps_per_execution", 3)
+    train(config, tmp_path / "work", tmp_path / "export")
+    for mine, theirs in zip(weights(tmp_path / "work"), weights(finished_run[0]), strict=True):
+        assert np.array_equal(mine, theirs)
+    history = [json.loads(line) for line in (tmp_path / "work" / "history.jsonl").open()]
+    # Logs and checkpoints wait for the end of an execution.
+    assert [record["step"] for record in history] == [6, 9, 12]
+    assert Checkpoints(tmp_path / "work" / "checkpoints").steps() == [9, 12]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_checkpoint_between_executions_is_refused(run_config, replace, tmp_path):
+    checkpoints = Checkpoints(tmp_path / "work" / "checkpoints")
+    model = training._make_model(run_config)
+    model.optimizer.build(model.trainable_variables)
+    training.Workdir(tmp_path / "work").claim(run_config)
+    checkpoints.save(model, 4)
+    config = replace(run_config, "train.steps_per_execution", 3)
+    with pytest.raises(InputError, match="of step 4, and 8 steps are left.*=3 does not divide"):
+        train(config, tmp_path / "work", tmp_path / "export")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_compiled_by_xla_in_half_precision(run_config, replace, tmp_path):
+    config = replace(run_config, "train.precision", "mixed_bfloat16")
+    config = replace(config, "train.xla", "on")
+    config = replace(config, "train.steps", 4)
+    train(config, tmp_path / "work", tmp_path / "export")
+    model = keras.saving.load_model(tmp_path / "work" / "model.keras")
+    policies = {layer.dtype_policy.name for layer in model._flatten_layers()}
+    assert policies == {"float32"}
+    assert model.optimizer.iterations.numpy() == 4
+    # The optimizer's averages came along.
+    assert all(np.any(v.numpy()) for v in model.optimizer.variables if "velocity" in v.path)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_half_precision_without_a_gpu_is_refused(run_config, replace, tmp_path):
+    config = replace(run_config, "train.precision", "mixed_float16")
+    with pytest.raises(InputError, match="needs a GPU.*--precision=mixed_bfloat16"):
+        train(config, tmp_path / "work", tmp_path / "export")

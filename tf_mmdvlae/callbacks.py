@@ -11,10 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.errors import Diverged, InputError
 from tf_mmdvlae.progress import Progress
 
+# However long a run is.
 _PICTURES = 10
+_LOGGED_STEPS = 2_000
+# A loss that many times that of the first steps is no bad batch.
+_RUNAWAY = 10.0
 
 
 class StopRequest:
@@ -53,21 +57,24 @@ class RunCallback(keras.callbacks.Callback):
       config: the run's `Config`.
       start: the step that training starts from.
       stop_request: a `StopRequest`.
+      rollbacks: how often the run went back to a checkpoint before.
     """
 
-    def __init__(self, workdir, checkpoints, config, start, stop_request):
+    def __init__(self, workdir, checkpoints, config, start, stop_request, rollbacks=0):
         super().__init__()
         self.workdir = workdir
         self.checkpoints = checkpoints
         self.config = config
-        self.step = start
-        self.saved = start
+        self.start = self.step = self.saved = start
+        self.rollbacks = rollbacks
         self.stop_request = stop_request
         steps = config.train.steps
         self.progress = Progress(steps, "steps", config.train.batch_size)
         self.pictures_every = max(config.train.checkpoint_every, steps // _PICTURES)
+        self.log_every = max(config.train.log_every, steps // _LOGGED_STEPS)
         history = workdir.rewind_history(start)
         self.seconds_before = history[-1]["seconds"] if history else 0.0
+        self.first_loss = history[0]["loss"] if history else None
         self.details = ""
 
     def on_train_begin(self, logs=None):
@@ -79,16 +86,20 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         train = self.config.train
-        self.step += 1
-        self._check_finite(logs)
+        before, self.step = self.step, self.start + batch + 1
         last = self.step == train.steps
-        if self.step % train.log_every == 0 or last:
+
+        def due(every):
+            return self.step // every > before // every
+
+        self._check_finite(logs)
+        if due(self.log_every) or last:
             self._log({name: float(value) for name, value in logs.items()})
             self.model.reset_metrics()
         self.progress.update(self.step, self.details)
-        if self.step % self.pictures_every == 0:
+        if due(self.pictures_every):
             self._draw()
-        if self.step % train.checkpoint_every == 0 or last:
+        if due(train.checkpoint_every) or last:
             self._save()
         if self.stop_request.signal is not None:
             if self.saved != self.step:
@@ -117,7 +128,19 @@ class RunCallback(keras.callbacks.Callback):
         if math.isfinite(float(logs["loss"])):
             return
         terms = [n for n, v in logs.items() if n != "loss" and not math.isfinite(float(v))]
-        self._diverge("The loss", f"{', '.join(terms) or 'their sum'}")
+        self._diverge("The loss is not finite", f"{', '.join(terms) or 'their sum'}")
+
+    def _check_runaway(self, values):
+        if self.first_loss is None:
+            self.first_loss = values["loss"]
+        # Near zero a factor means nothing.
+        if values["loss"] > _RUNAWAY * max(self.first_loss, 1.0):
+            terms = sorted((value, name) for name, value in values.items() if name != "loss")
+            self._diverge(
+                f"The loss, {values['loss']:.3g}, is over {_RUNAWAY:g} times that of the first "
+                f"steps, {self.first_loss:.3g},",
+                ", ".join(f"{name} {value:.3g}" for value, name in reversed(terms[-3:])),
+            )
 
     def _diverge(self, what, where):
         whole = self.checkpoints.steps()
@@ -127,12 +150,14 @@ class RunCallback(keras.callbacks.Callback):
             else "There was no checkpoint yet."
         )
         self.progress.close()
-        raise TrainingStopped(
-            f"{what} is not finite at step {self.step}: {where}. {good} Try a lower "
+        rollback = "--on_divergence=rollback, " if self.config.train.on_divergence == "stop" else ""
+        raise Diverged(
+            f"{what} at step {self.step}: {where}. {good} Try {rollback}a lower "
             "--config.train.learning_rate or lower weights in another --workdir."
         )
 
     def _log(self, values):
+        self._check_runaway(values)
         layers = range(1, len(self.config.model.latent_dims) + 1)
         penalties = " ".join(f"{values[f'mmd_{layer}']:.4f}" for layer in layers)
         self.details = f"reconstruction {values['reconstruction']:.4f}  MMD^2 by layer {penalties}"
@@ -151,6 +176,6 @@ class RunCallback(keras.callbacks.Callback):
         # The loss is that of the weights before this step's update, so it can't vouch for them.
         broken = [w.path for w in self.model.weights if not np.isfinite(np.asarray(w)).all()]
         if broken:
-            self._diverge("A weight", broken[0])
-        self.checkpoints.save(self.model, self.step)
+            self._diverge("A weight is not finite", broken[0])
+        self.checkpoints.save(self.model, self.step, self.rollbacks)
         self.saved = self.step

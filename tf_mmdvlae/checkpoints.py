@@ -19,8 +19,8 @@ class Checkpoints:
     """The checkpoints in a folder.
 
     A checkpoint is `step_<step>.weights.h5` (weights, optimizer, step) beside `step_<step>.json`
-    (its digest). The second is written last, so that a checkpoint without it, or with another
-    digest, is known to be broken.
+    (its digest, and how often the run had been rolled back). The second is written last, so that a
+    checkpoint without it, or with another digest, is known to be broken.
 
     Args:
       folder: where they lie; made when the first one is saved.
@@ -43,8 +43,13 @@ class Checkpoints:
         found = (re.fullmatch(r"step_(\d+)\.weights\.h5", name) for name in names)
         return sorted(int(match.group(1)) for match in found if match)
 
-    def save(self, model, step):
+    def save(self, model, step, rollbacks=0):
         """Saves `model` with its optimizer as the checkpoint of `step`, then removes the oldest.
+
+        Args:
+          model: a compiled Keras model.
+          step: the optimizer's step.
+          rollbacks: how often the run went back to a checkpoint before.
 
         Raises:
           InputError: if the disk is full; the checkpoints before this one stay whole.
@@ -53,7 +58,8 @@ class Checkpoints:
             with replacing(self._weights(step)) as temporary:
                 require_space(self.folder, saved_size(model))
                 model.save_weights(temporary)
-            write_json(self._record(step), {"step": step, "sha256": _digest(self._weights(step))})
+            digest = _digest(self._weights(step))
+            write_json(self._record(step), {"step": step, "sha256": digest, "rollbacks": rollbacks})
         except (InputError, RuntimeError) as error:
             self._remove(step)
             whole = self.steps()
@@ -74,10 +80,23 @@ class Checkpoints:
     def restore(self, model):
         """Loads the newest whole checkpoint into `model` and its optimizer.
 
-        A broken checkpoint is named in the log and removed, and the one before it is used.
-
         Returns:
           Its step; 0 if there is none.
+
+        Raises:
+          InputError: if a checkpoint is there but cannot be read now.
+        """
+        step, _ = self.newest()
+        if step:
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(self._weights(step))
+        return step
+
+    def newest(self):
+        """The newest whole checkpoint. A broken one is named in the log and removed.
+
+        Returns:
+          (its step, how often the run had been rolled back); (0, 0) if there is none.
 
         Raises:
           InputError: if a checkpoint is there but cannot be read now.
@@ -86,15 +105,14 @@ class Checkpoints:
             leftover.unlink(missing_ok=True)
         for step in reversed(self.steps()):
             if self._is_whole(step):
-                model.optimizer.build(model.trainable_variables)
-                model.load_weights(self._weights(step))
-                return step
+                record = json.loads(self._record(step).read_text())
+                return step, record.get("rollbacks", 0)
             before = "using the one before" if step != self.steps()[0] else "starting again"
             logging.warning(
                 "The checkpoint of step %d in %s is broken; %s.", step, self.folder, before
             )
             self._remove(step)
-        return 0
+        return 0, 0
 
     def _is_whole(self, step):
         try:

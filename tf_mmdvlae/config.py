@@ -22,6 +22,9 @@ DEFAULT_SCALES = {
     "inverse_multiquadratic": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
 }
 CACHES = ("auto", "memory", "disk", "none")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+XLA = ("auto", "on", "off")
+ON_DIVERGENCE = ("stop", "rollback")
 
 
 def _choice(name, value, known):
@@ -316,6 +319,15 @@ class TrainConfig:
       checkpoint_every: steps between checkpoints.
       keep_checkpoints: how many of the newest checkpoints stay; at least 2, so that one stays whole
         while another is written.
+      precision: "float32", or what blocks compute in while weights and losses stay float32:
+        "mixed_bfloat16" (processors and GPUs that have it), "mixed_float16" (GPUs). The finished
+        model computes in float32 whatever it was trained in.
+      xla: whether the step is compiled by XLA: "on", "off", or "auto", which compiles it on a GPU.
+      steps_per_execution: steps between two returns to Python, a divisor of `steps`; logs and
+        checkpoints wait for such a return.
+      on_divergence: what follows a loss that is not finite or runs away: "stop", or "rollback",
+        which goes on from the last good checkpoint with half the learning rate, at most three
+        times.
     """
 
     steps: int = 5000
@@ -331,17 +343,30 @@ class TrainConfig:
     log_every: int = 100
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
+    precision: str = "float32"
+    xla: str = "auto"
+    steps_per_execution: int = 1
+    on_divergence: str = "stop"
 
     def __post_init__(self):
+        _choice("train.precision", self.precision, PRECISIONS)
+        _choice("train.xla", self.xla, XLA)
+        _choice("train.on_divergence", self.on_divergence, ON_DIVERGENCE)
         for name, low in (
             ("steps", 1),
             ("batch_size", 2),
             ("log_every", 1),
             ("checkpoint_every", 1),
             ("keep_checkpoints", 2),
+            ("steps_per_execution", 1),
             ("seed", 0),
         ):
             _at_least(f"train.{name}", getattr(self, name), low)
+        if self.steps % self.steps_per_execution:
+            raise InputError(
+                f"train.steps_per_execution is {self.steps_per_execution}, which does not divide "
+                f"the {self.steps} steps; give one that does."
+            )
         if self.seed >= 2**32:
             raise InputError(f"train.seed is {self.seed}; it must be below 2**32.")
         if not self.learning_rate > 0:

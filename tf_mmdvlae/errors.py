@@ -19,3 +19,7 @@ class TrainingStopped(RuntimeError):
     def __init__(self, message, exit_code=1):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Diverged(TrainingStopped):
+    """A run stopped because its loss or a weight is not finite, or its loss runs away."""

@@ -32,7 +32,11 @@ class Progress:
         now = time.monotonic()
         if self.first is None:
             self.first = (now, done)
-        if now - self.printed < self.interval and done < self.total:
+        # In a file the lines come ever more slowly: days of training shall not fill a disk.
+        interval = (
+            self.interval if self.terminal else max(self.interval, (now - self.started) / 100)
+        )
+        if now - self.printed < interval and done < self.total:
             return
         self.printed = now
         text = f"{done:,}/{self.total:,} {self.unit}"

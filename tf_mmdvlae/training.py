@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae import results
+from tf_mmdvlae import machine, results
 from tf_mmdvlae.callables import numpy_functions
 from tf_mmdvlae.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.checkpoints import Checkpoints, saved_size
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.directions import Directions
-from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.files import replacing, require_space, write_json
 from tf_mmdvlae.model import MMDVLAE
 from tf_mmdvlae.samplers import Samplers
@@ -25,6 +25,7 @@ from tf_mmdvlae.workdir import Workdir, provenance
 
 # Of the test split: that many are compared between the SavedModel and each other format.
 _CHECKED_IMAGES = 16
+_ROLLBACKS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def train(config, workdir, export_dir, overwrite=False):
 
     Raises:
       InputError: for a config, folder or data set that cannot be used.
-      TrainingStopped: if the loss is not finite, or SIGTERM or Ctrl-C came.
+      TrainingStopped: if the loss is not finite or runs away, or SIGTERM or Ctrl-C came.
     """
     workdir = Workdir(workdir)
     with workdir.locked():
@@ -74,20 +75,19 @@ def train(config, workdir, export_dir, overwrite=False):
             metrics = workdir.read_metrics()
             return Result(workdir.path, metrics, pathlib.Path(metrics["export"]), True)
         finished = workdir.is_finished and workdir.model_file.exists()
-        model = _read_model(workdir) if finished else _make_model(config)
+        checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
+        if finished:
+            model, rollbacks = _read_model(workdir), workdir.read_metrics().get("rollbacks", 0)
+        else:
+            _, rollbacks = checkpoints.newest()
+            model = _make_model(config, rollbacks)
         _print_summary(config, workdir, model)
         splits = _load_splits(config)
-        if finished:
-            return _finish(model, config, workdir, splits, export_dir)
-        checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
-        start = checkpoints.restore(model)
-        if start:
-            print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
-        elif config.train.init_from:
-            _copy_weights(load_run(config.train.init_from), model, config.train.init_from)
-        if start < config.train.steps:
-            _fit(model, config, workdir, checkpoints, splits["train"], start)
-        return _finish(model, config, workdir, splits, export_dir)
+        if not finished:
+            model, rollbacks = _fit_with_rollbacks(
+                model, config, workdir, checkpoints, splits["train"], rollbacks
+            )
+        return _finish(model, config, workdir, splits, export_dir, rollbacks)
 
 
 def load_run(workdir):
@@ -211,14 +211,35 @@ def _load_splits(config):
     return splits
 
 
-def _make_model(config):
-    keras.utils.set_random_seed(config.train.seed)
-    layers = len(config.model.latent_dims)
-    model = MMDVLAE(config.model, config.train.seed, config.train.fade_in(layers))
+def _make_model(config, rollbacks=0, precision=None):
     train = config.train
-    rate = HoldThenCosine(train.learning_rate, train.steps, train.decay_start)
-    model.compile(optimizer=keras.optimizers.Adam(rate))
+    keras.utils.set_random_seed(train.seed)
+    layers = len(config.model.latent_dims)
+    with machine.precision(precision or train.precision):
+        model = MMDVLAE(config.model, train.seed, train.fade_in(layers))
+    learning_rate = train.learning_rate / 2**rollbacks
+    model.compile(
+        optimizer=keras.optimizers.Adam(
+            HoldThenCosine(learning_rate, train.steps, train.decay_start)
+        ),
+        jit_compile=machine.jit_compile(train.xla),
+        steps_per_execution=train.steps_per_execution,
+    )
     return model
+
+
+def _in_float32(model, config, rollbacks):
+    """The same weights and optimizer, in a model whose layers compute in float32."""
+    if config.train.precision == "float32":
+        return model
+    plain = _make_model(config, rollbacks, "float32")
+    plain.optimizer.build(plain.trainable_variables)
+    plain.set_weights(model.get_weights())
+    # Where losses are scaled, the optimizer that steps is an inner one.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    for mine, theirs in zip(plain.optimizer.variables, optimizer.variables, strict=True):
+        mine.assign(theirs)
+    return plain
 
 
 def _copy_weights(source, model, workdir):
@@ -256,7 +277,7 @@ def _print_summary(config, workdir, model):
         (
             "training",
             f"{config.train.steps:,} steps of {config.train.batch_size}, learning rate "
-            f"{config.train.learning_rate:g}, seed {config.train.seed}"
+            f"{config.train.learning_rate:g}, {config.train.precision}, seed {config.train.seed}"
             f"{', progressive' if model.fade_in else ''}",
         ),
     ]
@@ -269,13 +290,44 @@ def _short(numbers):
     return f"{numbers[0]:g}" if len(set(numbers)) == 1 else ", ".join(f"{n:g}" for n in numbers)
 
 
-def _fit(model, config, workdir, checkpoints, split, start):
+def _fit_with_rollbacks(model, config, workdir, checkpoints, split, rollbacks):
     train = config.train
+    while True:
+        start = checkpoints.restore(model)
+        if start:
+            print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
+        elif train.init_from:
+            _copy_weights(load_run(train.init_from), model, train.init_from)
+        try:
+            if start < train.steps:
+                _fit(model, config, workdir, checkpoints, split, start, rollbacks)
+            return _in_float32(model, config, rollbacks), rollbacks
+        except Diverged as error:
+            if train.on_divergence == "stop" or rollbacks == _ROLLBACKS:
+                raise
+            rollbacks += 1
+            print(
+                f"{str(error).partition('. ')[0]}. Rolling back, {rollbacks} of {_ROLLBACKS} "
+                f"times: learning rate {train.learning_rate / 2**rollbacks:.3g} instead of "
+                f"{2 * train.learning_rate / 2**rollbacks:.3g}.",
+                flush=True,
+            )
+            model = _make_model(config, rollbacks)
+
+
+def _fit(model, config, workdir, checkpoints, split, start, rollbacks):
+    train = config.train
+    if (train.steps - start) % train.steps_per_execution:
+        raise InputError(
+            f"The checkpoint is of step {start:,}, and {train.steps - start:,} steps are left, "
+            f"which train.steps_per_execution={train.steps_per_execution} does not divide; give "
+            "one that does, such as --steps_per_execution=1."
+        )
     batches = pipeline.training_batches(
         split, train.batch_size, train.seed, start_step=start, flip=config.data.flip
     )
     with StopRequest() as stop:
-        callback = RunCallback(workdir, checkpoints, config, start, stop)
+        callback = RunCallback(workdir, checkpoints, config, start, stop, rollbacks)
         model.fit(
             batches,
             steps_per_epoch=train.steps - start,
@@ -291,7 +343,7 @@ def _fit(model, config, workdir, checkpoints, split, start):
         )
 
 
-def _finish(model, config, workdir, splits, export_dir):
+def _finish(model, config, workdir, splits, export_dir, rollbacks):
     print("Measuring on the test split ...", flush=True)
     functions = numpy_functions(model)
     history = workdir.read_history()
@@ -302,6 +354,7 @@ def _finish(model, config, workdir, splits, export_dir):
         **measured,
         "steps": config.train.steps,
         "seed": config.train.seed,
+        "rollbacks": rollbacks,
         "training_seconds": history[-1]["seconds"] if history else None,
         "parameters": model.count_params(),
         **provenance(),

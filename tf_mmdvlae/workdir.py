@@ -14,7 +14,14 @@ from tf_mmdvlae.files import make_folder, replacing, write_json
 # What does not change the images, their labels or their order may change between two starts of one
 # run. An image folder may not move, for nothing here could tell it from another folder; nor is it
 # seen when files are added to it, which does change the order.
-_MAY_CHANGE = ("data.data_dir", "data.cache", "train.keep_checkpoints")
+_MAY_CHANGE = (
+    "data.data_dir",
+    "data.cache",
+    "train.keep_checkpoints",
+    "train.on_divergence",
+    "train.steps_per_execution",
+    "train.xla",
+)
 
 
 class Workdir:

@@ -30,10 +30,14 @@ def _define(values):
     text("labels", "CSV file of an image folder: file name, then a column an attribute")
     text("cache", "where decoded images are kept: auto, memory, disk or none")
     text("init_from", "workdir of a finished run whose weights to start from")
+    text("precision", "float32, mixed_bfloat16 or mixed_float16 [default: float32]")
+    text("xla", "compile the step by XLA: auto (on a GPU), on or off [default: auto]")
+    text("on_divergence", "stop, or rollback to the last good checkpoint [default: stop]")
     for name, about in (
         ("steps", "training steps [default: the preset's]"),
         ("batch_size", "images a step [default: the preset's]"),
         ("seed", "of weights, data order and noise [default: the preset's]"),
+        ("steps_per_execution", "steps between two returns to Python [default: 1]"),
     ):
         flags.DEFINE_integer(name, None, about, flag_values=values)
     flags.DEFINE_bool(
@@ -61,13 +65,23 @@ def _call(values, overrides):
                 f"--{name} needs --dataset=image_folder, but --dataset is {values.dataset}."
             )
 
-    train = _given(values, "steps", "batch_size", "seed", "init_from")
+    train = _given(
+        values,
+        "steps",
+        "batch_size",
+        "seed",
+        "init_from",
+        "precision",
+        "xla",
+        "steps_per_execution",
+        "on_divergence",
+    )
 
     def describe():
         from tf_mmdvlae.data import pipeline
 
         # Before what may be a long download.
-        configs.TrainConfig(**train)
+        configs.TrainConfig(**{**train, "steps_per_execution": 1})
         configs.check_changes(overrides)
         return pipeline.describe(configs.DataConfig(dataset=values.dataset, **data))
 
