@@ -92,3 +92,11 @@ def replace():
         return dataclasses.replace(config, **{section: part})
 
     return change
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Drawing takes most of the time of a short run."""
+    from tf_mmdvlae import results
+
+    monkeypatch.setattr(results, "draw", lambda *arguments: [])

@@ -31,6 +31,7 @@ FLOORS = [
     {
         "callbacks",
         "checkpoints",
+        "workers",
         "serving",
         "results",
         "report",

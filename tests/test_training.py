@@ -26,12 +26,6 @@ from tf_mmdvlae.training import draw_run, load_run, train
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture
-def without_figures(monkeypatch):
-    """Drawing takes most of the time of a short run."""
-    monkeypatch.setattr(training.results, "draw", lambda *arguments: [])
-
-
 def weights(workdir):
     return [np.array(w) for w in load_run(workdir).weights]
 

@@ -58,15 +58,27 @@ class RunCallback(keras.callbacks.Callback):
       start: the step that training starts from.
       stop_request: a `StopRequest`.
       rollbacks: how often the run went back to a checkpoint before.
+      only_checkpoints: True for one of several workers that is not the chief: it writes checkpoints
+        and tells nothing.
     """
 
-    def __init__(self, workdir, checkpoints, config, start, stop_request, rollbacks=0):
+    def __init__(
+        self,
+        workdir,
+        checkpoints,
+        config,
+        start,
+        stop_request,
+        rollbacks=0,
+        only_checkpoints=False,
+    ):
         super().__init__()
         self.workdir = workdir
         self.checkpoints = checkpoints
         self.config = config
         self.start = self.step = self.saved = start
         self.rollbacks = rollbacks
+        self.only_checkpoints = only_checkpoints
         self.stop_request = stop_request
         steps = config.train.steps
         self.progress = Progress(steps, "steps", config.train.batch_size)
@@ -79,6 +91,8 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
+        if self.only_checkpoints:
+            return
         with self._writing():
             if self.step == 0:
                 self.workdir.clear_tensorboard()
@@ -96,9 +110,10 @@ class RunCallback(keras.callbacks.Callback):
         if due(self.log_every) or last:
             self._log({name: float(value) for name, value in logs.items()})
             self.model.reset_metrics()
-        self.progress.update(self.step, self.details)
-        if due(self.pictures_every):
-            self._draw()
+        if not self.only_checkpoints:
+            self.progress.update(self.step, self.details)
+            if due(self.pictures_every):
+                self._draw()
         if due(train.checkpoint_every) or last:
             self._save()
         if self.stop_request.signal is not None:
@@ -107,6 +122,8 @@ class RunCallback(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
+        if self.only_checkpoints:
+            return
         self.progress.close()
         with self._writing():
             self.writer.close()
@@ -158,6 +175,8 @@ class RunCallback(keras.callbacks.Callback):
 
     def _log(self, values):
         self._check_runaway(values)
+        if self.only_checkpoints:
+            return
         layers = range(1, len(self.config.model.latent_dims) + 1)
         penalties = " ".join(f"{values[f'mmd_{layer}']:.4f}" for layer in layers)
         self.details = f"reconstruction {values['reconstruction']:.4f}  MMD^2 by layer {penalties}"

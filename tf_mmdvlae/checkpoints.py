@@ -87,8 +87,8 @@ class Checkpoints:
           InputError: if a checkpoint is there but cannot be read now.
         """
         step, _ = self.newest()
+        model.optimizer.build(model.trainable_variables)
         if step:
-            model.optimizer.build(model.trainable_variables)
             model.load_weights(self._weights(step))
         return step
 

@@ -25,6 +25,7 @@ CACHES = ("auto", "memory", "disk", "none")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 XLA = ("auto", "on", "off")
 ON_DIVERGENCE = ("stop", "rollback")
+DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
 
 
 def _choice(name, value, known):
@@ -325,6 +326,9 @@ class TrainConfig:
       xla: whether the step is compiled by XLA: "on", "off", or "auto", which compiles it on a GPU.
       steps_per_execution: steps between two returns to Python, a divisor of `steps`; logs and
         checkpoints wait for such a return.
+      distribute: "none", "mirrored" (over all devices of this machine) or "multi_worker" (over the
+        machines that the environment variable TF_CONFIG names). `batch_size` stays that of all
+        devices together, and so do the results, but for rounding.
       on_divergence: what follows a loss that is not finite or runs away: "stop", or "rollback",
         which goes on from the last good checkpoint with half the learning rate, at most three
         times.
@@ -346,12 +350,25 @@ class TrainConfig:
     precision: str = "float32"
     xla: str = "auto"
     steps_per_execution: int = 1
+    distribute: str = "none"
     on_divergence: str = "stop"
 
     def __post_init__(self):
         _choice("train.precision", self.precision, PRECISIONS)
         _choice("train.xla", self.xla, XLA)
         _choice("train.on_divergence", self.on_divergence, ON_DIVERGENCE)
+        _choice("train.distribute", self.distribute, DISTRIBUTIONS)
+        if self.distribute != "none" and self.steps_per_execution > 1:
+            raise InputError(
+                f"train.steps_per_execution is {self.steps_per_execution}, but with "
+                f"train.distribute={self.distribute} TensorFlow takes one step at a time; leave "
+                "one of them out."
+            )
+        if self.distribute != "none" and self.xla == "on":
+            raise InputError(
+                f"train.xla is 'on', but TensorFlow can't compile a step with train.distribute="
+                f"{self.distribute}; leave one of them out."
+            )
         for name, low in (
             ("steps", 1),
             ("batch_size", 2),

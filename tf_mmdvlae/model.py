@@ -6,7 +6,7 @@ from keras import ops
 
 # Saved runs name the learning-rate schedule; importing it here lets Keras find it.
 import tf_mmdvlae.schedule  # noqa: F401
-from tf_mmdvlae import mmd
+from tf_mmdvlae import machine, mmd
 from tf_mmdvlae.config import ModelConfig, from_dict
 from tf_mmdvlae.errors import InputError
 from tf_mmdvlae.layers import GaussianHead, GenerativeBlock, InferenceBlock
@@ -113,6 +113,7 @@ class MMDVLAE(keras.Model):
             block.build()
         for head, path in zip(self.heads, shapes[untapped:], strict=True):
             head.build((None, *path[-1]))
+        machine.synchronize_normalization(self)
         self._untapped = untapped
         self.built = True
 
@@ -248,7 +249,9 @@ class MMDVLAE(keras.Model):
         Args:
           images: float32 [batch, height, width, channels] in [0, 1].
           step: the optimizer's step, of which noise and fading in are functions.
-          training: True normalizes by the batch's statistics.
+          training: True normalizes by the batch's statistics. Under a `tf.distribute` strategy the
+            images are then one replica's part of the batch, as large as any other's: MMD^2 is that
+            of the codes of all replicas, and the noise of a row is that of its place in the batch.
           draw: None, or the number of the noise's draw, in a stream that training does not use.
 
         Returns:
@@ -261,25 +264,29 @@ class MMDVLAE(keras.Model):
         config = self.config
         total = sum(config.latent_dims)
         kinds = 1 + (self.fade_in is not None) + (config.prior == "sampled")
-        shape = (tf.shape(images)[0], kinds * total)
+        replica = machine.replica() if training else machine.ALONE
+        rows = tf.shape(images)[0]
+        shape = (rows * replica.count, kinds * total)
         noise = self._noise(shape, *((_TRAIN, step) if draw is None else (_TEST, draw)))
         noise = iter(tf.split(noise, kinds, axis=1))
 
         means, deviations = self.encode(images, training=training)
         mean = tf.concat(list(means.values()), axis=1)
         deviation = tf.concat(list(deviations.values()), axis=1)
-        codes = mean + deviation * next(noise)
+        codes = mean + deviation * replica.part(next(noise))
         given = codes
         strengths = self._strengths(step)
         if strengths is not None:
             per_dimension = zip(config.latent_dims, strengths, strict=True)
             alpha = tf.concat([tf.fill([d], strength) for d, strength in per_dimension], axis=0)
-            given = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * next(noise)
+            given = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * replica.part(next(noise))
         prior = next(noise) if config.prior == "sampled" else None
 
-        keep = self._kept(tf.shape(images)[0]) if training else None
+        keep = self._kept(rows * replica.count) if training else None
+        keep = keep and [replica.part(layer) for layer in keep]
         logits = self._logits(self._split(given), training, keep)
         terms = {"reconstruction": self._reconstruction(images, logits)}
+        codes, given = replica.gather(codes, given)
         latents = self._split(codes)
         priors = None if prior is None else self._split(prior)
         for layer, name in enumerate(self.latent_names, start=1):
@@ -334,16 +341,19 @@ class MMDVLAE(keras.Model):
     def train_step(self, data):
         images = self._images(data)
         step = self.optimizer.iterations
+        replica = machine.replica()
         with tf.GradientTape() as tape:
             terms = self.losses(images, step, training=True)
-            scaled = self.optimizer.scale_loss(terms["loss"])
+            # Optimizers add up the gradients of all replicas.
+            scaled = self.optimizer.scale_loss(terms["loss"] / replica.count)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(
             zip(tape.gradient(scaled, variables), variables, strict=True)
         )
+        terms = replica.mean(terms)
         for name, tracker in self._trackers.items():
             tracker.update_state(terms[name])
-        return self.get_metrics_result()
+        return replica.reported(self.get_metrics_result())
 
     def test_step(self, data):
         images = self._images(data)

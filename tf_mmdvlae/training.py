@@ -1,5 +1,6 @@
 """A run: data, model, training with checkpoints, and at the end metrics, figures and export."""
 
+import contextlib
 import dataclasses
 import pathlib
 import zipfile
@@ -22,6 +23,7 @@ from tf_mmdvlae.schedule import HoldThenCosine
 from tf_mmdvlae.serving.export import export
 from tf_mmdvlae.serving.formats import other_formats
 from tf_mmdvlae.workdir import Workdir, provenance
+from tf_mmdvlae.workers import Workers
 
 # Of the test split: that many are compared between the SavedModel and each other format.
 _CHECKED_IMAGES = 16
@@ -61,33 +63,61 @@ def train(config, workdir, export_dir, overwrite=False):
       export_dir: the folder of versions for the SavedModel.
       overwrite: True measures, draws and exports a finished run again.
 
+    Of several workers (`train.distribute`) the chief does this; each of the others keeps
+    checkpoints of its own, under `workdir/workers/<index>/`, and a run goes on from the newest that
+    any of them has.
+
     Returns:
-      A `Result`.
+      A `Result`; None in a worker that is not the chief.
 
     Raises:
       InputError: for a config, folder or data set that cannot be used.
-      TrainingStopped: if the loss is not finite or runs away, or SIGTERM or Ctrl-C came.
+      TrainingStopped: if the loss is not finite or runs away, SIGTERM or Ctrl-C came, or another
+        worker was lost.
     """
+    workers = Workers(config.train.distribute)
     workdir = Workdir(workdir)
-    with workdir.locked():
+    if not workers.is_chief:
+        workdir = Workdir(workdir.path / "workers" / str(workers.index))
+    with workdir.locked(), workers.losses_told():
         workdir.claim(config)
-        if workdir.is_finished and not overwrite:
+        done = workers.agree(workdir.is_finished and not overwrite)
+        result = None
+        if done and workers.is_chief:
             metrics = workdir.read_metrics()
-            return Result(workdir.path, metrics, pathlib.Path(metrics["export"]), True)
-        finished = workdir.is_finished and workdir.model_file.exists()
-        checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
-        if finished:
-            model, rollbacks = _read_model(workdir), workdir.read_metrics().get("rollbacks", 0)
-        else:
-            _, rollbacks = checkpoints.newest()
-            model = _make_model(config, rollbacks)
-        _print_summary(config, workdir, model)
+            result = Result(workdir.path, metrics, pathlib.Path(metrics["export"]), True)
+        elif not done:
+            result = _train(config, workdir, export_dir, workers)
+        # A worker that left before the others are done would count as lost.
+        workers.wait()
+        return result
+
+
+def _train(config, workdir, export_dir, workers):
+    if workers.agree(workdir.is_finished and workdir.model_file.exists()):
+        if not workers.is_chief:
+            return None
+        model, rollbacks = _read_model(workdir), workdir.read_metrics().get("rollbacks", 0)
+        _print_summary(config, workdir, model, workers)
+        return _finish(model, config, workdir, _load_splits(config), export_dir, rollbacks)
+    checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
+    step, rollbacks = checkpoints.newest()
+    source, _ = workers.newest(step)
+    rollbacks = int(workers.sum([rollbacks * (workers.index == source)])[0])
+    model = _make_model(config, rollbacks, workers)
+    splits = None
+    if workers.is_chief:
+        _print_summary(config, workdir, model, workers)
         splits = _load_splits(config)
-        if not finished:
-            model, rollbacks = _fit_with_rollbacks(
-                model, config, workdir, checkpoints, splits["train"], rollbacks
-            )
-        return _finish(model, config, workdir, splits, export_dir, rollbacks)
+    # What the chief prepares or decodes and keeps on disk is there for the others.
+    workers.wait()
+    train_split = (splits or _load_splits(config))["train"]
+    model, rollbacks = _fit_with_rollbacks(
+        model, config, workdir, checkpoints, train_split, rollbacks, workers
+    )
+    if not workers.is_chief:
+        return None
+    return _finish(_plain(model, config, rollbacks), config, workdir, splits, export_dir, rollbacks)
 
 
 def load_run(workdir):
@@ -211,28 +241,28 @@ def _load_splits(config):
     return splits
 
 
-def _make_model(config, rollbacks=0, precision=None):
+def _make_model(config, rollbacks=0, workers=None):
     train = config.train
     keras.utils.set_random_seed(train.seed)
     layers = len(config.model.latent_dims)
-    with machine.precision(precision or train.precision):
-        model = MMDVLAE(config.model, train.seed, train.fade_in(layers))
-    learning_rate = train.learning_rate / 2**rollbacks
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            HoldThenCosine(learning_rate, train.steps, train.decay_start)
-        ),
-        jit_compile=machine.jit_compile(train.xla),
-        steps_per_execution=train.steps_per_execution,
-    )
+    rate = HoldThenCosine(train.learning_rate / 2**rollbacks, train.steps, train.decay_start)
+    with workers.strategy.scope() if workers else contextlib.nullcontext():
+        with machine.precision(train.precision):
+            model = MMDVLAE(config.model, train.seed, train.fade_in(layers))
+        model.compile(
+            optimizer=keras.optimizers.Adam(rate),
+            jit_compile=machine.jit_compile(train.xla),
+            steps_per_execution=train.steps_per_execution,
+        )
     return model
 
 
-def _in_float32(model, config, rollbacks):
-    """The same weights and optimizer, in a model whose layers compute in float32."""
-    if config.train.precision == "float32":
+def _plain(model, config, rollbacks):
+    """The same weights and optimizer in a model of one device, computing in float32."""
+    train = dataclasses.replace(config.train, precision="float32", distribute="none")
+    if train == config.train:
         return model
-    plain = _make_model(config, rollbacks, "float32")
+    plain = _make_model(dataclasses.replace(config, train=train), rollbacks)
     plain.optimizer.build(plain.trainable_variables)
     plain.set_weights(model.get_weights())
     # Where losses are scaled, the optimizer that steps is an inner one.
@@ -253,13 +283,14 @@ def _copy_weights(source, model, workdir):
     model.set_weights(source.get_weights())
 
 
-def _print_summary(config, workdir, model):
+def _print_summary(config, workdir, model, workers):
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     settings = config.model
     rows = [
         ("data set", config.data.dataset),
         ("workdir", workdir.path),
         ("device", ", ".join(device.name.removeprefix("/physical_device:") for device in devices)),
+        *([("workers", f"{workers.count}")] if workers.count > 1 else ()),
         ("image", "x".join(map(str, settings.image_shape))),
         ("latent layers", f"{settings.latent_dims} (lowest first)"),
         ("blocks", " | ".join(" ".join(block) for block in settings.blocks)),
@@ -290,32 +321,61 @@ def _short(numbers):
     return f"{numbers[0]:g}" if len(set(numbers)) == 1 else ", ".join(f"{n:g}" for n in numbers)
 
 
-def _fit_with_rollbacks(model, config, workdir, checkpoints, split, rollbacks):
+def _restore(model, config, checkpoints, workers):
+    """Loads the newest checkpoint that any worker has into every one's model; returns its step."""
+    if workers.count == 1:
+        with workers.strategy.scope():
+            return checkpoints.restore(model)
+    own, _ = checkpoints.newest()
+    source, step = workers.newest(own)
+    with workers.strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+    if step:
+        values = None
+        if workers.index == source:
+            # To give a variable of several workers a value is a task for all of them together.
+            alone = dataclasses.replace(config.train, distribute="none")
+            reader = _make_model(dataclasses.replace(config, train=alone))
+            checkpoints.restore(reader)
+            values = _kept_variables(reader)
+        workers.copy(_kept_variables(model), values)
+        model.optimizer.iterations.assign(step)
+    return step
+
+
+def _kept_variables(model):
+    variables = (*model.weights, *model.optimizer.variables)
+    return [variable for variable in variables if str(variable.dtype).startswith("float")]
+
+
+def _fit_with_rollbacks(model, config, workdir, checkpoints, split, rollbacks, workers):
     train = config.train
     while True:
-        start = checkpoints.restore(model)
+        start = _restore(model, config, checkpoints, workers)
         if start:
-            print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
+            if workers.is_chief:
+                print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
         elif train.init_from:
             _copy_weights(load_run(train.init_from), model, train.init_from)
         try:
             if start < train.steps:
-                _fit(model, config, workdir, checkpoints, split, start, rollbacks)
-            return _in_float32(model, config, rollbacks), rollbacks
+                _fit(model, config, workdir, checkpoints, split, start, rollbacks, workers)
+            return model, rollbacks
         except Diverged as error:
             if train.on_divergence == "stop" or rollbacks == _ROLLBACKS:
                 raise
             rollbacks += 1
-            print(
-                f"{str(error).partition('. ')[0]}. Rolling back, {rollbacks} of {_ROLLBACKS} "
-                f"times: learning rate {train.learning_rate / 2**rollbacks:.3g} instead of "
-                f"{2 * train.learning_rate / 2**rollbacks:.3g}.",
-                flush=True,
-            )
-            model = _make_model(config, rollbacks)
+            if workers.is_chief:
+                print(
+                    f"{str(error).partition('. ')[0]}. Rolling back, {rollbacks} of {_ROLLBACKS} "
+                    f"times: learning rate {train.learning_rate / 2**rollbacks:.3g} instead of "
+                    f"{2 * train.learning_rate / 2**rollbacks:.3g}.",
+                    flush=True,
+                )
+            model = _make_model(config, rollbacks, workers)
 
 
-def _fit(model, config, workdir, checkpoints, split, start, rollbacks):
+def _fit(model, config, workdir, checkpoints, split, start, rollbacks, workers):
     train = config.train
     if (train.steps - start) % train.steps_per_execution:
         raise InputError(
@@ -324,12 +384,25 @@ def _fit(model, config, workdir, checkpoints, split, start, rollbacks):
             "one that does, such as --steps_per_execution=1."
         )
     batches = pipeline.training_batches(
-        split, train.batch_size, train.seed, start_step=start, flip=config.data.flip
+        split,
+        train.batch_size,
+        train.seed,
+        start_step=start,
+        flip=config.data.flip,
+        share=workers.share,
     )
     with StopRequest() as stop:
-        callback = RunCallback(workdir, checkpoints, config, start, stop, rollbacks)
+        callback = RunCallback(
+            workdir,
+            checkpoints,
+            config,
+            start,
+            stop,
+            rollbacks,
+            only_checkpoints=not workers.is_chief,
+        )
         model.fit(
-            batches,
+            workers.feed(batches),
             steps_per_epoch=train.steps - start,
             shuffle=False,
             verbose=0,

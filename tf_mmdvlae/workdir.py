@@ -17,6 +17,7 @@ from tf_mmdvlae.files import make_folder, replacing, write_json
 _MAY_CHANGE = (
     "data.data_dir",
     "data.cache",
+    "train.distribute",
     "train.keep_checkpoints",
     "train.on_divergence",
     "train.steps_per_execution",

@@ -32,6 +32,7 @@ def _define(values):
     text("init_from", "workdir of a finished run whose weights to start from")
     text("precision", "float32, mixed_bfloat16 or mixed_float16 [default: float32]")
     text("xla", "compile the step by XLA: auto (on a GPU), on or off [default: auto]")
+    text("distribute", "none, mirrored (all local GPUs) or multi_worker (by TF_CONFIG)")
     text("on_divergence", "stop, or rollback to the last good checkpoint [default: stop]")
     for name, about in (
         ("steps", "training steps [default: the preset's]"),
@@ -74,6 +75,7 @@ def _call(values, overrides):
         "precision",
         "xla",
         "steps_per_execution",
+        "distribute",
         "on_divergence",
     )
 
@@ -95,7 +97,8 @@ def _call(values, overrides):
     workdir = values.workdir or f"runs/{values.dataset}"
     export_dir = values.export_dir or f"exports/{values.dataset}"
     result = train_run(config, workdir, export_dir, values.overwrite)
-    _print_result(result)
+    if result is not None:
+        _print_result(result)
 
 
 def _given(values, *names):

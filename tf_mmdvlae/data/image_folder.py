@@ -103,11 +103,21 @@ class FolderSource:
         """The path of the image at `position`."""
         return str(self._root / self._names[position])
 
-    def contents(self):
-        """The paths in order, a tf.data.Dataset of scalar strings."""
+    @property
+    def files(self):
+        """How many files the images lie in."""
+        return self.count
+
+    def contents(self, part=0, parts=1):
+        """The paths in order, a tf.data.Dataset of scalar strings.
+
+        Args:
+          part, parts: with several parts, every `parts`-th from `part` on.
+        """
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in self._paths()])
+        paths = [os.fsencode(path) for path in self._paths()[part::parts]]
+        return tf.data.Dataset.from_tensor_slices(paths)
 
     def _paths(self):
         return [str(self._root / name) for name in self._names]

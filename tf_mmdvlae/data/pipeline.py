@@ -45,6 +45,24 @@ class Split:
 
 
 @dataclasses.dataclass(frozen=True)
+class Share:
+    """What one process takes of every batch when several train together.
+
+    A batch is cut into as many equal pieces as there are devices in all, in order: a process's
+    pieces lie side by side.
+
+    Attributes:
+      process: 0 ... processes - 1.
+      processes: how many there are.
+      devices: how many of its own each of them has.
+    """
+
+    process: int = 0
+    processes: int = 1
+    devices: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
 class Description:
     """What a data set is, before it is read.
 
@@ -93,7 +111,7 @@ def load_split(data, image_shape, which):
     return Split(which, images, labels, source.class_names, size, source.count - size, stream)
 
 
-def training_batches(split, batch_size, seed, start_step=0, flip=False):
+def training_batches(split, batch_size, seed, start_step=0, flip=False, share=None):
     """Endless shuffled batches; the k-th is a function of `seed` and k alone.
 
     Images kept in memory and on disk come in the same order; with `cache="none"` it is another one,
@@ -107,43 +125,65 @@ def training_batches(split, batch_size, seed, start_step=0, flip=False):
       seed: an integer from 0.
       start_step: how many batches were taken before.
       flip: True mirrors each image left to right with probability 1/2.
+      share: None, or the `Share` of each batch that is wanted. Its pieces follow each other, one an
+        element; only their images are read. With `cache="none"` each process shuffles a part of the
+        data of its own, so that the batches are others than in one process.
 
     Returns:
-      A tf.data.Dataset of float32 [batch_size, height, width, channels] in [0, 1].
+      A tf.data.Dataset of float32 [batch_size, height, width, channels] in [0, 1], or pieces
+      thereof.
 
     Raises:
-      InputError: if `batch_size` exceeds the size of the split.
+      InputError: if `batch_size` exceeds the size of the split, or can't be cut into equal pieces.
     """
     import tensorflow as tf
 
+    share = share or Share()
+    pieces = share.processes * share.devices
+    if batch_size % pieces:
+        raise InputError(
+            f"The batch size {batch_size} can't be divided between {pieces} devices; give a "
+            f"multiple of {pieces}."
+        )
     if batch_size > split.size:
         raise InputError(
             f"The batch size {batch_size} is larger than the {split.size} images of the "
             f"{split.name} split."
         )
+    size = batch_size // pieces
     if split.images is None:
-        items = split.stream.contents().shuffle(
+        items = split.stream.contents(share.process, share.processes).shuffle(
             split.stream.shuffle_buffer, seed=seed, reshuffle_each_iteration=True
         )
-        items = items.repeat().skip(start_step * batch_size).batch(batch_size, drop_remainder=True)
-        fetch = split.stream.fetch
+        own = share.devices * size
+        items = items.repeat().skip(start_step * own).batch(own, drop_remainder=True)
+        fetch, first = split.stream.fetch, 0
     else:
         items = _shuffled_indices(split.size, batch_size, seed, start_step)
-        fetch = _gather(split.images)
+        fetch, first = _gather(split.images), share.process * share.devices
+    items = items.enumerate(start_step)
+    if pieces > 1:
+        items = items.flat_map(
+            lambda step, batch: tf.data.Dataset.range(share.devices).map(
+                lambda device: (step, batch[(first + device) * size : (first + device + 1) * size])
+            )
+        )
 
-    def to_batch(step, batch):
+    def to_batch(number, step_and_batch):
+        step, batch = step_and_batch
         images = fetch(batch)
-        images = tf.ensure_shape(images, [batch_size, *images.shape[1:]])
+        images = tf.ensure_shape(images, [size, *images.shape[1:]])
         if flip:
             # A seed below zero belongs to no permutation and to none of the model's noise.
             noise = tf.random.stateless_uniform([batch_size], [-1 - seed, step], alg="philox")
-            rows = tf.where(noise < 0.5)
+            place = share.process * share.devices + number % share.devices
+            rows = tf.where(noise[place * size : (place + 1) * size] < 0.5)
             # Choosing between all images and all mirrored ones costs three times as much.
             mirrored = tf.reverse(tf.gather_nd(images, rows), [2])
             images = tf.tensor_scatter_nd_update(images, rows, mirrored)
         return _to_float(images)
 
-    return _mapped(items.enumerate(start_step), to_batch)
+    return _mapped(items.enumerate(), to_batch)
 
 
 def evaluation_batches(split, batch_size):
@@ -274,15 +314,17 @@ class _Stream:
         self._image_shape, self._crop = image_shape, crop
         self.shuffle_buffer = source.shuffle_buffer
 
-    def contents(self):
+    def contents(self, part=0, parts=1):
         import tensorflow as tf
 
+        if self._readable.all() and parts <= self._source.files:
+            return self._source.contents(part, parts)
         contents = self._source.contents()
-        if self._readable.all():
-            return contents
-        readable = tf.data.Dataset.from_tensor_slices(self._readable)
-        pairs = tf.data.Dataset.zip(contents, readable).filter(lambda content, good: good)
-        return pairs.map(lambda content, good: content)
+        if not self._readable.all():
+            readable = tf.data.Dataset.from_tensor_slices(self._readable)
+            pairs = tf.data.Dataset.zip(contents, readable).filter(lambda content, good: good)
+            contents = pairs.map(lambda content, good: content)
+        return contents.shard(parts, part)
 
     def fetch(self, contents):
         import tensorflow as tf

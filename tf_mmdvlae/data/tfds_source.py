@@ -29,6 +29,7 @@ class TFDSSource:
     Attributes:
       name: data set and split, for messages.
       count: examples in the split, unreadable ones included.
+      files: how many files they lie in.
       class_names: label name -> the names of its classes, for the labels that are class ids.
       upright: False; TFDS images are taken as they are stored.
       cache_folder: where a disk cache of this data set belongs.
@@ -62,6 +63,7 @@ class TFDSSource:
             )
         self.name = f"{builder.name} {split}"
         self.count = info.num_examples
+        self.files = len(info.file_instructions)
         self.class_names = {
             name: list(feature.names)
             for name, (_, feature) in self._labels.items()
@@ -90,11 +92,17 @@ class TFDSSource:
             position -= shard.take
         raise IndexError(position)
 
-    def contents(self):
-        """The encoded images in order, a tf.data.Dataset of scalar strings."""
-        return self._read(labels=False).map(lambda example: _at(example, self._image))
+    def contents(self, part=0, parts=1):
+        """The encoded images in order, a tf.data.Dataset of scalar strings.
 
-    def _read(self, labels=True):
+        Args:
+          part, parts: with several parts, those in every `parts`-th file from `part` on; `parts` is
+            at most the number of files.
+        """
+        return self._read(part, parts, labels=False).map(lambda example: _at(example, self._image))
+
+    def _read(self, part=0, parts=1, labels=True):
+        import tensorflow as tf
         import tensorflow_datasets as tfds
 
         wanted = [self._image] + [path for path, _ in self._labels.values()] * labels
@@ -107,7 +115,10 @@ class TFDSSource:
                     decoders=_nested({self._image: tfds.decode.SkipDecoding()}),
                 ),
                 # One shard after the other, so that `identify` can count.
-                read_config=tfds.ReadConfig(interleave_cycle_length=1),
+                read_config=tfds.ReadConfig(
+                    interleave_cycle_length=1,
+                    input_context=tf.distribute.InputContext(parts, part) if parts > 1 else None,
+                ),
             )
 
 
