@@ -1,0 +1,106 @@
+"""How much faster two workers are than one, on this machine, each with half of its cores."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+
+from tf_mmdvlae.benchmarks.timing import spread
+from tf_mmdvlae.errors import InputError
+
+_STEPS = 20
+_UNMEASURED = 5
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def scaling_speed(config, rounds=3, steps=_STEPS):
+    """Images per second of one worker alone, and of two that train together.
+
+    Each worker has half of this machine's cores to itself and `config.train.batch_size` images a
+    step, on random images. Rounds alternate the two.
+
+    Args:
+      config: a `Config`.
+      rounds: how many rounds.
+      steps: measured steps a round.
+
+    Returns:
+      {"batch_size" (of each worker), "cores" (of each), "one", "two": images per second,
+      {"median", "low", "high"}, "efficiency": speed of two / twice the speed of one, likewise}.
+
+    Raises:
+      InputError: on a machine with a single core, or where cores can't be given out.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise InputError("--scaling needs Linux, to give each worker cores of its own.")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise InputError("--scaling needs two cores, one for each worker; there is one.")
+    half = len(cores) // 2
+    halves = cores[:half], cores[half : 2 * half]
+    batch = config.train.batch_size
+    speeds = {1: [], 2: []}
+    for _ in range(rounds):
+        for count in speeds:
+            speeds[count].append(count * batch / _step_seconds(config, halves[:count], steps))
+    one, two = np.array(speeds[1]), np.array(speeds[2])
+    return {
+        "batch_size": batch,
+        "cores": half,
+        "one": spread(one),
+        "two": spread(two),
+        "efficiency": spread(two / (2 * one)),
+    }
+
+
+def _step_seconds(config, places, steps):
+    count = len(places)
+    train = dataclasses.replace(
+        config.train,
+        distribute="multi_worker" if count > 1 else "none",
+        batch_size=count * config.train.batch_size,
+    )
+    settings = {
+        "config": dataclasses.replace(config, train=train).to_dict(),
+        "steps": steps,
+        "unmeasured": _UNMEASURED,
+    }
+    addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+    processes = []
+    for index, own in enumerate(places):
+        cluster = {
+            "cluster": {"worker": addresses},
+            "task": {"type": "worker", "index": index},
+        }
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tf_mmdvlae.benchmarks.worker", json.dumps(settings)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=_ROOT,
+                env={**os.environ, "TF_CONFIG": json.dumps(cluster), "CUDA_VISIBLE_DEVICES": "-1"},
+                # Before TensorFlow counts the cores that it may use.
+                preexec_fn=functools.partial(os.sched_setaffinity, 0, own),
+            )
+        )
+    outputs = [process.communicate() for process in processes]
+    for process, (_, errors) in zip(processes, outputs, strict=True):
+        if process.returncode:
+            raise InputError(f"A worker failed: {errors.strip().splitlines()[-1]}")
+    return float(np.median(json.loads(outputs[0][0].splitlines()[-1])))
+
+
+def _free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
