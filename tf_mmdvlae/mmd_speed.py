@@ -32,7 +32,7 @@ _LONGEST_SECONDS, _SHORTEST_SECONDS = 30, 0.05
 _DRAWS, _DRAWING_SECONDS = 100, 0.7
 
 
-def mmd_speed(sizes=SIZES, dimensions=DIMENSIONS, rounds=3):
+def mmd_speed(sizes=SIZES, dimensions=DIMENSIONS, rounds=3, estimators=ESTIMATORS):
     """Measures the estimators on codes of N(0, I), each cell in a process of its own.
 
     "dense" and "blocks" are the unbiased estimator, all pairs in one table and in blocks. Times are
@@ -43,6 +43,8 @@ def mmd_speed(sizes=SIZES, dimensions=DIMENSIONS, rounds=3):
       sizes: rows of a batch, ascending.
       dimensions: dimensions of the codes.
       rounds: how often each cell is timed; once where a call takes more than a second.
+      estimators: pairs of a name, as above or of `mmd_squared_to_normal`, and a number of
+        frequencies or None.
 
     Returns:
       A list of rows: {"estimator", "frequencies" (of random features, or None), "batch",
@@ -54,7 +56,7 @@ def mmd_speed(sizes=SIZES, dimensions=DIMENSIONS, rounds=3):
     root = pathlib.Path(sys.modules["tf_mmdvlae"].__file__).parents[1]
     found = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=json.dumps([list(sizes), list(dimensions), rounds]),
+        input=json.dumps([list(sizes), list(dimensions), rounds, list(estimators)]),
         env={
             **os.environ,
             # The package need not be installed.
@@ -70,9 +72,9 @@ def mmd_speed(sizes=SIZES, dimensions=DIMENSIONS, rounds=3):
     return json.loads(found.stdout)
 
 
-def _rows(sizes, dimensions, rounds):
+def _rows(sizes, dimensions, rounds, estimators):
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for estimator, frequencies in ESTIMATORS:
+    for estimator, frequencies in estimators:
         for dimension in dimensions:
             seconds_a_pair = 0.0
             for batch in sizes:
