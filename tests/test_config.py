@@ -127,7 +127,9 @@ def test_override(path, text, value):
         ("model.latent_dims", "2,2,2,2,2", "5 layers but model.blocks only 4"),
         ("model.image_shape", "30,30,3", "all strides divide"),
         ("model.image_shape", "64,64,2", "1 or 3 channels"),
-        ("model.kernel", "inverse_multiquadratic", "prior=sampled"),
+        ("model.kernel", "inverse_multiquadratic", "prior=sampled or .*estimator=random_features"),
+        ("model.estimator", "exact", "auto, unbiased, biased, linear_time, random_features"),
+        ("model.random_features", "0", "at least 1"),
         ("model.kernel_scales", "0", "above 0"),
         ("model.info_vae_alpha", "0.5", "given together"),
         ("train.first_stage", "0.9", "leave layer 1 no step"),
@@ -196,6 +198,14 @@ def test_kernel_scales_are_the_kernels_own_unless_given():
     assert ModelConfig(kernel_scales=(3.0,)).scales == (3.0,)
     with pytest.raises(InputError, match="one scale"):
         ModelConfig(kernel="gaussian", kernel_scales=(1.0, 2.0))
+
+
+def test_random_features_are_against_the_prior_itself_for_every_kernel():
+    imq = ModelConfig(kernel="inverse_multiquadratic", estimator="random_features")
+    assert imq.frequencies % len(imq.scales) == 0
+    assert imq.random_features <= imq.frequencies < imq.random_features + len(imq.scales)
+    with pytest.raises(InputError, match="set --config.model.prior=closed_form"):
+        ModelConfig(estimator="random_features", prior="sampled")
 
 
 def test_info_vae_weights():

@@ -126,6 +126,41 @@ def test_the_terms_against_numpy(model, images, tiny_config):
     assert float(terms["deviation_1"]) == pytest.approx(np.mean(deviations["z_1"]), abs=1e-6)
 
 
+@pytest.mark.parametrize("estimator", ["linear_time", "random_features"])
+def test_another_estimator_changes_the_mmd_alone(tiny_config, images, estimator):
+    """Frequencies are drawn from streams of their own, one a step."""
+    config = dataclasses.replace(tiny_config, estimator=estimator)
+    usual = fresh(dataclasses.replace(tiny_config, estimator="unbiased")).losses(images, step=5)
+    model = fresh(config)
+    terms = model.losses(images, step=5)
+    for name, value in terms.items():
+        changes = name.startswith("mmd") or name == "loss"
+        assert (float(value) != float(usual[name])) == changes, name
+        if name.startswith("mmd"):
+            assert float(value) == pytest.approx(float(usual[name]), abs=0.2)
+    again = model.losses(images, step=5)
+    assert {n: float(v) for n, v in again.items()} == {n: float(v) for n, v in terms.items()}
+
+
+def test_frequencies_are_drawn_anew_each_step_and_for_each_purpose(tiny_config):
+    model = MMDVLAE(dataclasses.replace(tiny_config, estimator="random_features"), seed=2)
+    drawn = [model._feature_noise(8, stream, step) for stream, step in ((0, 0), (0, 1), (1, 0))]
+    assert drawn[0].shape == (tiny_config.frequencies, 7)
+    drawn += [model._noise(drawn[0].shape, stream, 0) for stream in (0, 1, 2)]
+    assert len({np.asarray(draw).tobytes() for draw in drawn}) == len(drawn)
+
+
+@pytest.mark.parametrize(("rows", "estimator"), [(48, "unbiased"), (47, "random_features")])
+def test_auto_is_chosen_by_the_batch(tiny_config, images, monkeypatch, rows, estimator):
+    monkeypatch.setattr(mmd, "UNBIASED_ROWS", rows)
+
+    def terms(name):
+        model = fresh(dataclasses.replace(tiny_config, estimator=name))
+        return {key: float(value) for key, value in model.losses(images).items()}
+
+    assert terms("auto") == terms(estimator)
+
+
 def test_kl_in_nats():
     assert float(kl_to_normal(np.zeros((3, 2)), np.ones((3, 2)))) == pytest.approx(0.0)
     mean, deviation = np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[0.5, 1.0], [1.0, 2.0]])

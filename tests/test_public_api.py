@@ -13,7 +13,7 @@ import tf_mmdvlae
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "version", "progress"},
-    {"files"},
+    {"files", "mmd_blocks"},
     {"mmd", "config", "latents", "schedule", "drawing"},
     {
         "configs",
@@ -39,7 +39,7 @@ FLOORS = [
         "classifier_network",
     },
     {"training", "benchmark", "classifier"},
-    {"serving_speed", "evaluating"},
+    {"serving_speed", "mmd_speed", "evaluating"},
     {"comparing"},
     {"cli"},
 ]

@@ -73,7 +73,9 @@ def _penalties(settings, size, jit_compile):
             total = 0.0
             for code, kernel in zip(codes, kernels, strict=True):
                 if settings.prior == "closed_form":
-                    total += mmd.mmd_squared_to_normal(code, kernel, settings.estimator)
+                    shape = (settings.frequencies, code.shape[1] + 2)
+                    drawn = kernel.frequencies(tf.random.stateless_normal(shape, (1, 1)))
+                    total += mmd.mmd_squared_to_normal(code, kernel, settings.estimator, drawn)
                 else:
                     prior = tf.random.stateless_normal(tf.shape(code), (1, 1))
                     total += mmd.mmd_squared(code, prior, kernel, settings.estimator)

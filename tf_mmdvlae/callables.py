@@ -50,32 +50,43 @@ def _join(parts):
 def mmd_to_prior(config, seed=0):
     """Makes a function that gives the squared MMD of codes from N(0, I), as training measures it.
 
+    The estimator "auto" is the unbiased one here, however many codes there are.
+
     Args:
       config: a `ModelConfig`, whose kernel, estimator and prior are taken.
-      seed: of the prior's draws, where it is sampled.
+      seed: of the prior's draws, where it is sampled, of the frequencies of random features, and of
+        the order of the rows, where it matters.
 
     Returns:
       A function: codes [n, d] float32, n >= 2 -> a float.
     """
     generator = np.random.default_rng([seed, 1])
+    estimator = "unbiased" if config.estimator == "auto" else config.estimator
 
     @functools.cache
     def compiled(dimension):
         kernel = mmd.kernel_for_dimension(config.kernel, config.scales, dimension)
-        if config.prior == "closed_form":
-            return tf.function(
-                lambda codes: mmd.mmd_squared_to_normal(codes, kernel, config.estimator),
-                reduce_retracing=True,
-            )
-        return tf.function(
-            lambda codes, prior: mmd.mmd_squared(codes, prior, kernel, config.estimator),
-            reduce_retracing=True,
-        )
+
+        def to_normal(codes, noise=None):
+            frequencies = None if noise is None else kernel.frequencies(noise)
+            return mmd.mmd_squared_to_normal(codes, kernel, estimator, frequencies)
+
+        def to_draws(codes, prior):
+            return mmd.mmd_squared(codes, prior, kernel, estimator)
+
+        function = to_draws if config.prior == "sampled" else to_normal
+        return tf.function(function, reduce_retracing=True)
 
     def mmd_squared(codes):
         given = [codes]
+        if estimator == "linear_time":
+            # Neighbours may be alike, as in a test set in the order of its classes.
+            given = [generator.permutation(codes)]
         if config.prior == "sampled":
             given.append(generator.standard_normal(codes.shape, np.float32))
+        elif estimator == "random_features":
+            shape = (config.frequencies, codes.shape[1] + 2)
+            given.append(generator.standard_normal(shape, np.float32))
         return float(compiled(codes.shape[1])(*map(tf.constant, given)))
 
     return mmd_squared

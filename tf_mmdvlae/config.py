@@ -11,7 +11,7 @@ from tf_mmdvlae.errors import InputError
 
 RECONSTRUCTIONS = ("l1", "mse", "bce")
 KERNELS = ("gaussian", "multiscale_gaussian", "inverse_multiquadratic")
-ESTIMATORS = ("unbiased", "biased")
+ESTIMATORS = ("auto", "unbiased", "biased", "linear_time", "random_features")
 PRIORS = ("closed_form", "sampled")
 MERGES = ("gated_add", "concatenate")
 NORMALIZATIONS = ("batch", "none")
@@ -89,9 +89,16 @@ class ModelConfig:
       kernel_scales: the kernel's bandwidths in units of the layer's dimension d: a Gaussian has
         sigma^2 = d * scale; an inverse multiquadratic has C = 2 * d * scale. Averaged over scales.
         None is the kernel's own in `DEFAULT_SCALES`.
-      estimator: "unbiased" (U-statistic) or "biased" (V-statistic).
-      prior: "closed_form" (expectations under N(0, I) in closed form, Gaussian kernels only) or
-        "sampled" (as many draws from the prior as there are codes).
+      estimator: of the MMD^2: "unbiased" (U-statistic) or "biased" (V-statistic), O(n^2) for a
+        batch of n, in blocks of linear memory where n is large; "random_features", O(n) and nearly
+        as certain; "linear_time" (disjoint pairs of rows, which must be in random order), O(n), the
+        fastest and by far the noisiest; or "auto", which is "unbiased" up to 4,096 rows and, where
+        the prior is in closed form, "random_features" above.
+      random_features: frequencies of that estimator, drawn anew each step, at least 1; rounded up
+        to a multiple of the kernel's scales, which share them evenly.
+      prior: "closed_form" (expectations under N(0, I) in closed form: Gaussian kernels, or any
+        kernel with random features) or "sampled" (as many draws from the prior as there are codes;
+        not with random features).
     """
 
     image_shape: tuple[int, ...] = (64, 64, 3)
@@ -117,7 +124,8 @@ class ModelConfig:
     info_vae_lambda: float | None = None
     kernel: str = "multiscale_gaussian"
     kernel_scales: tuple[float, ...] | None = None
-    estimator: str = "unbiased"
+    estimator: str = "auto"
+    random_features: int = 1024
     prior: str = "closed_form"
 
     def __post_init__(self):
@@ -152,6 +160,7 @@ class ModelConfig:
                 f"model.nested_dropout is {self.nested_dropout}; it must be from 0 to below 1."
             )
         _at_least("model.head_width", self.head_width, 0)
+        _at_least("model.random_features", self.random_features, 1)
         _at_least("model.joint_mmd_weight", self.joint_mmd_weight, 0)
         if self.reconstruction_weight is not None:
             _at_least("model.reconstruction_weight", self.reconstruction_weight, 0)
@@ -162,10 +171,18 @@ class ModelConfig:
                 f"model.kernel is 'gaussian', which has one scale, but model.kernel_scales has "
                 f"{len(self.scales)}; give one, or use 'multiscale_gaussian'."
             )
-        if self.prior == "closed_form" and self.kernel == "inverse_multiquadratic":
+        by_features = self.estimator == "random_features"
+        if by_features and self.prior == "sampled":
             raise InputError(
-                "model.prior is 'closed_form', which the inverse multiquadratic kernel does not "
-                "have; set --config.model.prior=sampled."
+                "model.prior is 'sampled', but random features compare with N(0, I) itself; set "
+                "--config.model.prior=closed_form."
+            )
+        imq = self.kernel == "inverse_multiquadratic"
+        if self.prior == "closed_form" and imq and not by_features:
+            raise InputError(
+                "model.prior is 'closed_form', which the inverse multiquadratic kernel has for "
+                "random features only; set --config.model.prior=sampled or "
+                "--config.model.estimator=random_features."
             )
         if (self.info_vae_alpha is None) != (self.info_vae_lambda is None):
             raise InputError(
@@ -224,6 +241,11 @@ class ModelConfig:
     def scales(self):
         """The kernel's scales: as given, or the kernel's own."""
         return DEFAULT_SCALES[self.kernel] if self.kernel_scales is None else self.kernel_scales
+
+    @property
+    def frequencies(self):
+        """How many frequencies random features take: a multiple of the number of scales."""
+        return math.ceil(self.random_features / len(self.scales)) * len(self.scales)
 
     @property
     def effective_reconstruction_weight(self):

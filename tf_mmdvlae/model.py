@@ -215,8 +215,17 @@ class MMDVLAE(keras.Model):
     # ---- noise ------------------------------------------------------------------------------
 
     def _noise(self, shape, stream, step):
-        seed = tf.stack([tf.cast(step, tf.int64), tf.constant(self.seed * 3 + stream, tf.int64)])
-        return tf.random.stateless_normal(shape, seed, alg="philox")
+        return _normal(shape, step, self.seed * 3 + stream)
+
+    def _feature_noise(self, rows, stream, step):
+        """The draws that random features make their frequencies of; None where there are none."""
+        estimator, prior = self.config.estimator, self.config.prior
+        may_be_many = estimator == "auto" and (rows is None or rows > mmd.UNBIASED_ROWS)
+        if estimator != "random_features" and not (may_be_many and prior == "closed_form"):
+            return None
+        shape = (self.config.frequencies, sum(self.config.latent_dims) + 2)
+        # Below zero, where no stream of any seed lies.
+        return _normal(shape, step, -1 - (self.seed * 3 + stream))
 
     def _split(self, joined):
         parts = tf.split(joined, self.config.latent_dims, axis=1)
@@ -267,8 +276,10 @@ class MMDVLAE(keras.Model):
         replica = machine.replica() if training else machine.ALONE
         rows = tf.shape(images)[0]
         shape = (rows * replica.count, kinds * total)
-        noise = self._noise(shape, *((_TRAIN, step) if draw is None else (_TEST, draw)))
-        noise = iter(tf.split(noise, kinds, axis=1))
+        stream = (_TRAIN, step) if draw is None else (_TEST, draw)
+        noise = iter(tf.split(self._noise(shape, *stream), kinds, axis=1))
+        known = images.shape[0] and images.shape[0] * replica.count
+        features = self._feature_noise(known, *stream)
 
         means, deviations = self.encode(images, training=training)
         mean = tf.concat(list(means.values()), axis=1)
@@ -290,13 +301,12 @@ class MMDVLAE(keras.Model):
         latents = self._split(codes)
         priors = None if prior is None else self._split(prior)
         for layer, name in enumerate(self.latent_names, start=1):
-            kernel = self._kernels[layer - 1]
             terms[f"mmd_{layer}"] = self._mmd_squared(
-                latents[name], priors and priors[name], kernel
+                latents[name], priors and priors[name], self._kernels[layer - 1], features
             )
             terms[f"kl_{layer}"] = kl_to_normal(means[name], deviations[name])
             terms[f"deviation_{layer}"] = ops.mean(deviations[name])
-        terms["mmd_joint"] = self._mmd_squared(given, prior, self._kernels[-1])
+        terms["mmd_joint"] = self._mmd_squared(given, prior, self._kernels[-1], features)
         return {"loss": self._weigh(terms), **terms}
 
     def _weigh(self, terms):
@@ -318,10 +328,15 @@ class MMDVLAE(keras.Model):
         error = images - ops.sigmoid(logits)
         return ops.mean(ops.abs(error) if self.config.reconstruction == "l1" else ops.square(error))
 
-    def _mmd_squared(self, codes, prior, kernel):
-        if prior is None:
-            return mmd.mmd_squared_to_normal(codes, kernel, self.config.estimator)
-        return mmd.mmd_squared(codes, prior, kernel, self.config.estimator)
+    def _mmd_squared(self, codes, prior, kernel, features):
+        estimator = self.config.estimator
+        if prior is not None:
+            return mmd.mmd_squared(codes, prior, kernel, estimator)
+        if features is None:
+            return mmd.mmd_squared_to_normal(codes, kernel, estimator)
+        # The layers share the draws: each is unbiased by itself.
+        frequencies = kernel.frequencies(features[:, : codes.shape[1] + 2])
+        return mmd.mmd_squared_to_normal(codes, kernel, estimator, frequencies)
 
     # ---- Keras ------------------------------------------------------------------------------
 
@@ -380,6 +395,11 @@ class MMDVLAE(keras.Model):
             "seed": self.seed,
             "fade_in": self.fade_in,
         }
+
+
+def _normal(shape, step, stream):
+    seed = tf.stack([tf.cast(step, tf.int64), tf.constant(stream, tf.int64)])
+    return tf.random.stateless_normal(shape, seed, alg="philox")
 
 
 class _Evaluated(keras.metrics.Metric):
