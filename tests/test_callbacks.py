@@ -1,11 +1,13 @@
 """What a run's callback does where its folder fails it."""
 
+import signal
+
 import pytest
 import tensorflow as tf
 
 from tf_mmdvlae.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.checkpoints import Checkpoints
-from tf_mmdvlae.errors import Diverged, InputError
+from tf_mmdvlae.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.workdir import Workdir
 
 VALUES = {"loss": 3.0, "reconstruction": 0.5, "mmd_1": 0.25, "mmd_2": 0.125}
@@ -88,3 +90,12 @@ def test_a_run_of_a_million_steps_leaves_a_bounded_number_of_lines(run_config, r
     callback = RunCallback(workdir, Checkpoints(workdir.checkpoints), config, 0, StopRequest())
     assert config.train.steps / callback.log_every <= 2_000
     assert config.train.steps / callback.pictures_every <= 10
+
+
+def test_one_of_several_workers_stops_at_once(callback):
+    callback.worker, callback.workers = 1, 2
+    callback.stop_request.signal = signal.SIGTERM
+    with pytest.raises(TrainingStopped, match="Worker 1 of 2 stopped at step 1") as stopped:
+        callback.on_train_batch_end(0, VALUES)
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    assert not callback.workdir.tensorboard.exists()

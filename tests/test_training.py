@@ -1,5 +1,6 @@
 """The whole run: what it leaves, resuming, stopping, refusing."""
 
+import gc
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import time
 
 import keras
 import numpy as np
+import psutil
 import pytest
 
 from tf_mmdvlae import training
@@ -395,3 +397,23 @@ def test_half_precision_without_a_gpu_is_refused(run_config, replace, tmp_path):
     config = replace(run_config, "train.precision", "mixed_float16")
     with pytest.raises(InputError, match="needs a GPU.*--precision=mixed_bfloat16"):
         train(config, tmp_path / "work", tmp_path / "export")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_memory_does_not_grow_with_the_steps(run_config, replace, tmp_path, monkeypatch):
+    """Logs, checkpoints and data included; what grows by 30 KB a step would show."""
+    process, held = psutil.Process(), []
+    usual = RunCallback.on_train_batch_end
+
+    def watching(self, batch, logs=None):
+        usual(self, batch, logs)
+        if self.step % 300 == 0:
+            gc.collect()
+            held.append(process.memory_info().rss)
+
+    monkeypatch.setattr(RunCallback, "on_train_batch_end", watching)
+    config = replace(run_config, "train.steps", 900)
+    config = replace(config, "train.log_every", 20)
+    config = replace(config, "train.checkpoint_every", 60)
+    train(config, tmp_path / "work", tmp_path / "export")
+    assert held[2] - held[1] < 9e6, held

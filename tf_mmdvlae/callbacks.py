@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae.errors import Diverged, InputError
+from tf_mmdvlae.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.progress import Progress
 
 # However long a run is.
@@ -58,8 +58,9 @@ class RunCallback(keras.callbacks.Callback):
       start: the step that training starts from.
       stop_request: a `StopRequest`.
       rollbacks: how often the run went back to a checkpoint before.
-      only_checkpoints: True for one of several workers that is not the chief: it writes checkpoints
-        and tells nothing.
+      worker, workers: which of how many workers this process is. Only worker 0 logs, draws and
+        tells; the others write checkpoints. One of several can't ask the others to stop with it,
+        so a request ends it at once.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class RunCallback(keras.callbacks.Callback):
         start,
         stop_request,
         rollbacks=0,
-        only_checkpoints=False,
+        worker=0,
+        workers=1,
     ):
         super().__init__()
         self.workdir = workdir
@@ -78,7 +80,7 @@ class RunCallback(keras.callbacks.Callback):
         self.config = config
         self.start = self.step = self.saved = start
         self.rollbacks = rollbacks
-        self.only_checkpoints = only_checkpoints
+        self.worker, self.workers = worker, workers
         self.stop_request = stop_request
         steps = config.train.steps
         self.progress = Progress(steps, "steps", config.train.batch_size)
@@ -91,7 +93,7 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
-        if self.only_checkpoints:
+        if self.worker:
             return
         with self._writing():
             if self.step == 0:
@@ -110,19 +112,30 @@ class RunCallback(keras.callbacks.Callback):
         if due(self.log_every) or last:
             self._log({name: float(value) for name, value in logs.items()})
             self.model.reset_metrics()
-        if not self.only_checkpoints:
+        if not self.worker:
             self.progress.update(self.step, self.details)
             if due(self.pictures_every):
                 self._draw()
         if due(train.checkpoint_every) or last:
             self._save()
         if self.stop_request.signal is not None:
+            self._check_alone()
             if self.saved != self.step:
                 self._save()
             self.model.stop_training = True
 
+    def _check_alone(self):
+        if self.workers > 1:
+            self.progress.close()
+            raise TrainingStopped(
+                f"Worker {self.worker} of {self.workers} stopped at step {self.step:,}, and the "
+                "others with it. Start all of them again with the same command; the run goes on "
+                "from the newest checkpoint.",
+                exit_code=128 + self.stop_request.signal,
+            )
+
     def on_train_end(self, logs=None):
-        if self.only_checkpoints:
+        if self.worker:
             return
         self.progress.close()
         with self._writing():
@@ -175,7 +188,7 @@ class RunCallback(keras.callbacks.Callback):
 
     def _log(self, values):
         self._check_runaway(values)
-        if self.only_checkpoints:
+        if self.worker:
             return
         layers = range(1, len(self.config.model.latent_dims) + 1)
         penalties = " ".join(f"{values[f'mmd_{layer}']:.4f}" for layer in layers)

@@ -399,7 +399,8 @@ def _fit(model, config, workdir, checkpoints, split, start, rollbacks, workers):
             start,
             stop,
             rollbacks,
-            only_checkpoints=not workers.is_chief,
+            worker=workers.index,
+            workers=workers.count,
         )
         model.fit(
             workers.feed(batches),

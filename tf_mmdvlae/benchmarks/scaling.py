@@ -85,8 +85,13 @@ def _step_seconds(config, places, steps):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                cwd=_ROOT,
-                env={**os.environ, "TF_CONFIG": json.dumps(cluster), "CUDA_VISIBLE_DEVICES": "-1"},
+                env={
+                    **os.environ,
+                    # The package need not be installed.
+                    "PYTHONPATH": str(_ROOT),
+                    "TF_CONFIG": json.dumps(cluster),
+                    "CUDA_VISIBLE_DEVICES": "-1",
+                },
                 # Before TensorFlow counts the cores that it may use.
                 preexec_fn=functools.partial(os.sched_setaffinity, 0, own),
             )
