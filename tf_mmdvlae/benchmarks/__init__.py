@@ -1,1 +1,0 @@
-"""Speed measurements: medians over rounds that alternate what is compared."""
