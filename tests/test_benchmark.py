@@ -3,20 +3,19 @@
 import numpy as np
 import pytest
 
-from tf_mmdvlae import benchmark
-from tf_mmdvlae.benchmark import training_speed
+from tf_mmdvlae.benchmarks import training_speed
 
 
 def test_training_speed(run_config, monkeypatch):
     times = []
-    usual = benchmark._seconds
+    usual = training_speed.seconds
 
     def noted(call, count):
         times.append(usual(call, count))
         return times[-1]
 
-    monkeypatch.setattr(benchmark, "_seconds", noted)
-    row = training_speed(run_config, rounds=2)
+    monkeypatch.setattr(training_speed, "seconds", noted)
+    row = training_speed.training_speed(run_config, rounds=2)
     assert row.pop("batch_size") == 8
     step, penalties, reading = np.array(times).reshape(2, 3).T
     expected = {

@@ -58,7 +58,7 @@ def _call(values):
 
 
 def _training(values):
-    from tf_mmdvlae.benchmark import training_speed
+    from tf_mmdvlae.benchmarks.training_speed import training_speed
     from tf_mmdvlae.configs import get_config
 
     rows = {}
@@ -71,7 +71,7 @@ def _training(values):
 
 
 def _serving(values):
-    from tf_mmdvlae.serving_speed import serving_speed
+    from tf_mmdvlae.benchmarks.serving_speed import serving_speed
 
     print(f"{values.export}: measuring ...", flush=True)
     speed = serving_speed(values.export, values.rounds)

@@ -1,12 +1,11 @@
-"""Speed measurements: medians over rounds that alternate what is compared."""
-
-import time
+"""How fast a preset trains, and what a step spends its time on."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae import mmd
+from tf_mmdvlae.benchmarks.timing import seconds, spread
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model import MMDVLAE
 
@@ -48,9 +47,9 @@ def training_speed(config, rounds=5):
         penalties()
     table = {"step": [], "mmd": [], "input": []}
     for _ in range(rounds):
-        table["step"].append(_seconds(lambda: step(batch), _STEPS))
-        table["mmd"].append(_seconds(penalties, _STEPS))
-        table["input"].append(_seconds(lambda: next(batches), 10 * _STEPS))
+        table["step"].append(seconds(lambda: step(batch), _STEPS))
+        table["mmd"].append(seconds(penalties, _STEPS))
+        table["input"].append(seconds(lambda: next(batches), 10 * _STEPS))
     step_time, mmd_time, input_time = (np.array(table[name]) for name in ("step", "mmd", "input"))
     return {
         "batch_size": size,
@@ -80,21 +79,3 @@ def _penalties(settings, size, jit_compile):
         return tape.gradient(total, codes)
 
     return gradients
-
-
-def _seconds(call, times):
-    began = time.perf_counter()
-    for _ in range(times):
-        result = call()
-    # Waits for a device that works ahead of Python.
-    tf.nest.map_structure(np.asarray, result)
-    return (time.perf_counter() - began) / times
-
-
-def spread(values):
-    """The median and the ends of some measurements: {"median", "low", "high"}."""
-    return {
-        "median": float(np.median(values)),
-        "low": float(np.min(values)),
-        "high": float(np.max(values)),
-    }
