@@ -16,7 +16,7 @@ def seconds(call, times):
     return (time.perf_counter() - began) / times
 
 
-def alternate(calls, rounds, least=0.5, done=None):
+def alternate(calls, rounds, least=0.5, progress=None):
     """Times several calls in turn, so that what slows the machine down slows all of them alike.
 
     Each is called once before, unmeasured, to compile, and once more to see how often it must be
@@ -26,7 +26,7 @@ def alternate(calls, rounds, least=0.5, done=None):
       calls: name -> a function without arguments that returns tensors or arrays.
       rounds: how many times each is measured.
       least: seconds that a measurement is to take, about.
-      done: None, or a function called without arguments after each measurement.
+      progress: None, or a `Progress` over rounds * len(calls) measurements.
 
     Returns:
       name -> float64 [rounds], the seconds that one call took in each round.
@@ -35,11 +35,13 @@ def alternate(calls, rounds, least=0.5, done=None):
         seconds(call, 1)
     repeats = {name: max(1, round(least / seconds(call, 1))) for name, call in calls.items()}
     times = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
+    for done in range(rounds):
+        for place, (name, call) in enumerate(calls.items(), start=1):
             times[name].append(seconds(call, repeats[name]))
-            if done is not None:
-                done()
+            if progress is not None:
+                progress.update(done * len(calls) + place)
+    if progress is not None:
+        progress.close()
     return {name: np.array(values) for name, values in times.items()}
 
 
