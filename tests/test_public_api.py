@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "version", "progress"},
     {"files"},
-    {"mmd", "config", "latents", "schedule", "drawing", "normalization"},
+    {"mmd", "config", "latents", "schedule", "drawing", "normalization", "optimizer"},
     {
         "configs",
         "layers",

@@ -17,6 +17,7 @@ from tf_mmdvlae.directions import Directions
 from tf_mmdvlae.errors import InputError, TrainingStopped
 from tf_mmdvlae.files import replacing, require_space, write_json
 from tf_mmdvlae.model import MMDVLAE
+from tf_mmdvlae.optimizer import FusedAdam
 from tf_mmdvlae.samplers import Samplers
 from tf_mmdvlae.schedule import HoldThenCosine
 from tf_mmdvlae.serving.export import export
@@ -114,7 +115,7 @@ def load_run(workdir):
         )
     model = _read_model(workdir)
     model.fade_in = None
-    model.compile(optimizer=keras.optimizers.Adam(config.train.learning_rate))
+    model.compile(optimizer=FusedAdam(config.train.learning_rate))
     return model
 
 
@@ -217,7 +218,7 @@ def _make_model(config):
     model = MMDVLAE(config.model, config.train.seed, config.train.fade_in(layers))
     train = config.train
     rate = HoldThenCosine(train.learning_rate, train.steps, train.decay_start)
-    model.compile(optimizer=keras.optimizers.Adam(rate))
+    model.compile(optimizer=FusedAdam(rate))
     return model
 
 

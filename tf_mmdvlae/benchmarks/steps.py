@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tf_mmdvlae.model import MMDVLAE
+from tf_mmdvlae.optimizer import FusedAdam
 
 
 @contextlib.contextmanager
@@ -30,7 +31,7 @@ def make_ladder(config, policy="float32"):
     with precision(policy):
         fade_in = config.train.fade_in(len(config.model.latent_dims))
         model = MMDVLAE(config.model, fade_in=fade_in)
-    model.compile(keras.optimizers.Adam(config.train.learning_rate))
+    model.compile(FusedAdam(config.train.learning_rate))
     return model
 
 
