@@ -19,6 +19,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         # The operation takes images only; a row of features is an image of one place.
         images = inputs if len(inputs.shape) == 4 else inputs[:, None, None, :]
+        if images.dtype == tf.bfloat16:
+            # It is slower in bfloat16 than in float32 with both casts.
+            images = tf.cast(images, tf.float32)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             images, self.gamma.value, self.beta.value, epsilon=self.epsilon, is_training=True
         )
@@ -27,4 +30,5 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         variance *= (count - 1.0) / count
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average.assign(average * self.momentum + value * (1.0 - self.momentum))
+        outputs = tf.cast(outputs, inputs.dtype)
         return outputs if len(inputs.shape) == 4 else outputs[:, 0, 0, :]
