@@ -41,6 +41,9 @@ setup(
         "threadpoolctl>=3.5,<4",
     ],
     extras_require={
+        # What bin/benchmark --training is compared with. PyTorch's wheels for processors alone are
+        # smaller: pip install --extra-index-url https://download.pytorch.org/whl/cpu '.[benchmark]'
+        "benchmark": ["pythae>=0.1.2,<0.2", "torch>=2.13,<3"],
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "tflite": TFLITE,
         "onnx": ONNX,

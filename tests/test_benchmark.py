@@ -1,33 +1,193 @@
 """The benchmark measures what it says, on a model that takes no time."""
 
+import sys
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tf_mmdvlae import benchmark
-from tf_mmdvlae.benchmark import training_speed
+from tf_mmdvlae.benchmarks import bare_products, floating_point_operations, report, training_speed
+from tf_mmdvlae.benchmarks.input_speed import input_speed
+from tf_mmdvlae.benchmarks.peak_memory import peak_memory
+from tf_mmdvlae.benchmarks.plain_autoencoder import plain_autoencoder
+from tf_mmdvlae.benchmarks.pythae_model import is_installed, pythae_step
+from tf_mmdvlae.benchmarks.steps import mixed_policy, precision
+from tf_mmdvlae.benchmarks.timing import alternate
+from tf_mmdvlae.config import ModelConfig
+from tf_mmdvlae.errors import InputError
+
+BATCH = 8
 
 
-def test_training_speed(run_config, monkeypatch):
-    times = []
-    usual = benchmark._seconds
+@pytest.fixture(scope="module")
+def small_step():
+    """A compiled forward and backward pass: convolution, transposed one, dense layer."""
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(5, 4, 2, padding="same"),
+            keras.layers.Conv2DTranspose(2, 4, 2, padding="same"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(7),
+        ]
+    )
 
-    def noted(call, count):
-        times.append(usual(call, count))
-        return times[-1]
+    @tf.function
+    def step(images):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(network(images) ** 2)
+        return tape.gradient(loss, network.trainable_variables)
 
-    monkeypatch.setattr(benchmark, "_seconds", noted)
-    row = training_speed(run_config, rounds=2)
-    assert row.pop("batch_size") == 8
-    step, penalties, reading = np.array(times).reshape(2, 3).T
+    return step.get_concrete_function(tf.TensorSpec((BATCH, 8, 8, 3)))
+
+
+def test_operations_are_those_counted_by_hand(small_step):
+    convolution = BATCH * 4 * 4 * 5 * (4 * 4 * 3)
+    transposed = BATCH * 4 * 4 * 5 * (4 * 4 * 2)
+    dense = BATCH * (8 * 8 * 2) * 7
+    # The lowest layer's input needs no gradient.
+    expected = 2 * (2 * convolution + 3 * transposed + 3 * dense)
+    assert floating_point_operations.count(small_step) == expected
+
+
+def test_operations_of_called_functions_count(small_step):
+    @tf.function
+    def outer(images):
+        return small_step(images), small_step(-images)
+
+    concrete = outer.get_concrete_function(tf.TensorSpec((BATCH, 8, 8, 3)))
+    count = floating_point_operations.count
+    assert count(concrete) == 2 * count(small_step)
+
+
+def test_operations_of_an_unknown_batch_are_refused():
+    step = tf.function(lambda a: a @ tf.ones((3, 2)))
+    concrete = step.get_concrete_function(tf.TensorSpec((None, 3)))
+    with pytest.raises(ValueError, match="is not known"):
+        floating_point_operations.count(concrete)
+
+
+def test_bare_products_are_those_of_the_step(small_step):
+    products = floating_point_operations.products(small_step)
+    run = bare_products.bare_products(products)
+    again = floating_point_operations.products(run.get_concrete_function())
+    assert sorted(map(repr, again)) == sorted(map(repr, products))
+    assert np.isfinite(run()).all()
+
+
+def test_shares_and_ratios_are_taken_within_a_round(run_config, monkeypatch):
+    names, noted = [], {}
+
+    def made_up(calls, rounds, least, progress):
+        names.extend(calls)
+        for call in calls.values():
+            tf.nest.map_structure(np.asarray, call())
+        calls["fed"].waits = [9, 9, 0.5, 1.5, 1.0, 2.0]
+        noted.update({name: np.array([1.0, 2.0]) * (i + 1) for i, name in enumerate(calls)})
+        return noted
+
+    monkeypatch.setattr(training_speed, "alternate", made_up)
+    policies = ("float32", "mixed_bfloat16")
+    row = training_speed.training_speed(run_config, 2, policies)
+    step, operations = noted["float32"], row["gigaflops_per_step"]
+    assert row["batch_size"] == BATCH
     expected = {
-        "images_per_second": 8 / step,
-        "mmd_share": penalties / step,
-        "input_images_per_second": 8 / reading,
-        "input_ratio": step / reading,
+        "mmd": noted["mmd"] / step,
+        "optimizer": noted["optimizer"] / step,
+        "waiting": np.array([1.0, 1.5]) / noted["fed"],
     }
-    assert set(row) == set(expected)
+    assert set(row["shares"]) == set(expected)
     for name, values in expected.items():
-        assert row[name]["median"] == pytest.approx(np.median(values))
-        assert 0 < row[name]["low"] == pytest.approx(min(values))
-        assert row[name]["high"] == pytest.approx(max(values))
-    assert row["mmd_share"]["low"] < 1
+        assert row["shares"][name]["median"] == pytest.approx(np.median(values))
+        assert row["shares"][name]["high"] == pytest.approx(max(values))
+    second = row["precisions"]["mixed_bfloat16"]
+    assert second["images_per_second"]["low"] == pytest.approx(8 / max(noted["mixed_bfloat16"]))
+    assert second["ratio"]["median"] == pytest.approx(np.median(step / noted["mixed_bfloat16"]))
+    ceiling = second["ceilings"]["convolution"]["high"]
+    speed = operations / min(noted["mixed_bfloat16"])
+    assert second["convolution_share"]["median"] == pytest.approx(speed / ceiling)
+    assert row["plain"]["ratio"]["median"] == pytest.approx(np.median(noted["plain"] / step))
+    assert row["pythae"] is None
+    for one in row["precisions"].values():
+        one["memory"] = {"peak_megabytes": 1}
+    assert "tiny, mixed_bfloat16" in report.training_tables({"tiny": row})
+
+
+def test_what_is_compared_takes_turns():
+    called = []
+    calls = {name: lambda name=name: called.append(name) or np.zeros(1) for name in "ab"}
+    times = alternate(calls, rounds=3, least=0)
+    assert "".join(called) == "ab" * 5
+    assert all(taken.shape == (3,) and min(taken) > 0 for taken in times.values())
+
+
+def test_the_precision_before_comes_back():
+    with precision("mixed_bfloat16"):
+        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+    assert mixed_policy() == "mixed_bfloat16"
+
+
+BLOCKS = (("conv4/2", "conv5/1"), ("conv6/2", "dense8"), ("dense9",))
+
+
+@pytest.mark.parametrize("normalization", ["batch", "none"])
+def test_the_plain_autoencoder_has_the_ladders_blocks(normalization):
+    settings = ModelConfig((8, 8, 3), (2, 3), BLOCKS, normalization=normalization)
+    model = plain_autoencoder(settings)
+    kernels = [weight.shape for weight in model.trainable_weights if weight.path.endswith("kernel")]
+    assert kernels[:3] == [(4, 4, 3, 4), (4, 4, 4, 5), (4, 4, 5, 6)]
+    assert kernels[3:6] == [(24, 8), (8, 9), (9, 5)]
+    assert kernels[6:9] == [(5, 9), (9, 8), (8, 24)]
+    images = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
+    assert model(images).shape == images.shape
+    model.fit(images, images, verbose=0)
+
+
+@pytest.mark.skipif(not is_installed(), reason="pythae is not installed")
+def test_pythae_has_the_plain_autoencoders_weights():
+    import torch
+
+    found = []
+    stay = torch.optim.Adam
+
+    def noted(parameters, **settings):
+        found.extend(parameters)
+        return stay(found, **settings)
+
+    settings = ModelConfig((8, 8, 3), (2, 3), BLOCKS)
+    images = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim, "Adam", noted)
+        step = pythae_step(settings, images, 1e-2, threads=1)
+    losses = [step() for _ in range(10)]
+    assert losses[-1] < losses[0]
+    plain = sum(np.prod(weight.shape) for weight in plain_autoencoder(settings).trainable_weights)
+    # Deviations have a head of their own there.
+    assert sum(parameter.numel() for parameter in found) == plain + 9 * 5 + 5
+
+
+def test_pythae_missing_says_what_to_install(monkeypatch, run_config):
+    monkeypatch.setitem(sys.modules, "pythae", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install '\.\[benchmark\]'"):
+        training_speed.training_speed(run_config, pythae=True)
+
+
+def test_peak_memory_is_that_of_a_process_of_its_own(run_config):
+    keep = np.ones(2**28, np.uint8)
+    memory = peak_memory(run_config)
+    assert memory["device"] == "CPU"
+    assert 0 < memory["loaded_megabytes"] < memory["peak_megabytes"]
+    del keep
+
+
+def test_input_speed_leaves_no_cache(run_config, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    speed = input_speed(run_config, rounds=2)
+    assert list(speed["rows"]) == ["cold", "disk", "memory"]
+    for row in speed["rows"].values():
+        assert all(0 < spread["low"] <= spread["high"] for spread in row.values())
+    assert not list(tmp_path.rglob("images.npy"))
+    assert "image_folder, cold" in report.input_table({"image_folder": speed})

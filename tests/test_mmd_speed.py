@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_mmdvlae import mmd_speed
+from tf_mmdvlae.benchmarks import mmd_speed
 
 
 def test_cells_are_measured_in_processes_of_their_own():

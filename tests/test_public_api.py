@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "version", "progress"},
     {"files", "mmd_blocks"},
-    {"mmd", "config", "latents", "schedule", "drawing"},
+    {"mmd", "config", "latents", "schedule", "drawing", "normalization", "optimizer"},
     {
         "configs",
         "layers",
@@ -38,8 +38,8 @@ FLOORS = [
         "feature_spaces",
         "classifier_network",
     },
-    {"training", "benchmark", "classifier"},
-    {"serving_speed", "mmd_speed", "evaluating"},
+    {"training", "classifier"},
+    {"benchmarks", "evaluating"},
     {"comparing"},
     {"cli"},
 ]

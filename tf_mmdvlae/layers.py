@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from tf_mmdvlae.config import parse_operation
+from tf_mmdvlae.normalization import FusedBatchNormalization
 
 KERNEL_SIZE = 4
 LEAK = 0.2
@@ -28,7 +29,7 @@ class _Stage(keras.layers.Layer):
         self.operation = operation
         normalized = normalization == "batch"
         operation.use_bias = not normalized
-        self.normalization = keras.layers.BatchNormalization() if normalized else None
+        self.normalization = FusedBatchNormalization() if normalized else None
 
     def build(self, input_shape):
         self.flatten = isinstance(self.operation, keras.layers.Dense) and len(input_shape) > 2

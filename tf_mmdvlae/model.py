@@ -4,7 +4,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-# Saved runs name the learning-rate schedule; importing it here lets Keras find it.
+# Saved runs name the optimizer and the learning-rate schedule; importing them here lets Keras find
+# them.
+import tf_mmdvlae.optimizer
 import tf_mmdvlae.schedule  # noqa: F401
 from tf_mmdvlae import machine, mmd
 from tf_mmdvlae.config import ModelConfig, from_dict

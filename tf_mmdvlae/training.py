@@ -18,6 +18,7 @@ from tf_mmdvlae.directions import Directions
 from tf_mmdvlae.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.files import replacing, require_space, write_json
 from tf_mmdvlae.model import MMDVLAE
+from tf_mmdvlae.optimizer import FusedAdam
 from tf_mmdvlae.samplers import Samplers
 from tf_mmdvlae.schedule import HoldThenCosine
 from tf_mmdvlae.serving.export import export
@@ -144,7 +145,7 @@ def load_run(workdir):
         )
     model = _read_model(workdir)
     model.fade_in = None
-    model.compile(optimizer=keras.optimizers.Adam(config.train.learning_rate))
+    model.compile(optimizer=FusedAdam(config.train.learning_rate))
     return model
 
 
@@ -250,7 +251,7 @@ def _make_model(config, rollbacks=0, workers=None):
         with machine.precision(train.precision):
             model = MMDVLAE(config.model, train.seed, train.fade_in(layers))
         model.compile(
-            optimizer=keras.optimizers.Adam(rate),
+            optimizer=FusedAdam(rate),
             jit_compile=machine.jit_compile(train.xla),
             steps_per_execution=train.steps_per_execution,
         )

@@ -10,6 +10,7 @@ import numpy as np
 from tf_mmdvlae.config import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model import MMDVLAE
+from tf_mmdvlae.optimizer import FusedAdam
 from tf_mmdvlae.workers import Workers
 
 _IMAGES = 4096
@@ -34,7 +35,7 @@ def main(settings):
     keras.utils.set_random_seed(0)
     with workers.strategy.scope():
         model = MMDVLAE(config.model, 0, train.fade_in(len(config.model.latent_dims)))
-        model.compile(keras.optimizers.Adam(train.learning_rate))
+        model.compile(FusedAdam(train.learning_rate))
     size = max(_IMAGES, train.batch_size)
     images = np.random.default_rng(0).integers(0, 256, (size, *config.model.image_shape), np.uint8)
     split = pipeline.Split("train", images, {}, {}, size)

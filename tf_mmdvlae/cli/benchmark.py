@@ -1,4 +1,4 @@
-"""bin/benchmark: how fast training is, and how fast an export answers."""
+"""bin/benchmark: how fast training, its input and an export are, and beside what."""
 
 from absl import flags
 
@@ -7,28 +7,48 @@ from tf_mmdvlae.cli.command import run
 _ABOUT = """measures speed, side by side in one run, and prints a table.
 
   bin/benchmark --training                       on random images of each data set's size
+  bin/benchmark --input --datasets=celeb_a --data_dir=DIR
+  bin/benchmark --mmd                            each estimator, for batches of 64 to 65,536
+  bin/benchmark --scaling                        two workers beside one; networks for 8 and 64
   bin/benchmark --serving --export=exports/mnist  beside the live model's predict"""
 
 
 def _define(values):
+    def switch(name, about):
+        flags.DEFINE_bool(name, False, about, flag_values=values)
+
+    switch("training", "training beside this machine's ceilings, plain Keras and pythae")
+    switch("input", "images/s of a data set: decoded anew, from the disk cache, from memory")
+    switch("mmd", "time and memory of each estimator of the MMD, by batch and dimensions")
+    switch("scaling", "two workers beside one, and what 8 and 64 would send each other")
+    switch("serving", "latency and images/s of an export's signatures, beside the live model")
     flags.DEFINE_bool(
-        "training",
-        False,
-        "images/s of training, the MMD's share of a step, cached input against training",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "serving",
-        False,
-        "latency and images/s of an export's signatures, beside the live model",
+        "pythae",
+        None,
+        "time pythae's INFOVAE_MMD beside training [default: where it is installed]",
         flag_values=values,
     )
     flags.DEFINE_string("export", None, "an export, such as exports/mnist", flag_values=values)
     flags.DEFINE_list(
         "datasets",
         ["mnist", "celeb_a"],
-        "data sets whose default preset is run",
+        "data sets whose presets are run",
         flag_values=values,
+    )
+    flags.DEFINE_list(
+        "presets",
+        None,
+        "presets that are trained [default: default and paper, where a data set has it]",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "root of the TFDS data sets, for --input [default: TFDS's own, ~/tensorflow_datasets]",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "images", 8000, "images of a data set for --input", lower_bound=1, flag_values=values
     )
     flags.DEFINE_integer(
         "rounds", 5, "how often each measurement is repeated", lower_bound=1, flag_values=values
@@ -39,68 +59,129 @@ def _define(values):
 def _call(values):
     from tf_mmdvlae.errors import InputError
 
-    if not (values.training or values.serving):
-        raise InputError("Nothing to measure; give --training or --serving.")
+    wanted = (values.training, values.input, values.mmd, values.scaling, values.serving)
+    if not any(wanted):
+        raise InputError(
+            "Nothing to measure; give --training, --input, --mmd, --scaling or --serving."
+        )
     if values.serving:
         from tf_mmdvlae.cli.pictures import required
 
         required(values, "export")
+    from tf_mmdvlae.benchmarks.machine import machine
     from tf_mmdvlae.files import write_json
     from tf_mmdvlae.workdir import provenance
 
-    figures = provenance()
+    figures = {**provenance(), "machine": machine()}
+    print(_in_words(figures), flush=True)
     if values.training:
         figures["training"] = _training(values)
+    if values.input:
+        figures["input"] = _input(values)
+    if values.mmd:
+        figures["mmd"] = _mmd(values)
+    if values.scaling:
+        figures["scaling"] = _scaling(values)
     if values.serving:
         figures["serving"] = _serving(values)
     if values.out:
         write_json(values.out, figures)
 
 
+def _in_words(figures):
+    where, versions = figures["machine"], figures["versions"]
+    return (
+        f"{where['processor']}, {where['cores']} cores{where['gpu'] and ', ' + where['gpu']}; "
+        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}"
+    )
+
+
 def _training(values):
-    from tf_mmdvlae.benchmark import training_speed
+    from tf_mmdvlae.benchmarks import pythae_model
+    from tf_mmdvlae.benchmarks.peak_memory import peak_memory
+    from tf_mmdvlae.benchmarks.report import training_tables
+    from tf_mmdvlae.benchmarks.steps import mixed_policy
+    from tf_mmdvlae.benchmarks.training_speed import training_speed
+    from tf_mmdvlae.configs import get_config, presets
+
+    chosen = []
+    for dataset in values.datasets:
+        get_config(dataset)
+        names = values.presets or [
+            name for name in ("default", "paper") if name in presets(dataset)
+        ]
+        chosen += [(f"{dataset} {name}", get_config(dataset, name)) for name in names]
+    policies = ("float32", mixed_policy())
+    pythae = pythae_model.is_installed() if values.pythae is None else values.pythae
+    if pythae:
+        pythae_model.check_installed()
+    rows = {}
+    for name, config in chosen:
+        print(f"{name}: measuring ...", flush=True)
+        row = training_speed(config, values.rounds, policies, pythae)
+        for policy in policies:
+            row["precisions"][policy]["memory"] = peak_memory(config, policy)
+        rows[name] = row
+    print(training_tables(rows))
+    if not pythae:
+        print("\nNot compared with pythae; for that, pip install '.[benchmark]'.")
+    return rows
+
+
+def _input(values):
+    import dataclasses
+
+    from tf_mmdvlae.benchmarks.input_speed import input_speed
+    from tf_mmdvlae.benchmarks.report import input_table
+    from tf_mmdvlae.configs import get_config
+
+    rows = {}
+    for dataset in values.datasets:
+        config = get_config(dataset)
+        data = dataclasses.replace(config.data, data_dir=values.data_dir)
+        config = dataclasses.replace(config, data=data)
+        print(f"{dataset}: measuring ...", flush=True)
+        rows[dataset] = input_speed(config, values.images, values.rounds)
+    print(input_table(rows))
+    return rows
+
+
+def _mmd(values):
+    from tf_mmdvlae.benchmarks.mmd_speed import mmd_speed
+    from tf_mmdvlae.benchmarks.report import mmd_table
+
+    print("MMD: measuring, some five minutes ...", flush=True)
+    rows = mmd_speed(rounds=values.rounds)
+    print(mmd_table(rows))
+    return rows
+
+
+def _scaling(values):
+    from tf_mmdvlae.benchmarks.communication import scaling_model
+    from tf_mmdvlae.benchmarks.report import scaling_tables
+    from tf_mmdvlae.benchmarks.scaling import scaling_speed
     from tf_mmdvlae.configs import get_config
 
     rows = {}
     for dataset in values.datasets:
         config = get_config(dataset)
         print(f"{dataset}: measuring ...", flush=True)
-        rows[dataset] = training_speed(config, values.rounds)
-    _print_table(rows)
+        rows[dataset] = {
+            "measured": scaling_speed(config, values.rounds),
+            "model": scaling_model(config.model, config.train.batch_size),
+        }
+    print(scaling_tables(rows))
     return rows
 
 
 def _serving(values):
-    from tf_mmdvlae.serving_speed import serving_speed
+    from tf_mmdvlae.benchmarks.report import serving_table
+    from tf_mmdvlae.benchmarks.serving_speed import serving_speed
 
     print(f"{values.export}: measuring ...", flush=True)
     speed = serving_speed(values.export, values.rounds)
-    print(
-        f"\n{speed['path']}: {speed['megabytes']:.1f} MB, loaded in {speed['load_seconds']:.1f} s. "
-        "Ratios are to the live model's predict.\n"
-    )
-    print(f"{'call':<12}{'batch':>6}{'first ms':>10}{'ms':>9}{'images/s':>10}{'ratio':>8}")
-    for row in speed["rows"]:
-        print(
-            f"{row['signature']:<12}{row['batch']:>6}{row['first_milliseconds']:>10,.0f}"
-            f"{row['milliseconds']['median']:>9.2f}{row['images_per_second']['median']:>10,.0f}"
-            f"{row['ratio']['median']:>7.1f}x"
-        )
-    if speed["bytes_milliseconds_over"]:
-        over = speed["bytes_milliseconds_over"]["median"]
-        print(f"\nedit_bytes takes {over:.2f} ms a picture over edit in batches of 64.")
+    print(serving_table(speed))
     return speed
-
-
-def _print_table(rows):
-    print(f"\n{'data set':<18}{'images/s':>10}{'MMD share':>11}{'input images/s':>16}{'ratio':>8}")
-    for dataset, row in rows.items():
-        print(
-            f"{dataset:<18}{row['images_per_second']['median']:>10,.0f}"
-            f"{row['mmd_share']['median']:>11.1%}"
-            f"{row['input_images_per_second']['median']:>16,.0f}"
-            f"{row['input_ratio']['median']:>7.0f}x"
-        )
 
 
 def main():

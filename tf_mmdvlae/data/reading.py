@@ -73,7 +73,7 @@ def read(source, image_shape, crop, store=None):
                 yield waiting.popleft()
         yield from waiting
 
-    with concurrent.futures.ThreadPoolExecutor(_processors()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(processors()) as pool:
         try:
             for tasks, batch_labels in batches(pool):
                 good = []
@@ -121,5 +121,6 @@ def _attempt(content, image_shape, crop, upright):
         return error, False
 
 
-def _processors():
+def processors():
+    """How many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_mmdvlae import latents
-from tf_mmdvlae.benchmark import spread
+from tf_mmdvlae.benchmarks.timing import spread
 from tf_mmdvlae.config import ModelConfig, from_dict
 from tf_mmdvlae.model import MMDVLAE
 from tf_mmdvlae.serving.loaded import load

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae import mmd
-from tf_mmdvlae.benchmark import spread
+from tf_mmdvlae.benchmarks.timing import spread
 from tf_mmdvlae.config import DEFAULT_SCALES
 
 SIZES = (64, 1024, 4096, 16384, 65536)

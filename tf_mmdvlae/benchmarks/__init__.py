@@ -1,0 +1,1 @@
+"""Speed measurements: medians over rounds that alternate what is compared."""
