@@ -63,7 +63,8 @@ def mmd_table(rows):
     """A table of `mmd_speed`'s figures, as text."""
     lines = [
         "",
-        f"{'estimator':<24}{'dimensions':>10}{'batch':>8}{'ms':>11}{'peak MB':>10}{'deviation':>11}",
+        f"{'estimator':<24}{'dimensions':>10}{'batch':>8}{'ms':>11}{'peak MB':>10}"
+        f"{'deviation':>11}",
     ]
     for row in rows:
         name = row["estimator"]
