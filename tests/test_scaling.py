@@ -1,0 +1,66 @@
+"""What devices send each other, and how two workers are compared with one."""
+
+import pytest
+
+from tf_mmdvlae.benchmarks import scaling
+from tf_mmdvlae.benchmarks.communication import Network, exchanged, scaling_model, seconds_on
+from tf_mmdvlae.config import ModelConfig
+
+# Without normalization: 4x4x1 -> dense 3 -> head of 2; back 2 -> 3 -> 16.
+PLAIN = ModelConfig(
+    image_shape=(4, 4, 1),
+    latent_dims=(2,),
+    blocks=(("dense3",),),
+    head_width=0,
+    normalization="none",
+)
+PARAMETERS = (16 * 3 + 3) + 2 * (3 * 2 + 2) + (2 * 3 + 3) + (3 * 16 + 16)
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_bytes_by_hand(devices):
+    sent = exchanged(PLAIN, 12, devices)
+    share = (devices - 1) / devices
+    assert sent["gradients"] == pytest.approx(2 * share * 4 * PARAMETERS)
+    assert sent["normalization"] == 0
+    # Codes and given codes, there and their gradients back, twice as much as a sum.
+    assert sent["codes"] == pytest.approx(share * 4 * 12 * 2 * 2 * 3)
+    # Gradients, gradients of the codes, terms; and the gathering, which goes round once.
+    assert sent["messages"] == (devices - 1) * (2 * 3 + 1)
+
+
+def test_normalization_is_counted(tiny_config):
+    with_it, without = (
+        exchanged(config, 8, 2)
+        for config in (tiny_config, ModelConfig(**{**vars(tiny_config), "normalization": "none"}))
+    )
+    assert with_it["normalization"] > 0 == without["normalization"]
+    assert with_it["messages"] > without["messages"]
+
+
+def test_time_on_a_network():
+    sent = {"gradients": 100.0, "normalization": 60.0, "codes": 40.0, "messages": 6}
+    assert seconds_on(Network("slow", 50.0, 0.5), sent) == pytest.approx(200 / 50 + 3)
+    rows = scaling_model(PLAIN, 4, devices=(2, 64), networks=[Network("slow", 1e3, 1e-3)])
+    assert [row["devices"] for row in rows] == [2, 64]
+    for row in rows:
+        computing = row["step_for_80_percent"]
+        assert computing / (computing + row["milliseconds"]) == pytest.approx(0.8)
+
+
+def test_efficiency_is_that_of_two_over_twice_one(run_config, monkeypatch):
+    taken = iter([0.1, 0.125, 0.2, 0.4])
+    seen = []
+
+    def seconds(config, places, steps):
+        seen.append([set(own) for own in places])
+        return next(taken)
+
+    monkeypatch.setattr(scaling, "_step_seconds", seconds)
+    monkeypatch.setattr(scaling.os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4})
+    speed = scaling.scaling_speed(run_config, rounds=2)
+    assert seen == 2 * [[{0, 1}], [{0, 1}, {2, 3}]]
+    assert speed["cores"] == 2
+    assert speed["one"] == {"median": 60.0, "low": 40.0, "high": 80.0}
+    assert speed["efficiency"]["high"] == pytest.approx(0.8)
+    assert speed["efficiency"]["low"] == pytest.approx(0.5)
