@@ -29,7 +29,10 @@ def test_the_relatives_share_network_data_steps_and_total_latent_size():
         if has_kl:
             assert other.model.effective_reconstruction_weight == 784
             assert other.model.effective_joint_mmd_weight == 0
-    assert relative(config, "mmd_vlae_progressive") == config
+        share = config.model.nested_dropout if name == "mmd_vlae_nested" else 0.0
+        assert other.model.nested_dropout == share
+    # A preset without it gets a share of its own.
+    assert relative(get_config("celeb_a"), "mmd_vlae_nested").model.nested_dropout > 0
 
 
 def test_weights_of_each_layer_become_the_highest_ones_weight():

@@ -9,7 +9,8 @@ _ABOUT = """trains the model and its relatives alike, measures all, and writes o
   bin/compare --dataset=mnist --steps=3000 --seeds=3
   bin/compare --dataset=mnist --steps=3000 --models=vae,mmd_vlae,paper
 
-The models: vae, mmd_vae, vlae, mmd_vlae, mmd_vlae_progressive, and paper, which is another network.
+The models: vae, mmd_vae, vlae, mmd_vlae, mmd_vlae_progressive, mmd_vlae_nested, and paper, which is
+another network.
 Given again, the command goes on where it stopped."""
 
 

@@ -9,16 +9,21 @@ RELATIVES = {
     "mmd_vae": "one latent layer on the deepest block, MMD (Zhao, Song and Ermon 2017, InfoVAE)",
     "vlae": "every latent layer from the start, KL (Zhao, Song and Ermon 2017, VLAE)",
     "mmd_vlae": "every latent layer from the start, MMD (Xu 2018)",
-    "mmd_vlae_progressive": "the highest layer first, MMD: this package's default",
+    "mmd_vlae_progressive": "the highest layer first, MMD (after Li et al. 2020, proVLAE)",
+    "mmd_vlae_nested": "every latent layer from the start, MMD, nested dropout (after Rippel et al. "
+    "2014)",
 }
 """Name -> what it is."""
+
+_NESTED_DROPOUT = 0.4
 
 
 def relative(config, name):
     """The settings of a relative.
 
     Those with KL take it in the units of the evidence lower bound: weight 1, beside a
-    reconstruction summed over pixels and channels. Those with MMD keep the weights of `config`.
+    reconstruction summed over pixels and channels. Those with MMD keep the weights of `config`, and
+    the nested one its share, or 0.4 where it has none.
 
     Args:
       config: a `Config` of the ladder with MMD.
@@ -32,9 +37,9 @@ def relative(config, name):
     """
     if name not in RELATIVES:
         raise InputError(f"Model {name!r} is not known. Known: {', '.join(RELATIVES)}.")
-    model, changes = config.model, {}
-    if name != "mmd_vlae_progressive":
-        changes["nested_dropout"] = 0.0
+    model = config.model
+    nested = name == "mmd_vlae_nested"
+    changes = {"nested_dropout": (model.nested_dropout or _NESTED_DROPOUT) * nested}
     if name in ("vae", "vlae"):
         changes |= {
             "kl_weights": 1.0,
