@@ -10,8 +10,7 @@ RELATIVES = {
     "vlae": "every latent layer from the start, KL (Zhao, Song and Ermon 2017, VLAE)",
     "mmd_vlae": "every latent layer from the start, MMD (Xu 2018)",
     "mmd_vlae_progressive": "the highest layer first, MMD (after Li et al. 2020, proVLAE)",
-    "mmd_vlae_nested": "every latent layer from the start, MMD, nested dropout (after Rippel et al. "
-    "2014)",
+    "mmd_vlae_nested": "nested dropout from the start, MMD (after Rippel et al. 2014)",
 }
 """Name -> what it is."""
 
