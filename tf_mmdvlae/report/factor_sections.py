@@ -150,7 +150,7 @@ def _edits(result, drawn):
     measures = {
         "flipped": "flipped",
         "others_moved": "others moved",
-        "face_kept": "face kept",
+        "face_kept": "image kept",
     }
     rows = [
         [f"{point['strength']:g}".replace("-", MINUS), *(cell(point[key]) for key in measures)]
@@ -169,7 +169,7 @@ def _edits(result, drawn):
             "(strength above 0) or taken from those with it (below 0), and a classifier trained on "
             "images judges. Flipped: share judged to be on the other side. Others moved: mean "
             "change of the other attributes' probabilities, some of which belongs with the wanted "
-            "change. Face kept: cosine of the classifier's features with those of the "
+            "change. Image kept: cosine of the classifier's features with those of the "
             "reconstruction."
         ),
         table(["strength", *measures.values()], rows),

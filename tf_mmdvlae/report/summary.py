@@ -228,7 +228,7 @@ def _arithmetic(result):
         ),
         _row(
             "edit_kept",
-            "edits of strength 1, face kept",
+            "edits of strength 1, image kept",
             point["face_kept"],
             "high",
             "cosine of the judge's features",
