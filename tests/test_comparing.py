@@ -20,7 +20,7 @@ def test_the_relatives_share_network_data_steps_and_total_latent_size():
         assert other.model.blocks == config.model.blocks
         assert sum(other.model.latent_dims) == sum(config.model.latent_dims)
         assert other.train.steps == config.train.steps
-        assert other.train.progressive == (name == "mmd_vlae_progressive")
+        assert other.train.progressive == (name in ("mmd_vlae_progressive", "mmd_vlae_nested"))
         layers = 1 if name in ("vae", "mmd_vae") else 3
         assert len(other.model.latent_dims) == layers
         has_kl = name in ("vae", "vlae")
@@ -29,8 +29,10 @@ def test_the_relatives_share_network_data_steps_and_total_latent_size():
         if has_kl:
             assert other.model.effective_reconstruction_weight == 784
             assert other.model.effective_joint_mmd_weight == 0
+        # Each of the last three adds something to the one before; the last is the preset itself.
         share = config.model.nested_dropout if name == "mmd_vlae_nested" else 0.0
         assert other.model.nested_dropout == share
+    assert relative(config, "mmd_vlae_nested") == config
     # A preset without it gets a share of its own.
     assert relative(get_config("celeb_a"), "mmd_vlae_nested").model.nested_dropout > 0
 

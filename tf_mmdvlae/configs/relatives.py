@@ -10,11 +10,12 @@ RELATIVES = {
     "vlae": "every latent layer from the start, KL (Zhao, Song and Ermon 2017, VLAE)",
     "mmd_vlae": "every latent layer from the start, MMD (Xu 2018)",
     "mmd_vlae_progressive": "the highest layer first, MMD (after Li et al. 2020, proVLAE)",
-    "mmd_vlae_nested": "nested dropout from the start, MMD (after Rippel et al. 2014)",
+    "mmd_vlae_nested": "the same with nested dropout (after Rippel et al. 2014)",
 }
 """Name -> what it is."""
 
-_NESTED_DROPOUT = 0.4
+_PROGRESSIVE = ("mmd_vlae_progressive", "mmd_vlae_nested")
+_NESTED_DROPOUT = 0.25
 
 
 def relative(config, name):
@@ -22,7 +23,7 @@ def relative(config, name):
 
     Those with KL take it in the units of the evidence lower bound: weight 1, beside a
     reconstruction summed over pixels and channels. Those with MMD keep the weights of `config`, and
-    the nested one its share, or 0.4 where it has none.
+    the nested one its share, or 0.25 where it has none.
 
     Args:
       config: a `Config` of the ladder with MMD.
@@ -54,5 +55,5 @@ def relative(config, name):
     return dataclasses.replace(
         config,
         model=dataclasses.replace(model, **changes),
-        train=dataclasses.replace(config.train, progressive=name == "mmd_vlae_progressive"),
+        train=dataclasses.replace(config.train, progressive=name in _PROGRESSIVE),
     )
