@@ -195,9 +195,10 @@ class RunCallback(keras.callbacks.Callback):
         self.details = f"reconstruction {values['reconstruction']:.4f}  MMD^2 by layer {penalties}"
         seconds = self.seconds_before + time.monotonic() - self.began
         self.workdir.append_history({"step": self.step, "seconds": round(seconds, 1), **values})
-        with self._writing(), self.writer.as_default(step=self.step):
+        # TensorFlow keeps every Python number that it was ever given.
+        with self._writing(), self.writer.as_default(step=np.int64(self.step)):
             for name, value in values.items():
-                tf.summary.scalar(name, value)
+                tf.summary.scalar(name, np.float32(value))
 
     def _draw(self):
         samples = np.asarray(self.model.sample(16))
