@@ -58,15 +58,15 @@ def train(config, workdir, export_dir, overwrite=False):
     was never interrupted (on a CPU, with the same seed). Its `history.jsonl` has each step once;
     TensorBoard, whose files can't be rewound, shows the steps after the last checkpoint twice.
 
+    Of several workers (`train.distribute`) the chief does this; each of the others keeps
+    checkpoints of its own, under `workdir/workers/<index>/`, and a run goes on from the newest that
+    any of them has.
+
     Args:
       config: a `Config`.
       workdir: the folder of the run; one that holds a run with the same config is resumed.
       export_dir: the folder of versions for the SavedModel.
       overwrite: True measures, draws and exports a finished run again.
-
-    Of several workers (`train.distribute`) the chief does this; each of the others keeps
-    checkpoints of its own, under `workdir/workers/<index>/`, and a run goes on from the newest that
-    any of them has.
 
     Returns:
       A `Result`; None in a worker that is not the chief.
