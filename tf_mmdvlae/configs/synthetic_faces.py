@@ -2,10 +2,10 @@
 
     make demo
 
-is the preset `demo`: 4:26 minutes on two CPU cores (x86-64 with AVX-512; TensorFlow 2.21), drawing
+is the preset `demo`: 3:58 minutes on two CPU cores (x86-64 with AVX-512; TensorFlow 2.21), drawing
 the faces, figures and export included. Test split: L1 .0343, MSE .0033; R^2 of a linear regression
-on all layers: light direction .94, background .94, skin .91, yaw .27; hair style .64 by 15 nearest
-neighbours (chance .16).
+on all layers: light direction .93, background's brightness .95, skin .91, yaw .29; hair style .66
+by 15 nearest neighbours (chance .16).
 
     bin/train --dataset=synthetic_faces --preset=small --workdir=runs/faces
     bin/train --dataset=synthetic_faces --preset=small --steps=15000 --init_from=runs/faces \\
