@@ -12,10 +12,11 @@ from tf_mmdvlae.benchmarks.input_speed import input_speed
 from tf_mmdvlae.benchmarks.peak_memory import peak_memory
 from tf_mmdvlae.benchmarks.plain_autoencoder import plain_autoencoder
 from tf_mmdvlae.benchmarks.pythae_model import is_installed, pythae_step
-from tf_mmdvlae.benchmarks.steps import mixed_policy, precision
+from tf_mmdvlae.benchmarks.steps import mixed_policy
 from tf_mmdvlae.benchmarks.timing import alternate
 from tf_mmdvlae.config import ModelConfig
 from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.machine import precision
 
 BATCH = 8
 

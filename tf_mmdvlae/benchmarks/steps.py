@@ -1,23 +1,11 @@
 """A preset's training step, compiled as `fit` compiles it."""
 
-import contextlib
-
 import keras
 import tensorflow as tf
 
+from tf_mmdvlae.machine import precision
 from tf_mmdvlae.model import MMDVLAE
 from tf_mmdvlae.optimizer import FusedAdam
-
-
-@contextlib.contextmanager
-def precision(policy):
-    """Gives the layers made within the block a Keras dtype policy, such as "mixed_bfloat16"."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def mixed_policy():
