@@ -120,15 +120,15 @@ def saved_model_features(folder, image_shape):
     argument, given = next(iter(inputs.items()), (None, None))
     if len(inputs) != 1 or given.dtype != tf.float32:
         raise InputError(
-            f"The signature {signature} of {folder} takes {', '.join(inputs) or 'no input'}; "
-            "one batch of float32 images is needed."
+            f"The signature {signature} of {folder} takes "
+            f"{', '.join(sorted(inputs)) or 'no input'}; one batch of float32 images is needed."
         )
     if given.shape.rank is not None:
         require_shape(folder, given.shape.as_list(), image_shape)
     if FEATURES not in outputs and len(outputs) > 1:
         raise InputError(
-            f"The signature {signature} of {folder} gives {', '.join(outputs)}; name the output "
-            f"to take {FEATURES!r}."
+            f"The signature {signature} of {folder} gives {', '.join(sorted(outputs))}; name the "
+            f"output to take {FEATURES!r}."
         )
     output = FEATURES if FEATURES in outputs else next(iter(outputs))
 
