@@ -1,15 +1,13 @@
 """Where a named feature lies in the codes: one direction a label, attribute or factor."""
 
 import dataclasses
-import io
 import logging
-import zipfile
 
 import numpy as np
 
 from tf_mmdvlae import latents
 from tf_mmdvlae.errors import InputError
-from tf_mmdvlae.files import replacing
+from tf_mmdvlae.files import read_arrays, write_arrays
 
 _log = logging.getLogger(__name__)
 
@@ -39,10 +37,7 @@ class Directions:
 
     def save(self, path):
         """Writes them to a .npz file, whole or not at all."""
-        content = io.BytesIO()
-        np.savez(content, names=np.array(self.names), **self.vectors)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content.getvalue())
+        write_arrays(path, {"names": np.array(self.names)} | self.vectors)
 
     @classmethod
     def load(cls, path):
@@ -51,12 +46,11 @@ class Directions:
         Raises:
           InputError: if the file cannot be read.
         """
+        arrays = read_arrays(path)
         try:
-            with np.load(path) as content:
-                arrays = dict(content)
             names = arrays.pop("names")
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
+        except KeyError as error:
+            raise InputError(f"{path} cannot be read: it has no {error}") from error
         return cls(tuple(map(str, names)), latents.check(arrays))
 
 

@@ -6,6 +6,9 @@ import math
 import os
 import pathlib
 import shutil
+import zipfile
+
+import numpy as np
 
 from tf_mmdvlae.errors import InputError
 
@@ -55,6 +58,25 @@ def write_json(path, values):
     """Writes `values` to `path` as indented JSON, whole or not at all; NaN becomes null."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(_finite(values), indent=2, allow_nan=False) + "\n")
+
+
+def write_arrays(path, arrays):
+    """Writes name -> array to `path` as .npz, whole or not at all."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_arrays(path):
+    """Reads what `write_arrays` wrote: name -> array.
+
+    Raises:
+      InputError: if the file cannot be read.
+    """
+    try:
+        with np.load(path) as content:
+            return dict(content)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
 
 
 def _finite(values):

@@ -7,9 +7,7 @@ variational to deterministic autoencoders, arXiv 1903.12436).
 """
 
 import dataclasses
-import io
 import warnings
-import zipfile
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -18,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae import latents
 from tf_mmdvlae.errors import InputError
-from tf_mmdvlae.files import replacing
+from tf_mmdvlae.files import read_arrays, write_arrays
 
 MOST_CODES = 20_000
 """What a fit looks at; of more codes it takes that many by lot."""
@@ -125,10 +123,7 @@ class Samplers:
             for (name, _), mixture in zip(_names_and_dims(dims), mixtures, strict=True)
             for part in _PARTS
         }
-        content = io.BytesIO()
-        np.savez(content, latent_dims=np.array(dims), **arrays)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content.getvalue())
+        write_arrays(path, {"latent_dims": np.array(dims)} | arrays)
 
     @classmethod
     def load(cls, path):
@@ -137,16 +132,15 @@ class Samplers:
         Raises:
           InputError: if the file cannot be read.
         """
+        arrays = read_arrays(path)
         try:
-            with np.load(path) as content:
-                arrays = dict(content)
             dims = tuple(map(int, arrays["latent_dims"]))
             joint, *layers = (
                 Mixture(of, *(arrays[f"{name}_{part}"] for part in _PARTS))
                 for name, of in _names_and_dims(dims)
             )
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
+        except KeyError as error:
+            raise InputError(f"{path} cannot be read: it has no {error}") from error
         return cls(joint, LayerMixtures(tuple(layers)))
 
 

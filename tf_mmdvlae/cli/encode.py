@@ -36,7 +36,7 @@ def _call(values):
     import numpy as np
 
     from tf_mmdvlae import latents
-    from tf_mmdvlae.files import replacing
+    from tf_mmdvlae.files import replacing, write_arrays
     from tf_mmdvlae.serving.loaded import load
 
     served, root = load(values.export), pathlib.Path(values.image_dir).expanduser()
@@ -48,10 +48,10 @@ def _call(values):
         deviations.append(deviation)
     means, deviations = latents.concatenate(means), latents.concatenate(deviations)
     columns = means | {n.replace("z_", "std_"): d for n, d in deviations.items()}
-    with replacing(values.out) as temporary:
-        if values.out.endswith(".npz"):
-            np.savez(temporary, picture=np.array(files), **columns)
-        else:
+    if values.out.endswith(".npz"):
+        write_arrays(values.out, {"picture": np.array(files)} | columns)
+    else:
+        with replacing(values.out) as temporary:
             _write_csv(temporary, files, columns)
     print(f"{len(files):,} codes in {values.out}")
 
