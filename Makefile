@@ -1,17 +1,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# In the folder above the checkout Python would take the checkout itself, which has the package's
+# name, for the package; a path in place of setuptools' finder keeps it from that.
+EDITABLE := --config-settings editable_mode=compat --editable
 
 .PHONY: install demo test format clean
 
 # The stamps hold the time of the install, so that pip runs again only when the needs change.
 $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/version.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) .
 	touch $@
 
 $(VENV)/installed_test: $(VENV)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) '.[test]'
 	touch $@
 
 install: $(VENV)/installed

@@ -60,9 +60,10 @@ def test_a_comparison_trains_measures_and_goes_on_where_it_stopped(run_config, t
     assert entry["rows"]["l1"]["count"] == 1
     assert "accuracy_all" in entry["rows"]
     assert "accuracy_z_1" not in entry["rows"]
-    written = (tmp_path / "vae" / "seed_0" / "evaluation.json").stat().st_mtime_ns
+    file = tmp_path / "vae" / "seed_0" / "comparison" / "evaluation.json"
+    written = file.stat().st_mtime_ns
     both = compare(run_config, tmp_path, models, metrics=metrics)
-    assert (tmp_path / "vae" / "seed_0" / "evaluation.json").stat().st_mtime_ns == written
+    assert file.stat().st_mtime_ns == written
     assert both["models"]["vae"]["rows"]["l1"]["mean"] == entry["rows"]["l1"]["mean"]
     assert json.loads((tmp_path / "comparison.json").read_text())["seeds"] == 1
     table = (tmp_path / "comparison.md").read_text().splitlines()

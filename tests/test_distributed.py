@@ -137,6 +137,24 @@ def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_pat
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), atol=1e-5)
 
 
+@pytest.mark.usefixtures("without_figures")
+def test_what_the_chief_refuses_ends_all(run_config, tmp_path):
+    """With the code of a user's mistake: nobody should start the same workers again."""
+    processes = start_workers(
+        [
+            *(sys.executable, str(ROOT / "bin" / "train"), "--dataset=image_folder"),
+            *(f"--image_dir={run_config.data.image_dir}", f"--workdir={tmp_path / 'run'}"),
+            *("--batch_size=1000", "--distribute=multi_worker"),
+            "--config.model.image_shape=64,64,1",
+        ],
+        tmp_path,
+    )
+    assert [process.wait(timeout=200) for process in processes] == [1, 1]
+    said = [(tmp_path / f"log_{index}").read_text().splitlines()[-1] for index in range(2)]
+    assert "fewer than a batch of 1000" in said[0]
+    assert "Worker 1 of 2 ends because another one refused" in said[1]
+
+
 def load_config(workdir):
     from tf_mmdvlae.workdir import Workdir
 
@@ -153,6 +171,14 @@ def load_config(workdir):
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
             "it names no worker 2",
         ),
+        (
+            '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+            "'worker' must be a list of \"host:port\", not 'a:1'",
+        ),
+        (
+            '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}',
+            "must be a list of",
+        ),
         ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "it names no ps 0"),
     ],
 )
@@ -168,6 +194,17 @@ def test_a_missing_or_wrong_cluster_is_refused(monkeypatch, text, message):
 def test_what_tensorflow_cannot_do_together_is_refused(other):
     with pytest.raises(InputError, match="leave one of them out"):
         TrainConfig(distribute="mirrored", **other)
+
+
+@pytest.mark.parametrize("distribute", ["mirrored", "multi_worker"])
+def test_losses_are_not_scaled_where_an_overflow_would_be_missed(distribute):
+    with pytest.raises(InputError, match="mixed_float16.*give mixed_bfloat16"):
+        TrainConfig(distribute=distribute, precision="mixed_float16")
+
+
+def test_the_number_of_the_chief():
+    assert Workers("none").of_chief(None) is None
+    assert Workers("none").of_chief(2.5) == 2.5
 
 
 @pytest.fixture(scope="module")

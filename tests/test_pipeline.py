@@ -454,6 +454,42 @@ def test_failed_download_leaves_nothing(tmp_path, monkeypatch):
     assert list((tmp_path / "downloads").rglob("*.*")) == [kept]
 
 
+def test_one_process_prepares_and_the_others_wait(tmp_path, monkeypatch, capsys):
+    """As several workers do where nothing is prepared yet."""
+    drawn = []
+    begun, goes_on = threading.Event(), threading.Event()
+    generate = TinyPictures._generate_examples
+
+    def slowly(builder, count):
+        drawn.append(count)
+        begun.set()
+        assert goes_on.wait(60)
+        yield from generate(builder, count)
+
+    monkeypatch.setattr(tfds_source, "network_reachable", lambda url: True)
+    monkeypatch.setattr(TinyPictures, "_generate_examples", slowly)
+    data = DataConfig(dataset="tiny_pictures", data_dir=str(tmp_path))
+    builders = [TinyPictures(data_dir=tmp_path) for _ in range(2)]
+    threads = [
+        threading.Thread(target=tfds_source.ensure_prepared, args=(builder, data))
+        for builder in builders
+    ]
+    threads[0].start()
+    assert begun.wait(60)
+    threads[1].start()
+    said, deadline = "", time.monotonic() + 60
+    while "Another process is preparing tiny_pictures" not in said:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        said += capsys.readouterr().out
+    goes_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert all(builder.is_prepared() for builder in builders)
+    assert sorted(drawn) == [21, 250]
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_network_reachable(monkeypatch):
     class Refusing(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):

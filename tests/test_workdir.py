@@ -70,3 +70,13 @@ def test_old_curves_are_removed_and_nothing_else(begun):
         (begun.tensorboard / name).touch()
     begun.clear_tensorboard()
     assert [path.name for path in begun.tensorboard.iterdir()] == ["notes.txt"]
+
+
+def test_of_many_differences_the_data_set_is_told_first(begun, run_config, replace):
+    other = replace(run_config, "data.dataset", "mnist")
+    for name in ("steps", "batch_size", "log_every", "seed"):
+        other = replace(other, f"train.{name}", 77)
+    with pytest.raises(
+        InputError, match=r"settings \(data.dataset: 'image_folder' there, .*; and 1 more\)"
+    ):
+        begun.claim(other)

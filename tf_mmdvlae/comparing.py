@@ -104,12 +104,14 @@ def _config(config, name):
 def _measured(config, folder, metrics, features, judge):
     train(config, folder, folder / "export")
     wanted = {"features": features, "judge": judge, "metrics": sorted(metrics or ())}
-    asked, file = folder / "evaluation_settings.json", folder / "evaluation.json"
+    # `bin/evaluate --workdir` on the same run writes its own beside the run.
+    out = folder / "comparison"
+    asked, file = out / "settings.json", out / "evaluation.json"
     if file.exists() and asked.exists() and json.loads(asked.read_text()) == wanted:
         return json.loads(file.read_text())
     subject = evaluating.run_subject(folder)
     evaluation = evaluating.evaluate(
-        subject, folder, metrics, features, judge, seed=config.train.seed, report=False
+        subject, out, metrics, features, judge, seed=config.train.seed, report=False
     )
     write_json(asked, wanted)
     print(f"    measured in {duration(sum(evaluation['seconds'].values()))}", flush=True)

@@ -343,8 +343,8 @@ class TrainConfig:
       keep_checkpoints: how many of the newest checkpoints stay; at least 2, so that one stays whole
         while another is written.
       precision: "float32", or what blocks compute in while weights and losses stay float32:
-        "mixed_bfloat16" (processors and GPUs that have it), "mixed_float16" (GPUs). The finished
-        model computes in float32 whatever it was trained in.
+        "mixed_bfloat16" (processors and GPUs that have it), "mixed_float16" (GPUs, one at a
+        time). The finished model computes in float32 whatever it was trained in.
       xla: whether the step is compiled by XLA: "on", "off", or "auto", which compiles it on a GPU.
       steps_per_execution: steps between two returns to Python, a divisor of `steps`; logs and
         checkpoints wait for such a return.
@@ -390,6 +390,12 @@ class TrainConfig:
             raise InputError(
                 f"train.xla is 'on', but TensorFlow can't compile a step with train.distribute="
                 f"{self.distribute}; leave one of them out."
+            )
+        if self.distribute != "none" and self.precision == "mixed_float16":
+            # Keras looks for an overflow in one device's gradients before they are summed.
+            raise InputError(
+                f"train.precision is 'mixed_float16', but with train.distribute={self.distribute} "
+                "an overflow on one device would spoil the weights; give mixed_bfloat16."
             )
         for name, low in (
             ("steps", 1),

@@ -1,4 +1,4 @@
-"""The exceptions that commands show without a traceback."""
+"""The exceptions that commands show without a traceback, and what they take from others."""
 
 
 class InputError(ValueError):
@@ -23,3 +23,8 @@ class TrainingStopped(RuntimeError):
 
 class Diverged(TrainingStopped):
     """A run stopped because its loss or a weight is not finite, or its loss runs away."""
+
+
+def first_line(error):
+    """What an error of another package says, cut to its first line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

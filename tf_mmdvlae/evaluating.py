@@ -208,7 +208,7 @@ def _case(subject, space, judge, seed, images):
     for split, count in ((train, TRAIN_ROWS), (test, images)):
         labels = {name: values[:count] for name, values in split.labels.items()}
         part = Part(np.asarray(split.images[:count]), labels)
-        if dataset == "mnist":
+        if dataset == "mnist" and subject.model.image_shape[-1] == 1:
             floats = np.asarray(part.images, np.float32) / np.float32(255)
             labels |= digit_shapes(floats)
         parts.append(part)

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 
-from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.errors import InputError, first_line
 
 FEATURES = "features"
 """The layer of a Keras model, or the output of a SavedModel, that is taken where it is there."""
@@ -154,8 +154,3 @@ def digest(file):
     """The first digits of a file's SHA-256, as a report shows them."""
     with open(file, "rb") as content:
         return f"sha256 {hashlib.file_digest(content, 'sha256').hexdigest()[:12]}"
-
-
-def first_line(error):
-    """What an error of another package says, cut to its first line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -29,6 +29,8 @@ from tf_mmdvlae.workers import Workers
 # Of the test split: that many are compared between the SavedModel and each other format.
 _CHECKED_IMAGES = 16
 _ROLLBACKS = 3
+# Averages with a momentum of .99 have left their beginning behind.
+_SETTLED = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +82,11 @@ def train(config, workdir, export_dir, overwrite=False):
     workdir = Workdir(workdir)
     if not workers.is_chief:
         workdir = Workdir(workdir.path / "workers" / str(workers.index))
-    with workdir.locked(), workers.losses_told():
-        workdir.claim(config)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(workers.losses_told())
+        with workers.refusing_together():
+            stack.enter_context(workdir.locked())
+            workdir.claim(config)
         done = workers.agree(workdir.is_finished and not overwrite)
         result = None
         if done and workers.is_chief:
@@ -96,29 +101,36 @@ def train(config, workdir, export_dir, overwrite=False):
 
 def _train(config, workdir, export_dir, workers):
     if workers.agree(workdir.is_finished and workdir.model_file.exists()):
-        if not workers.is_chief:
-            return None
-        model, rollbacks = _read_model(workdir), workdir.read_metrics().get("rollbacks", 0)
-        _print_summary(config, workdir, model, workers)
-        return _finish(model, config, workdir, _load_splits(config), export_dir, rollbacks)
+        with workers.refusing_together():
+            if not workers.is_chief:
+                return None
+            model, rollbacks = _read_model(workdir), workdir.read_metrics().get("rollbacks", 0)
+            _print_summary(config, workdir, model, workers)
+            return _finish(model, config, workdir, _load_splits(config), export_dir, rollbacks)
     checkpoints = Checkpoints(workdir.checkpoints, config.train.keep_checkpoints)
     step, rollbacks = checkpoints.newest()
     source, _ = workers.newest(step)
     rollbacks = int(workers.sum([rollbacks * (workers.index == source)])[0])
     model = _make_model(config, rollbacks, workers)
     splits = None
-    if workers.is_chief:
-        _print_summary(config, workdir, model, workers)
-        splits = _load_splits(config)
     # What the chief prepares or decodes and keeps on disk is there for the others.
-    workers.wait()
-    train_split = (splits or _load_splits(config))["train"]
+    with workers.refusing_together():
+        if workers.is_chief:
+            _print_summary(config, workdir, model, workers)
+            if config.train.init_from and not step:
+                # Before what may be minutes of reading.
+                _initial_weights(model, config.train.init_from)
+            splits = _load_splits(config)
+    with workers.refusing_together():
+        train_split = (splits or _load_splits(config))["train"]
     model, rollbacks = _fit_with_rollbacks(
         model, config, workdir, checkpoints, train_split, rollbacks, workers
     )
-    if not workers.is_chief:
-        return None
-    return _finish(_plain(model, config, rollbacks), config, workdir, splits, export_dir, rollbacks)
+    with workers.refusing_together():
+        if not workers.is_chief:
+            return None
+        model = _plain(model, config, rollbacks)
+        return _finish(model, config, workdir, splits, export_dir, rollbacks)
 
 
 def load_run(workdir):
@@ -273,7 +285,9 @@ def _plain(model, config, rollbacks):
     return plain
 
 
-def _copy_weights(source, model, workdir):
+def _initial_weights(model, workdir):
+    """The weights of another run, of the same network."""
+    source = load_run(workdir)
     shapes = [tuple(w.shape) for w in model.weights]
     if [tuple(w.shape) for w in source.weights] != shapes:
         raise InputError(
@@ -281,7 +295,7 @@ def _copy_weights(source, model, workdir):
             f"image_shape {source.config.image_shape}, blocks {source.config.blocks}); "
             "--init_from needs the same one."
         )
-    model.set_weights(source.get_weights())
+    return source.get_weights()
 
 
 def _print_summary(config, workdir, model, workers):
@@ -357,7 +371,7 @@ def _fit_with_rollbacks(model, config, workdir, checkpoints, split, rollbacks, w
             if workers.is_chief:
                 print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
         elif train.init_from:
-            _copy_weights(load_run(train.init_from), model, train.init_from)
+            model.set_weights(_initial_weights(model, train.init_from))
         try:
             if start < train.steps:
                 _fit(model, config, workdir, checkpoints, split, start, rollbacks, workers)
@@ -403,6 +417,8 @@ def _fit(model, config, workdir, checkpoints, split, start, rollbacks, workers):
             worker=workers.index,
             workers=workers.count,
         )
+        # One that took another for the first would stop alone.
+        callback.first_loss = workers.of_chief(callback.first_loss)
         model.fit(
             workers.feed(batches),
             steps_per_epoch=train.steps - start,
@@ -419,6 +435,12 @@ def _fit(model, config, workdir, checkpoints, split, start, rollbacks, workers):
 
 
 def _finish(model, config, workdir, splits, export_dir, rollbacks):
+    if config.model.normalization == "batch" and config.train.steps < _SETTLED:
+        print(
+            f"After {config.train.steps} steps the averages of batch normalization still lag "
+            f"behind the weights; figures and metrics mean little before some {_SETTLED}.",
+            flush=True,
+        )
     print("Measuring on the test split ...", flush=True)
     functions = numpy_functions(model)
     history = workdir.read_history()

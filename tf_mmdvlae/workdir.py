@@ -23,6 +23,7 @@ _MAY_CHANGE = (
     "train.steps_per_execution",
     "train.xla",
 )
+_MOST_TOLD = 4
 
 
 class Workdir:
@@ -101,6 +102,10 @@ class Workdir:
             if name not in _MAY_CHANGE or (name == "data.cache" and "none" in (old, new))
         ]
         if differences:
+            # Another data set has other networks and schedules too, which say nothing more.
+            differences.sort(key=lambda said: not said.startswith("data.dataset"))
+            more = len(differences) - _MOST_TOLD
+            differences[_MOST_TOLD:] = [f"and {more} more"] if more > 0 else []
             raise InputError(
                 f"{self.path} holds a run with other settings ({'; '.join(differences)}). "
                 "Give the same settings to resume it, or another --workdir."

@@ -4,12 +4,13 @@ import contextlib
 import json
 import math
 import os
+import re
 
 import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae.data.pipeline import Share
-from tf_mmdvlae.errors import InputError, TrainingStopped
+from tf_mmdvlae.errors import InputError, TrainingStopped, first_line
 
 # EX_TEMPFAIL of sysexits.h: what the one who started the process may try again.
 _LOST = 75
@@ -45,7 +46,7 @@ class Workers:
             self.strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
         else:
             self.index, self.count = _place()
-            self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            self.strategy = _several_workers()
         self._total = tf.function(self._sum, input_signature=[tf.TensorSpec([None], tf.float32)])
 
     @contextlib.contextmanager
@@ -109,6 +110,30 @@ class Workers:
         """Whether any process said so; all of them have to say."""
         return bool(self.sum([float(said)])[0])
 
+    @contextlib.contextmanager
+    def refusing_together(self):
+        """Where one process refuses what it was given, all do; all of them have to come here.
+
+        Raises:
+          InputError: that of the block, or one that points to the process that refused.
+        """
+        refusal = None
+        try:
+            yield
+        except InputError as error:
+            refusal = error
+        if self.agree(refusal is not None):
+            raise refusal or InputError(
+                f"Worker {self.index} of {self.count} ends because another one refused; that one's "
+                "message says what and why."
+            )
+
+    def of_chief(self, value):
+        """The chief's float or None, to the precision of float32, in all processes alike."""
+        own = (math.nan if value is None else value) if self.is_chief else 0.0
+        value = float(self.sum([own])[0])
+        return None if math.isnan(value) else value
+
     def wait(self):
         """Returns when all processes have come here."""
         self.sum([0.0])
@@ -146,13 +171,33 @@ class Workers:
             variable.assign(part.reshape(variable.shape))
 
 
+def _several_workers():
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (TypeError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError(
+            f"The workers of TF_CONFIG can't be started: {first_line(error)}. Each needs an "
+            "address host:port of its own, with a port that is free."
+        ) from error
+
+
+def _addresses(cluster, kind):
+    """How many processes of a kind the cluster has."""
+    listed = cluster.get(kind, [])
+    if not isinstance(listed, list) or not all(
+        isinstance(one, str) and re.fullmatch(r".+:\d+", one) for one in listed
+    ):
+        raise ValueError(f'cluster\'s {kind!r} must be a list of "host:port", not {listed!r}')
+    return len(listed)
+
+
 def _place():
     """(index, count) of this process, by TF_CONFIG."""
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         cluster, task = config["cluster"], config["task"]
         kind, index = task["type"], int(task["index"])
-        chiefs, workers = len(cluster.get("chief", ())), len(cluster.get("worker", ()))
+        chiefs, workers = (_addresses(cluster, kind) for kind in ("chief", "worker"))
     except KeyError as error:
         missing = "is not set" if error.args[0] == "TF_CONFIG" else f"lacks {error.args[0]!r}"
         raise InputError(f"{_HOW}; it {missing}.") from None

@@ -18,7 +18,7 @@ def check_installed():
     if not is_installed():
         raise InputError(
             "The comparison with pythae needs pythae and PyTorch, which are not installed; "
-            "pip install '.[benchmark]', or leave --pythae out."
+            "pip install --editable '.[benchmark]', or leave --pythae out."
         )
 
 

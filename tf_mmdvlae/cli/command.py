@@ -70,8 +70,18 @@ def bars_on_terminals_only():
 
 
 def _terminated(number, frame):
-    del frame
+    if _is_finalizing(frame):
+        # What a finalizer raises is dropped: once more, a moment later.
+        signal.signal(signal.SIGALRM, lambda _, frame: _terminated(number, frame))
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        return
     raise KeyboardInterrupt(128 + number)
+
+
+def _is_finalizing(frame):
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _load_tensorflow():
@@ -128,11 +138,11 @@ def _split_overrides(arguments):
 
 
 def _flag_help(values):
-    text = ""
+    text, width = "", max(map(len, values)) + 1
     for name in sorted(values):
         flag = values[name]
         default = "" if flag.default in (None, False) else f" [default: {flag.default}]"
-        text += f"\n  --{name:<14}{flag.help}{default}"
+        text += f"\n  --{name:<{width}}{flag.help}{default}"
     return text
 
 

@@ -126,8 +126,9 @@ def training_batches(split, batch_size, seed, start_step=0, flip=False, share=No
       start_step: how many batches were taken before.
       flip: True mirrors each image left to right with probability 1/2.
       share: None, or the `Share` of each batch that is wanted. Its pieces follow each other, one an
-        element; only their images are read. With `cache="none"` each process shuffles a part of the
-        data of its own, so that the batches are others than in one process.
+        element; of images in memory or on disk only theirs are read. With `cache="none"` each
+        process shuffles a part of the data of its own, so that the batches are others than in one
+        process.
 
     Returns:
       A tf.data.Dataset of float32 [batch_size, height, width, channels] in [0, 1], or pieces

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import fcntl
 import logging
 import os
 import pathlib
@@ -15,7 +16,9 @@ import urllib.request
 import numpy as np
 
 from tf_mmdvlae.data.prepare import FILES, PAGES
-from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.errors import InputError, first_line
+
+_log = logging.getLogger(__name__)
 
 NETWORK_SECONDS = 3.0
 """How long a download host may take to answer before the network counts as unreachable."""
@@ -161,8 +164,7 @@ def find_builder(data):
     except tfds.core.DatasetNotFoundError as error:
         raise InputError(unknown_dataset(data.dataset)) from error
     except (ValueError, ImportError, RuntimeError, AssertionError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"TFDS can't open {data.dataset!r}: {reason}") from error
+        raise InputError(f"TFDS can't open {data.dataset!r}: {first_line(error)}") from error
 
 
 def unknown_dataset(name):
@@ -308,9 +310,8 @@ def ensure_prepared(builder, data):
     except (InputError, KeyboardInterrupt):
         raise
     except Exception as error:  # TFDS passes on whatever its many download paths raise.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"The download of {builder.name} failed: {reason}\n{_by_hand(builder, data)}"
+            f"The download of {builder.name} failed: {first_line(error)}\n{_by_hand(builder, data)}"
         ) from error
 
 
@@ -338,8 +339,34 @@ def _without_litter(builder):
     """Prepares; on failure removes what was half done, but no file that arrived whole."""
     root = pathlib.Path(builder.data_dir_root).expanduser()
     downloads = root / "downloads"
+    with _alone(builder.name, root):
+        _prepare(builder, downloads)
+
+
+@contextlib.contextmanager
+def _alone(name, root):
+    """Waits while another process prepares the data set: workers all start with nothing there."""
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / f".{name}.lock"
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another process is preparing {name}; waiting for it ...", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            # Some network file systems have no locks.
+            _log.warning("%s can't be locked; prepare %s in one process alone.", root, name)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _prepare(builder, downloads):
     before = set(downloads.rglob("*.tmp.*"))
     try:
+        # Nothing, where the one that was waited for has prepared it.
         builder.download_and_prepare()
     except BaseException:
         for path in set(downloads.rglob("*.tmp.*")) - before:

@@ -139,6 +139,7 @@ def _knowledge(result):
         labels = [name for name, entry in table.items() if entry["measure"] == measure]
         probe = "linear" if measure == "auc" else "neighbours"
         layers = list(next(iter(table.values()))[probe]) if labels else []
+        meaning = f"{title}; {', '.join(labels)}" if 1 < len(labels) <= 5 else title
         # The one layer of a model that has no other is all of its layers.
         for layer in layers[-1:] if len(layers) == 2 else layers:
             found = [table[name][probe][layer] for name in labels]
@@ -155,7 +156,7 @@ def _knowledge(result):
                     float(np.nanmean(values)),
                     float(np.sqrt(np.nansum(np.square(errors))) / np.isfinite(values).sum()),
                     "high" if layer == "all" else "",
-                    title,
+                    meaning,
                 )
             )
     return rows

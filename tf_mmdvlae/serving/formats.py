@@ -51,7 +51,8 @@ def other_formats(formats, model, images):
             except ImportError as error:
                 raise InputError(
                     f"--{name} needs {package}, which cannot be imported ({error}); "
-                    f"pip install 'tf_mmdvlae[{name}]' (in a checkout: pip install '.[{name}]')."
+                    f"pip install 'tf_mmdvlae[{name}]' (in a checkout: pip install --editable "
+                    f"'.[{name}]')."
                 ) from error
     writers = {"tflite": _write_tflite, "onnx": _write_onnx}
 

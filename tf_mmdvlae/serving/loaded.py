@@ -287,5 +287,5 @@ def _reason(error):
     for line in str(error.message).splitlines():
         _, found, said = line.partition("assertion failed: [")
         if found:
-            return said.strip().removesuffix("]").replace("] [", " ")
+            return said.strip().removesuffix("]").replace("] [.", ".").replace("] [", " ")
     return str(error.message).splitlines()[0]
