@@ -90,9 +90,9 @@ def test_the_table_gives_means_and_deviations_over_seeds_and_marks_the_best():
     assert (row["mean"], row["count"]) == (pytest.approx(0.15), 2)
     assert row["deviation"] == pytest.approx(0.1 / 2**0.5)
     lines = markdown_table({"models": models}).splitlines()
-    assert lines[2] == "| reconstruction, L1 ↓ | **0.150 ± 0.071** | 0.3 |"
+    assert lines[2] == "| reconstruction, L1 ↓ | **0.15 ± 0.07** | 0.3 |"
     # Of the similarity more is better.
-    assert lines[5] == "| reconstruction, SSIM ↑ | 0.150 ± 0.071 | **0.3** |"
+    assert lines[5] == "| reconstruction, SSIM ↑ | 0.15 ± 0.07 | **0.3** |"
 
 
 def test_a_model_or_preset_that_is_not_there_is_told_before_training(run_config, tmp_path):

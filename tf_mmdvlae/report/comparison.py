@@ -81,7 +81,7 @@ def _table(comparison, bold):
         winner = choose(means, key=means.get) if choose and means else None
         cells = []
         for name, row in rows.items():
-            cell = "" if row is None else with_error(row["mean"], _spread(row))
+            cell = "" if row is None else with_error(row["mean"], _spread(row), digits=1)
             cells.append(bold.format(cell) if name == winner else cell)
         arrow = {"low": " ↓", "high": " ↑"}.get(best[key], "")
         lines.append([title + arrow, *cells])

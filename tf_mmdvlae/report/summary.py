@@ -31,15 +31,15 @@ class Row:
         return with_error(self.value, self.error)
 
 
-def with_error(value, error=None):
-    """ "0.188 ± 0.004": two digits of the error, as many places of the value; a dash for NaN."""
+def with_error(value, error=None, digits=2):
+    """ "0.1882 ± 0.0043": so many digits of the error, and the value's places; a dash for NaN."""
     value = math.nan if value is None else float(value)
     error = math.nan if error is None else float(error)
     if not math.isfinite(value):
         return "\N{EN DASH}"
     if not math.isfinite(error) or error <= 0:
         return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
-    places = min(max(1 - math.floor(math.log10(error)), 0), 6)
+    places = min(max(digits - 1 - math.floor(math.log10(error)), 0), 6)
     return f"{value:.{places}f} ± {error:.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -126,20 +126,21 @@ def _prior(result):
 
 
 _MEASURES = {
-    "accuracy": "accuracy of 15 nearest neighbours",
-    "auc": "area under the ROC curve, linear",
-    "r2": "R², 15 nearest neighbours",
+    "accuracy": ("accuracy", "of 15 nearest neighbours"),
+    "auc": ("AUC", "area under the ROC curve of a linear probe"),
+    "r2": ("R²", "of 15 nearest neighbours"),
 }
 
 
 def _knowledge(result):
     """One line a layer and measure, averaged over the labels that have that measure."""
     table, rows = result["trained"], []
-    for measure, title in _MEASURES.items():
+    for measure, (title, meaning) in _MEASURES.items():
         labels = [name for name, entry in table.items() if entry["measure"] == measure]
         probe = "linear" if measure == "auc" else "neighbours"
         layers = list(next(iter(table.values()))[probe]) if labels else []
-        meaning = f"{title}; {', '.join(labels)}" if 1 < len(labels) <= 5 else title
+        if 1 < len(labels) <= 5:
+            meaning = f"{meaning}; {', '.join(labels)}"
         # The one layer of a model that has no other is all of its layers.
         for layer in layers[-1:] if len(layers) == 2 else layers:
             found = [table[name][probe][layer] for name in labels]
@@ -152,7 +153,7 @@ def _knowledge(result):
             rows.append(
                 Row(
                     f"{measure}_{layer}",
-                    f"{whose} from {where}",
+                    f"{title}, {whose} from {where}",
                     float(np.nanmean(values)),
                     float(np.sqrt(np.nansum(np.square(errors))) / np.isfinite(values).sum()),
                     "high" if layer == "all" else "",
