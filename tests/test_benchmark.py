@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_mmdvlae.benchmarks import bare_products, floating_point_operations, report, training_speed
-from tf_mmdvlae.benchmarks.input_speed import input_speed
+from tf_mmdvlae.benchmarks import (
+    bare_products,
+    floating_point_operations,
+    input_speed,
+    report,
+    training_speed,
+)
 from tf_mmdvlae.benchmarks.peak_memory import peak_memory
 from tf_mmdvlae.benchmarks.plain_autoencoder import plain_autoencoder
 from tf_mmdvlae.benchmarks.pythae_model import is_installed, pythae_step
@@ -184,9 +189,18 @@ def test_peak_memory_is_that_of_a_process_of_its_own(run_config):
     del keep
 
 
+def test_a_failed_process_says_why(run_config, monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho first >&2\necho no memory >&2\nkill -9 $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(InputError, match=r"memory failed \(killed by SIGKILL\): no memory$"):
+        peak_memory(run_config)
+
+
 def test_input_speed_leaves_no_cache(run_config, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    speed = input_speed(run_config, rounds=2)
+    speed = input_speed.input_speed(run_config, rounds=2)
     assert list(speed["rows"]) == ["cold", "disk", "memory"]
     for row in speed["rows"].values():
         assert all(0 < spread["low"] <= spread["high"] for spread in row.values())

@@ -1,10 +1,14 @@
 """What devices send each other, and how two workers are compared with one."""
 
+import os
+import pathlib
+
 import pytest
 
 from tf_mmdvlae.benchmarks import scaling
 from tf_mmdvlae.benchmarks.communication import Network, exchanged, scaling_model, seconds_on
 from tf_mmdvlae.config import ModelConfig
+from tf_mmdvlae.errors import InputError
 
 # Without normalization: 4x4x1 -> dense 3 -> head of 2; back 2 -> 3 -> 16.
 PLAIN = ModelConfig(
@@ -25,8 +29,22 @@ def test_bytes_by_hand(devices):
     assert sent["normalization"] == 0
     # Codes and given codes, there and their gradients back, twice as much as a sum.
     assert sent["codes"] == pytest.approx(share * 4 * 12 * 2 * 2 * 3)
-    # Gradients, gradients of the codes, terms; and the gathering, which goes round once.
-    assert sent["messages"] == (devices - 1) * (2 * 3 + 1)
+
+
+def test_a_killed_worker_is_named_with_what_it_said():
+    program = "import os, sys; print({!r}, file=sys.stderr, flush=True); os.kill(os.getpid(), 9)"
+    with pytest.raises(InputError, match=r"^A worker failed \(killed by SIGKILL\)$"):
+        scaling.run_workers(["-c", program.format("")], [os.sched_getaffinity(0)])
+    with pytest.raises(InputError, match=r"killed by SIGKILL\): no memory$"):
+        scaling.run_workers(["-c", program.format("a\nno memory")], [os.sched_getaffinity(0)])
+
+
+def test_the_users_python_path_stays(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/theirs")
+    program = "import sys; print(sys.path)"
+    [output] = scaling.run_workers(["-c", program], [os.sched_getaffinity(0)])
+    assert "'/theirs'" in output
+    assert repr(str(pathlib.Path(scaling.__file__).parents[2])) in output
 
 
 def test_normalization_is_counted(tiny_config):
