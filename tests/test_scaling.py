@@ -47,6 +47,26 @@ def test_the_users_python_path_stays(monkeypatch):
     assert repr(str(pathlib.Path(scaling.__file__).parents[2])) in output
 
 
+@pytest.mark.parametrize(
+    ("cores", "siblings", "halves"),
+    [
+        ([0, 1, 2, 3, 4], [], ([0, 1], [2, 3])),
+        ([0, 1, 2, 3], [(0, 2), (1, 3)], ([0, 2], [1, 3])),
+        ([0, 1, 2, 3, 4, 5], [(0, 3), (1, 4), (2, 5)], ([0, 3], [1, 4])),
+        ([0, 1, 2], [(0, 2), (1, 3)], ([0], [1])),
+        ([0, 1], [(0, 1)], ([0], [1])),
+    ],
+)
+def test_threads_of_a_core_stay_with_one_worker(monkeypatch, tmp_path, cores, siblings, halves):
+    monkeypatch.setattr(scaling, "_CORES", tmp_path)
+    for group in siblings:
+        for core in group:
+            folder = tmp_path / f"cpu{core}" / "topology"
+            folder.mkdir(parents=True)
+            (folder / "thread_siblings_list").write_text(",".join(map(str, group)))
+    assert scaling._halves(cores) == halves
+
+
 def test_normalization_is_counted(tiny_config):
     with_it, without = (
         exchanged(config, 8, 2)
@@ -66,7 +86,7 @@ def test_time_on_a_network():
         assert computing / (computing + row["milliseconds"]) == pytest.approx(0.8)
 
 
-def test_efficiency_is_that_of_two_over_twice_one(run_config, monkeypatch):
+def test_efficiency_is_that_of_two_over_twice_one(run_config, monkeypatch, tmp_path):
     taken = iter([0.1, 0.125, 0.2, 0.4])
     seen = []
 
@@ -76,6 +96,7 @@ def test_efficiency_is_that_of_two_over_twice_one(run_config, monkeypatch):
 
     monkeypatch.setattr(scaling, "_step_seconds", seconds)
     monkeypatch.setattr(scaling.os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4})
+    monkeypatch.setattr(scaling, "_CORES", tmp_path)
     speed = scaling.scaling_speed(run_config, rounds=2)
     assert seen == 2 * [[{0, 1}], [{0, 1}, {2, 3}]]
     assert speed["cores"] == 2

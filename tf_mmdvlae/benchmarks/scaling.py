@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -17,13 +18,15 @@ from tf_mmdvlae.errors import InputError
 
 _STEPS = 20
 _UNMEASURED = 5
+_CORES = pathlib.Path("/sys/devices/system/cpu")
 
 
 def scaling_speed(config, rounds=3, steps=_STEPS):
     """Images per second of one worker alone, and of two that train together.
 
     Each worker has half of this machine's cores to itself and `config.train.batch_size` images a
-    step, on random images. Rounds alternate the two.
+    step, on random images. Rounds alternate the two. Hardware threads of one core go to one worker,
+    unless there is no other core.
 
     Args:
       config: a `Config`.
@@ -43,8 +46,7 @@ def scaling_speed(config, rounds=3, steps=_STEPS):
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise InputError("--scaling needs two cores, one for each worker; there is one.")
-    half = len(cores) // 2
-    halves = cores[:half], cores[half : 2 * half]
+    halves = _halves(cores)
     batch = config.train.batch_size
     speeds = {1: [], 2: []}
     for _ in range(rounds):
@@ -53,11 +55,32 @@ def scaling_speed(config, rounds=3, steps=_STEPS):
     one, two = np.array(speeds[1]), np.array(speeds[2])
     return {
         "batch_size": batch,
-        "cores": half,
+        "cores": len(halves[0]),
         "one": spread(one),
         "two": spread(two),
         "efficiency": spread(two / (2 * one)),
     }
+
+
+def _halves(cores):
+    """Two lists of equally many of `cores`, side by side, siblings kept together."""
+    groups = {}
+    for core in cores:
+        try:
+            siblings = (_CORES / f"cpu{core}/topology/thread_siblings_list").read_text()
+        except OSError:
+            siblings = core
+        groups.setdefault(siblings, []).append(core)
+    groups = list(groups.values())
+    if len(groups) == 1:
+        groups = [[core] for core in cores]
+    half = len(groups) // 2
+    first, second = [], []
+    for one, other in zip(groups[:half], groups[half : 2 * half], strict=True):
+        size = min(len(one), len(other))
+        first += one[:size]
+        second += other[:size]
+    return first, second
 
 
 def _step_seconds(config, places, steps):
