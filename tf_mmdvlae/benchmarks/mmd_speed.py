@@ -28,7 +28,7 @@ ESTIMATORS = (
 
 _KERNEL = "multiscale_gaussian"
 # What the dense form with its gradient was seen to hold at its peak.
-_DENSE_BYTES_A_PAIR = 53
+_DENSE_BYTES_A_PAIR = 44
 _LONGEST_SECONDS, _SHORTEST_SECONDS = 30, 0.05
 _DRAWS, _DRAWING_SECONDS = 100, 0.7
 
