@@ -20,6 +20,7 @@ from tf_mmdvlae.benchmarks.pythae_model import is_installed, pythae_step
 from tf_mmdvlae.benchmarks.steps import mixed_policy
 from tf_mmdvlae.benchmarks.timing import alternate
 from tf_mmdvlae.config import ModelConfig
+from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.errors import InputError
 from tf_mmdvlae.machine import precision
 
@@ -196,6 +197,48 @@ def test_a_failed_process_says_why(run_config, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(InputError, match=r"memory failed \(killed by SIGKILL\): no memory$"):
         peak_memory(run_config)
+
+
+def test_a_round_takes_no_batch_that_was_read_before_it(run_config, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rounds, taken = [], []
+    gather, training_batches = pipeline._gather, pipeline.training_batches
+
+    def stamped(images):
+        fetch = gather(images)
+
+        def filled(rows):
+            now = tf.numpy_function(lambda: np.uint8(len(rounds)), [], tf.uint8)
+            return tf.zeros_like(fetch(rows)) + tf.reshape(now, [])
+
+        return filled
+
+    class Noted:
+        def __init__(self, split, *arguments, **settings):
+            self.name = type(split.images).__name__
+            self.batches = training_batches(split, *arguments, **settings)
+
+        def __iter__(self):
+            for batch in self.batches:
+                taken.append((self.name, round(float(batch[0, 0, 0, 0]) * 255), len(rounds)))
+                yield batch
+
+    monkeypatch.setattr(pipeline, "_gather", stamped)
+    monkeypatch.setattr(pipeline, "training_batches", Noted)
+    monkeypatch.setattr(input_speed, "_put_out_of_memory", rounds.append)
+    speed = input_speed.input_speed(run_config, rounds=3)
+    from_disk = [(read, now) for name, read, now in taken if name == "memmap"]
+    count = speed["images"] // speed["batch_size"]
+    assert from_disk == [(now, now) for now in (1, 2, 3) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("most", "split"), [(30, "train[:30]"), (40, "train"), (99, "train")])
+def test_no_more_images_than_there_are(run_config, replace, monkeypatch, most, split):
+    held = pipeline.Description((8, 8, 1), {"train": 40})
+    monkeypatch.setattr(pipeline, "describe", lambda data: held)
+    data = replace(run_config, "data.dataset", "tiny_pictures").data
+    assert input_speed._shortened(data, most).train_split == split
+    assert input_speed._shortened(run_config.data, most) == run_config.data
 
 
 def test_input_speed_leaves_no_cache(run_config, tmp_path, monkeypatch):

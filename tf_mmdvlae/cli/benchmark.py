@@ -47,6 +47,12 @@ def _define(values):
         "root of the TFDS data sets, for --input [default: TFDS's own, ~/tensorflow_datasets]",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "image_dir",
+        None,
+        "folder of pictures, for --input --datasets=image_folder",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "images", 8000, "images of a data set for --input", lower_bound=1, flag_values=values
     )
@@ -138,8 +144,8 @@ def _input(values):
     rows = {}
     for dataset in values.datasets:
         config = get_config(dataset)
-        data = dataclasses.replace(config.data, data_dir=values.data_dir)
-        config = dataclasses.replace(config, data=data)
+        folders = {"data_dir": values.data_dir, "image_dir": values.image_dir}
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, **folders))
         print(f"{dataset}: measuring ...", flush=True)
         rows[dataset] = input_speed(config, values.images, values.rounds)
     print(input_table(rows))
