@@ -1,5 +1,6 @@
 """The benchmark measures what it says, on a model that takes no time."""
 
+import json
 import sys
 
 import keras
@@ -19,6 +20,7 @@ from tf_mmdvlae.benchmarks.plain_autoencoder import plain_autoencoder
 from tf_mmdvlae.benchmarks.pythae_model import is_installed, pythae_step
 from tf_mmdvlae.benchmarks.steps import mixed_policy
 from tf_mmdvlae.benchmarks.timing import alternate
+from tf_mmdvlae.cli import benchmark
 from tf_mmdvlae.config import ModelConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.errors import InputError
@@ -239,6 +241,29 @@ def test_no_more_images_than_there_are(run_config, replace, monkeypatch, most, s
     data = replace(run_config, "data.dataset", "tiny_pictures").data
     assert input_speed._shortened(data, most).train_split == split
     assert input_speed._shortened(run_config.data, most) == run_config.data
+
+
+def test_figures_are_written_after_each_part(tmp_path, monkeypatch, capsys):
+    def failing(values):
+        raise InputError("no more")
+
+    monkeypatch.setattr(benchmark, "_input", lambda values: {"images": 3})
+    monkeypatch.setattr(benchmark, "_mmd", failing)
+    path = tmp_path / "new" / "figures.json"
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--input", "--mmd", f"--out={path}"])
+    assert benchmark.main() == 1
+    assert "error: no more" in capsys.readouterr().err
+    assert json.loads(path.read_text())["input"] == {"images": 3}
+
+
+@pytest.mark.parametrize("out", ["folder", "file/figures.json"])
+def test_a_place_for_figures_is_proved_before_measuring(tmp_path, monkeypatch, capsys, out):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(benchmark, "_mmd", lambda values: pytest.fail("measured"))
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--mmd", f"--out={tmp_path / out}"])
+    assert benchmark.main() == 1
+    assert str(tmp_path / "f") in capsys.readouterr().err
 
 
 def test_input_speed_leaves_no_cache(run_config, tmp_path, monkeypatch):
