@@ -1,5 +1,6 @@
 """The benchmark measures what it says, on a model that takes no time."""
 
+import json
 import sys
 
 import keras
@@ -7,14 +8,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_mmdvlae.benchmarks import bare_products, floating_point_operations, report, training_speed
-from tf_mmdvlae.benchmarks.input_speed import input_speed
+from tf_mmdvlae.benchmarks import (
+    bare_products,
+    floating_point_operations,
+    input_speed,
+    report,
+    training_speed,
+)
 from tf_mmdvlae.benchmarks.peak_memory import peak_memory
 from tf_mmdvlae.benchmarks.plain_autoencoder import plain_autoencoder
 from tf_mmdvlae.benchmarks.pythae_model import is_installed, pythae_step
 from tf_mmdvlae.benchmarks.steps import mixed_policy
 from tf_mmdvlae.benchmarks.timing import alternate
+from tf_mmdvlae.cli import benchmark
 from tf_mmdvlae.config import ModelConfig
+from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.errors import InputError
 from tf_mmdvlae.machine import precision
 
@@ -184,9 +192,83 @@ def test_peak_memory_is_that_of_a_process_of_its_own(run_config):
     del keep
 
 
+def test_a_failed_process_says_why(run_config, monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho first >&2\necho no memory >&2\nkill -9 $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(InputError, match=r"memory failed \(killed by SIGKILL\): no memory$"):
+        peak_memory(run_config)
+
+
+def test_a_round_takes_no_batch_that_was_read_before_it(run_config, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rounds, taken = [], []
+    gather, training_batches = pipeline._gather, pipeline.training_batches
+
+    def stamped(images):
+        fetch = gather(images)
+
+        def filled(rows):
+            now = tf.numpy_function(lambda: np.uint8(len(rounds)), [], tf.uint8)
+            return tf.zeros_like(fetch(rows)) + tf.reshape(now, [])
+
+        return filled
+
+    class Noted:
+        def __init__(self, split, *arguments, **settings):
+            self.name = type(split.images).__name__
+            self.batches = training_batches(split, *arguments, **settings)
+
+        def __iter__(self):
+            for batch in self.batches:
+                taken.append((self.name, round(float(batch[0, 0, 0, 0]) * 255), len(rounds)))
+                yield batch
+
+    monkeypatch.setattr(pipeline, "_gather", stamped)
+    monkeypatch.setattr(pipeline, "training_batches", Noted)
+    monkeypatch.setattr(input_speed, "_put_out_of_memory", rounds.append)
+    speed = input_speed.input_speed(run_config, rounds=3)
+    from_disk = [(read, now) for name, read, now in taken if name == "memmap"]
+    count = speed["images"] // speed["batch_size"]
+    assert from_disk == [(now, now) for now in (1, 2, 3) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("most", "split"), [(30, "train[:30]"), (40, "train"), (99, "train")])
+def test_no_more_images_than_there_are(run_config, replace, monkeypatch, most, split):
+    held = pipeline.Description((8, 8, 1), {"train": 40})
+    monkeypatch.setattr(pipeline, "describe", lambda data: held)
+    data = replace(run_config, "data.dataset", "tiny_pictures").data
+    assert input_speed._shortened(data, most).train_split == split
+    assert input_speed._shortened(run_config.data, most) == run_config.data
+
+
+def test_figures_are_written_after_each_part(tmp_path, monkeypatch, capsys):
+    def failing(values):
+        raise InputError("no more")
+
+    monkeypatch.setattr(benchmark, "_input", lambda values: {"images": 3})
+    monkeypatch.setattr(benchmark, "_mmd", failing)
+    path = tmp_path / "new" / "figures.json"
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--input", "--mmd", f"--out={path}"])
+    assert benchmark.main() == 1
+    assert "error: no more" in capsys.readouterr().err
+    assert json.loads(path.read_text())["input"] == {"images": 3}
+
+
+@pytest.mark.parametrize("out", ["folder", "file/figures.json"])
+def test_a_place_for_figures_is_proved_before_measuring(tmp_path, monkeypatch, capsys, out):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(benchmark, "_mmd", lambda values: pytest.fail("measured"))
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--mmd", f"--out={tmp_path / out}"])
+    assert benchmark.main() == 1
+    assert str(tmp_path / "f") in capsys.readouterr().err
+
+
 def test_input_speed_leaves_no_cache(run_config, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    speed = input_speed(run_config, rounds=2)
+    speed = input_speed.input_speed(run_config, rounds=2)
     assert list(speed["rows"]) == ["cold", "disk", "memory"]
     for row in speed["rows"].values():
         assert all(0 < spread["low"] <= spread["high"] for spread in row.values())

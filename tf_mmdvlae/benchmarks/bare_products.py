@@ -9,7 +9,8 @@ def bare_products(products):
     """A compiled function that computes all of them on random numbers.
 
     What it takes is what the shapes of a network cost; what a step takes beyond it is the network's
-    other operations, and the running of them.
+    other operations, and the running of them. That is so on processors; for a GPU the step is
+    compiled by XLA, which would take equal products of equal numbers for one, so that this is not.
 
     Args:
       products: a list of `floating_point_operations.Product`.

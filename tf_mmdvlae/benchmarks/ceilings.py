@@ -15,6 +15,9 @@ On a processor it is as fast as larger ones, or faster.
 def ceilings(dtype):
     """Functions to be timed, and what each computes.
 
+    They are meant for processors. A GPU waits for Python between two of them, while it runs a whole
+    training step at one call: what a step reaches of these is no share of the GPU.
+
     Args:
       dtype: "float32", "bfloat16" or "float16".
 

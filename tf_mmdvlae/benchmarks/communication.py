@@ -7,6 +7,9 @@ import keras
 from tf_mmdvlae.model import MMDVLAE
 
 _FLOAT = 4
+# As a step's graph has them; tests/test_scaling.py counts them there.
+_NORMALIZATION_SUMS = 6
+_GATHERINGS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +42,13 @@ def exchanged(config, batch_size, devices):
     of R devices, a gathering of all parts of m bytes R - 1 of them (Patarasu and Yuan 2009,
     Bandwidth optimal all-reduce algorithms for clusters of workstations). Summed are the gradients,
     all at once; for each batch normalization sums, sums of squares and counts of its channels, and
-    the gradients of the first two; the terms of the loss; and the gradients of the gathered codes.
-    Gathered are the codes, and the codes as the generative ladder is given them.
+    the gradients of these three; the terms of the loss; and the gradients of the gathered codes.
+    Gathered are the codes, and the codes as the generative ladder is given them. For itself
+    TensorFlow gathers sizes three times around that, and sums whether each device has a batch;
+    Keras sums every reported value, and how many there are of it.
+
+    It is the step of `distribute="multi_worker"` with an MMD in its loss. "mirrored" reports
+    without asking other devices.
 
     Args:
       config: a `ModelConfig`.
@@ -49,7 +57,7 @@ def exchanged(config, batch_size, devices):
 
     Returns:
       {"gradients", "normalization", "codes": bytes sent a step by each device; "messages": how many
-      it sends, each of which waits for the one before}.
+      it sends, each of which is taken to wait for the one before}.
     """
     model = MMDVLAE(config)
     parameters = sum(weight.shape.num_elements() for weight in model.trainable_weights)
@@ -60,12 +68,13 @@ def exchanged(config, batch_size, devices):
     ]
     codes = _FLOAT * batch_size * 2 * sum(config.latent_dims)
     share = (devices - 1) / devices
-    sums = 1 + 5 * len(channels) + 1 + 1
+    reported = len(model.get_metrics_result())
+    sums = 1 + _NORMALIZATION_SUMS * len(channels) + 1 + 1 + 1 + 2 * reported
     return {
         "gradients": 2 * share * _FLOAT * parameters,
-        "normalization": 2 * share * 5 * _FLOAT * sum(channels),
+        "normalization": 2 * share * _NORMALIZATION_SUMS * _FLOAT * sum(channels),
         "codes": share * codes + 2 * share * codes,
-        "messages": (devices - 1) * (2 * sums + 1),
+        "messages": (devices - 1) * (2 * sums + _GATHERINGS),
     }
 
 

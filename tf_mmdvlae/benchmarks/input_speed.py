@@ -24,7 +24,8 @@ def input_speed(config, images=8000, rounds=5):
 
     Args:
       config: a `Config` whose data set is there.
-      images: how many of the training images are taken, the first ones.
+      images: how many of the training images are taken at most, the first ones; of an image folder,
+        and of a slice, all are.
       rounds: how often all but "cold" are measured.
 
     Returns:
@@ -35,9 +36,8 @@ def input_speed(config, images=8000, rounds=5):
     Raises:
       InputError: if the data set can't be read, or holds less than a batch.
     """
-    data, shape, size = config.data, config.model.image_shape, config.train.batch_size
-    if data.dataset != "image_folder":
-        data = dataclasses.replace(data, train_split=f"{data.train_split}[:{images}]")
+    shape, size = config.model.image_shape, config.train.batch_size
+    data = _shortened(config.data, images)
 
     clock = _Clock()
     memory = pipeline.load_split(dataclasses.replace(data, cache="memory"), shape, "train")
@@ -70,13 +70,22 @@ def input_speed(config, images=8000, rounds=5):
     }
 
 
+def _shortened(data, images):
+    if data.dataset == "image_folder":
+        return data
+    held = pipeline.describe(data).splits.get(data.train_split, 0)
+    if held <= images:
+        return data
+    return dataclasses.replace(data, train_split=f"{data.train_split}[:{images}]")
+
+
 def _rounds(config, splits, rounds):
     size = config.train.batch_size
     batches = {
-        name: iter(pipeline.training_batches(split, size, 0, flip=config.data.flip))
+        name: pipeline.training_batches(split, size, 0, flip=config.data.flip)
         for name, split in splits.items()
     }
-    batch = next(batches["memory"])
+    batch = next(iter(batches["memory"]))
     step = compile_step(make_ladder(config), batch)
     seconds(lambda: step(batch), 2)
     speeds = {"training": [], **{name: [] for name in splits}}
@@ -89,9 +98,11 @@ def _rounds(config, splits, rounds):
             if name == "disk":
                 _put_out_of_memory(split.images)
             count = max(1, split.size // size)
+            # An iterator of the last round holds batches that it read before.
+            iterator = iter(batches[name])
             clock = _Clock()
             for _ in range(count):
-                next(batches[name])
+                next(iterator)
             speeds[name].append(clock.images_per_second(count * size))
     return speeds
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import resource
 import subprocess
 import sys
@@ -12,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae import mmd
+from tf_mmdvlae.benchmarks.processes import check, environment
 from tf_mmdvlae.benchmarks.timing import spread
 from tf_mmdvlae.config import DEFAULT_SCALES
+from tf_mmdvlae.errors import InputError
 
 SIZES = (64, 1024, 4096, 16384, 65536)
 DIMENSIONS = (2, 16, 256)
@@ -27,7 +28,7 @@ ESTIMATORS = (
 
 _KERNEL = "multiscale_gaussian"
 # What the dense form with its gradient was seen to hold at its peak.
-_DENSE_BYTES_A_PAIR = 53
+_DENSE_BYTES_A_PAIR = 44
 _LONGEST_SECONDS, _SHORTEST_SECONDS = 30, 0.05
 _DRAWS, _DRAWING_SECONDS = 100, 0.7
 
@@ -52,23 +53,19 @@ def mmd_speed(sizes=SIZES, dimensions=DIMENSIONS, rounds=3, estimators=ESTIMATOR
       what the process held before), "deviation" (of the estimate over draws of the codes; None
       where they would take long), "left_out" (None, or why)}. A row that is left out has None for
       all that was not measured.
+
+    Raises:
+      InputError: if a cell's process fails.
     """
-    root = pathlib.Path(sys.modules["tf_mmdvlae"].__file__).parents[1]
     found = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps([list(sizes), list(dimensions), rounds, list(estimators)]),
-        env={
-            **os.environ,
-            # The package need not be installed.
-            "PYTHONPATH": str(root),
-            # A GPU's memory is not what is counted.
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-        },
-        stdout=subprocess.PIPE,
+        # A GPU's memory is not what is counted.
+        env=environment(CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="2"),
+        capture_output=True,
         text=True,
-        check=True,
     )
+    check("The measurement of the MMD", found.returncode, found.stderr)
     return json.loads(found.stdout)
 
 
@@ -102,13 +99,19 @@ def _in_a_fork(cell, rounds):
     child = os.fork()
     if child == 0:
         with os.fdopen(writing, "w") as pipe:
-            json.dump(_measure(rounds=rounds, **cell), pipe)
-        os._exit(0)
+            try:
+                answer, code = json.dumps(_measure(rounds=rounds, **cell)), 0
+            # What left this block would go on with the parent's work.
+            except BaseException as error:
+                answer, code = f"{type(error).__name__}: {error}", 1
+            pipe.write(answer)
+        os._exit(code)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        found = json.load(pipe)
-    os.waitpid(child, 0)
-    return found
+        answer = pipe.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    check("{estimator} of {batch} x {dimensions}".format(**cell), code, answer)
+    return json.loads(answer)
 
 
 def _measure(estimator, frequencies, batch, dimensions, rounds):
@@ -170,4 +173,7 @@ def _seconds(call, codes, times):
 
 
 if __name__ == "__main__":
-    json.dump(list(_rows(*json.load(sys.stdin))), sys.stdout)
+    try:
+        json.dump(list(_rows(*json.load(sys.stdin))), sys.stdout)
+    except InputError as error:
+        sys.exit(str(error))

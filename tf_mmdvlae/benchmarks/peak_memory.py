@@ -1,10 +1,11 @@
 """The most memory that training takes, in a process of its own."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
+
+from tf_mmdvlae.benchmarks.processes import check, environment
 
 STEPS = 2
 
@@ -20,17 +21,18 @@ def peak_memory(config, policy="float32"):
       {"device": "CPU" or "GPU", "peak_megabytes", "loaded_megabytes"}: the most that was held, of
       the processor's memory or the GPU's, and what TensorFlow alone had taken before the model was
       made.
+
+    Raises:
+      InputError: if that process fails: the memory may not be enough.
     """
-    root = str(pathlib.Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     answer = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps({"config": config.to_dict(), "policy": policy}),
-        env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=environment(TF_CPP_MIN_LOG_LEVEL="3"),
         capture_output=True,
         text=True,
-        check=True,
     )
+    check("The process that measures memory", answer.returncode, answer.stderr)
     return json.loads(answer.stdout.splitlines()[-1])
 
 

@@ -21,6 +21,7 @@ def training_tables(rows):
         "",
         "of conv.: GFLOP/s of the step / of a large convolution; bare: time of the step's own",
         "convolutions and products by themselves / of the step; ratio: to the first precision.",
+        "The first two and the ceiling are meant for processors: a GPU's step is compiled as one.",
         "",
         f"{'preset':<18}{'GFLOP':>8}{'MMD':>7}{'optimizer':>11}{'waiting':>9}{'input':>9}"
         f"{'/ plain Keras':>15}{'a FLOP':>8}{'/ pythae':>10}",

@@ -12,19 +12,21 @@ import sys
 
 import numpy as np
 
+from tf_mmdvlae.benchmarks.processes import check, environment
 from tf_mmdvlae.benchmarks.timing import spread
 from tf_mmdvlae.errors import InputError
 
 _STEPS = 20
 _UNMEASURED = 5
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_CORES = pathlib.Path("/sys/devices/system/cpu")
 
 
 def scaling_speed(config, rounds=3, steps=_STEPS):
     """Images per second of one worker alone, and of two that train together.
 
     Each worker has half of this machine's cores to itself and `config.train.batch_size` images a
-    step, on random images. Rounds alternate the two.
+    step, on random images. Rounds alternate the two. Hardware threads of one core go to one worker,
+    unless there is no other core.
 
     Args:
       config: a `Config`.
@@ -36,15 +38,15 @@ def scaling_speed(config, rounds=3, steps=_STEPS):
       {"median", "low", "high"}, "efficiency": speed of two / twice the speed of one, likewise}.
 
     Raises:
-      InputError: on a machine with a single core, or where cores can't be given out.
+      InputError: on a machine with a single core, where cores can't be given out, or if a worker
+        fails.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise InputError("--scaling needs Linux, to give each worker cores of its own.")
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise InputError("--scaling needs two cores, one for each worker; there is one.")
-    half = len(cores) // 2
-    halves = cores[:half], cores[half : 2 * half]
+    halves = _halves(cores)
     batch = config.train.batch_size
     speeds = {1: [], 2: []}
     for _ in range(rounds):
@@ -53,11 +55,32 @@ def scaling_speed(config, rounds=3, steps=_STEPS):
     one, two = np.array(speeds[1]), np.array(speeds[2])
     return {
         "batch_size": batch,
-        "cores": half,
+        "cores": len(halves[0]),
         "one": spread(one),
         "two": spread(two),
         "efficiency": spread(two / (2 * one)),
     }
+
+
+def _halves(cores):
+    """Two lists of equally many of `cores`, side by side, siblings kept together."""
+    groups = {}
+    for core in cores:
+        try:
+            siblings = (_CORES / f"cpu{core}/topology/thread_siblings_list").read_text()
+        except OSError:
+            siblings = core
+        groups.setdefault(siblings, []).append(core)
+    groups = list(groups.values())
+    if len(groups) == 1:
+        groups = [[core] for core in cores]
+    half = len(groups) // 2
+    first, second = [], []
+    for one, other in zip(groups[:half], groups[half : 2 * half], strict=True):
+        size = min(len(one), len(other))
+        first += one[:size]
+        second += other[:size]
+    return first, second
 
 
 def _step_seconds(config, places, steps):
@@ -72,35 +95,42 @@ def _step_seconds(config, places, steps):
         "steps": steps,
         "unmeasured": _UNMEASURED,
     }
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+    arguments = ["-m", "tf_mmdvlae.benchmarks.worker", json.dumps(settings)]
+    return float(np.median(json.loads(run_workers(arguments, places)[0].splitlines()[-1])))
+
+
+def run_workers(arguments, places):
+    """Runs Python in processes that find each other by TF_CONFIG.
+
+    Args:
+      arguments: of Python, the same for all of them.
+      places: for each process the cores that it may use.
+
+    Returns:
+      What each of them wrote to standard output.
+
+    Raises:
+      InputError: if one fails.
+    """
+    addresses = [f"127.0.0.1:{port}" for port in _free_ports(len(places))]
     processes = []
     for index, own in enumerate(places):
-        cluster = {
-            "cluster": {"worker": addresses},
-            "task": {"type": "worker", "index": index},
-        }
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", "tf_mmdvlae.benchmarks.worker", json.dumps(settings)],
+                [sys.executable, *arguments],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={
-                    **os.environ,
-                    # The package need not be installed.
-                    "PYTHONPATH": str(_ROOT),
-                    "TF_CONFIG": json.dumps(cluster),
-                    "CUDA_VISIBLE_DEVICES": "-1",
-                },
+                env=environment(TF_CONFIG=json.dumps(cluster), CUDA_VISIBLE_DEVICES="-1"),
                 # Before TensorFlow counts the cores that it may use.
                 preexec_fn=functools.partial(os.sched_setaffinity, 0, own),
             )
         )
     outputs = [process.communicate() for process in processes]
     for process, (_, errors) in zip(processes, outputs, strict=True):
-        if process.returncode:
-            raise InputError(f"A worker failed: {errors.strip().splitlines()[-1]}")
-    return float(np.median(json.loads(outputs[0][0].splitlines()[-1])))
+        check("A worker", process.returncode, errors)
+    return [output for output, _ in outputs]
 
 
 def _free_ports(count):

@@ -22,7 +22,7 @@ def training_speed(config, rounds=5, policies=("float32",), pythae=False, least=
     Each round times, one after the other: for each precision the step, its convolutions and
     products by themselves (`bare_products`) and the ceilings (`ceilings`); for the first
     precision the parts of the step, the cached input alone, a plain Keras autoencoder and
-    pythae's INFOVAE_MMD. Ratios and shares are taken within a round.
+    pythae's INFOVAE_MMD. Every step's loss is read. Ratios and shares are taken within a round.
 
     Args:
       config: a `Config`.
@@ -62,7 +62,8 @@ def training_speed(config, rounds=5, policies=("float32",), pythae=False, least=
         model = make_ladder(config, policy)
         step = compile_step(model, batch)
         products = floating_point_operations.products(step)
-        calls[policy] = lambda step=step: step(batch)
+        # The loss is read in every step, as pythae's trainer does: a GPU's steps would overlap.
+        calls[policy] = lambda step=step: step(batch)["loss"].numpy()
         operations[policy] = sum(product.operations for product in products)
         calls[policy, "bare"] = bare_products(products)
         for name, (call, count) in ceilings(policy.removeprefix("mixed_")).items():
@@ -76,7 +77,7 @@ def training_speed(config, rounds=5, policies=("float32",), pythae=False, least=
         plain_autoencoder(settings, config.train.learning_rate), (batch, batch)
     )
     operations["plain"] = floating_point_operations.count(plain_step)
-    calls["plain"] = lambda: plain_step((batch, batch))
+    calls["plain"] = lambda: plain_step((batch, batch))["loss"].numpy()
     calls.update(others)
 
     progress = Progress(rounds * len(calls), "measurements", images=0)

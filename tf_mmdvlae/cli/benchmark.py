@@ -1,5 +1,7 @@
 """bin/benchmark: how fast training, its input and an export are, and beside what."""
 
+import pathlib
+
 from absl import flags
 
 from tf_mmdvlae.cli.command import run
@@ -47,6 +49,12 @@ def _define(values):
         "root of the TFDS data sets, for --input [default: TFDS's own, ~/tensorflow_datasets]",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "image_dir",
+        None,
+        "folder of pictures, for --input --datasets=image_folder",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "images", 8000, "images of a data set for --input", lower_bound=1, flag_values=values
     )
@@ -59,8 +67,15 @@ def _define(values):
 def _call(values):
     from tf_mmdvlae.errors import InputError
 
-    wanted = (values.training, values.input, values.mmd, values.scaling, values.serving)
-    if not any(wanted):
+    parts = {
+        "training": _training,
+        "input": _input,
+        "mmd": _mmd,
+        "scaling": _scaling,
+        "serving": _serving,
+    }
+    wanted = {name: measure for name, measure in parts.items() if getattr(values, name)}
+    if not wanted:
         raise InputError(
             "Nothing to measure; give --training, --input, --mmd, --scaling or --serving."
         )
@@ -72,20 +87,25 @@ def _call(values):
     from tf_mmdvlae.files import write_json
     from tf_mmdvlae.workdir import provenance
 
+    if values.out:
+        _prove_writable(values.out)
     figures = {**provenance(), "machine": machine()}
     print(_in_words(figures), flush=True)
-    if values.training:
-        figures["training"] = _training(values)
-    if values.input:
-        figures["input"] = _input(values)
-    if values.mmd:
-        figures["mmd"] = _mmd(values)
-    if values.scaling:
-        figures["scaling"] = _scaling(values)
-    if values.serving:
-        figures["serving"] = _serving(values)
-    if values.out:
-        write_json(values.out, figures)
+    for name, measure in wanted.items():
+        figures[name] = measure(values)
+        # What comes after it may fail.
+        if values.out:
+            write_json(values.out, figures)
+
+
+def _prove_writable(path):
+    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.files import make_folder
+
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise InputError(f"--out={path} is a folder; give a file.")
+    make_folder(path.parent)
 
 
 def _in_words(figures):
@@ -138,8 +158,8 @@ def _input(values):
     rows = {}
     for dataset in values.datasets:
         config = get_config(dataset)
-        data = dataclasses.replace(config.data, data_dir=values.data_dir)
-        config = dataclasses.replace(config, data=data)
+        folders = {"data_dir": values.data_dir, "image_dir": values.image_dir}
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, **folders))
         print(f"{dataset}: measuring ...", flush=True)
         rows[dataset] = input_speed(config, values.images, values.rounds)
     print(input_table(rows))
