@@ -164,12 +164,12 @@ def load_config(workdir):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "it is not set"),
-        ("{}", "it lacks 'cluster'"),
-        ("{", "it can't be read"),
+        (None, "TF_CONFIG is not set"),
+        ("{}", "TF_CONFIG lacks 'cluster'"),
+        ("{", "TF_CONFIG can't be read"),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
-            "it names no worker 2",
+            "TF_CONFIG names no worker 2",
         ),
         (
             '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
@@ -179,7 +179,10 @@ def load_config(workdir):
             '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}',
             "must be a list of",
         ),
-        ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "it names no ps 0"),
+        (
+            '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+            "TF_CONFIG names no ps 0",
+        ),
     ],
 )
 def test_a_missing_or_wrong_cluster_is_refused(monkeypatch, text, message):

@@ -15,8 +15,8 @@ from tf_mmdvlae.errors import InputError, TrainingStopped, first_line
 # EX_TEMPFAIL of sysexits.h: what the one who started the process may try again.
 _LOST = 75
 _HOW = (
-    'train.distribute is \'multi_worker\', which needs TF_CONFIG, such as {"cluster": {"worker": '
-    '["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+    'train.distribute=multi_worker needs one such as {"cluster": {"worker": ["host1:2222", '
+    '"host2:2222"]}, "task": {"type": "worker", "index": 0}}.'
 )
 
 
@@ -200,10 +200,10 @@ def _place():
         chiefs, workers = (_addresses(cluster, kind) for kind in ("chief", "worker"))
     except KeyError as error:
         missing = "is not set" if error.args[0] == "TF_CONFIG" else f"lacks {error.args[0]!r}"
-        raise InputError(f"{_HOW}; it {missing}.") from None
+        raise InputError(f"TF_CONFIG {missing}. {_HOW}") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{_HOW}; it can't be read: {error}.") from None
+        raise InputError(f"TF_CONFIG can't be read: {error}. {_HOW}") from None
     place = index if kind == "chief" else chiefs + index
     if kind not in ("chief", "worker") or not 0 <= place < chiefs + workers:
-        raise InputError(f"{_HOW}; it names no {kind} {index}.")
+        raise InputError(f"TF_CONFIG names no {kind} {index}. {_HOW}")
     return place, chiefs + workers
