@@ -162,6 +162,8 @@ def _edits(result, drawn):
     }
 
     order = easiest_first(attributes)
+    flips = all(value(attributes[order[0]][end]["flipped"]) > 0 for end in (0, -1))
+    most = "flip most often both ways" if flips else "come first; none flips both ways"
     lines = [[words(name), *(cell(at_one[name][key]) for key in measures)] for name in order]
     return [
         text(
@@ -182,7 +184,7 @@ def _edits(result, drawn):
                     "mean over attributes",
                     {said: [error(p[key]) for p in overall] for key, said in measures.items()},
                 ),
-                f"Mean over {len(attributes)} attributes.",
+                f"Mean over {len(attributes)} attributes, those that can be judged at a strength.",
             ),
             (
                 plots.curves(
@@ -194,10 +196,10 @@ def _edits(result, drawn):
                     "strength",
                     "share flipped",
                 ),
-                f"The {min(_CURVES, len(order))} attributes that flip most often both ways.",
+                f"The {min(_CURVES, len(order))} attributes that {most}.",
             ),
         ),
-        pictures((drawn["edits"], "The one that flips most often both ways, on test images.")),
+        pictures((drawn["edits"], "The first of them, on test images.")),
         heading("By attribute, at strength 1"),
         table(["attribute", *measures.values()], lines[:_MOST_ROWS]),
     ]
