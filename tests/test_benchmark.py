@@ -180,7 +180,7 @@ def test_pythae_has_the_plain_autoencoders_weights():
 def test_pythae_missing_says_what_to_install(monkeypatch, run_config):
     monkeypatch.setitem(sys.modules, "pythae", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install '\.\[benchmark\]'"):
+    with pytest.raises(InputError, match=r"pip install --editable '\.\[benchmark\]'"):
         training_speed.training_speed(run_config, pythae=True)
 
 

@@ -124,7 +124,7 @@ def test_a_format_that_computes_something_else_is_not_written(finished_run, tmp_
 
 def test_a_format_whose_package_is_missing(finished_run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(InputError, match=r"pip install '\.\[onnx\]'"):
+    with pytest.raises(InputError, match=r"pip install --editable '\.\[onnx\]'"):
         export_run(finished_run[0], tmp_path, ["onnx"])
     with pytest.raises(InputError, match="Known: tflite, onnx"):
         formats.other_formats(["coreml"], None, None)
