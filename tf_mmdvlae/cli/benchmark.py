@@ -144,7 +144,7 @@ def _training(values):
         rows[name] = row
     print(training_tables(rows))
     if not pythae:
-        print("\nNot compared with pythae; for that, pip install '.[benchmark]'.")
+        print("\nNot compared with pythae; for that, pip install --editable '.[benchmark]'.")
     return rows
 
 
