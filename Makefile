@@ -8,7 +8,7 @@ EDITABLE := --config-settings editable_mode=compat --editable
 .PHONY: install demo test format clean
 
 # The stamps hold the time of the install, so that pip runs again only when the needs change.
-$(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/version.py
+$(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/__init__.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) .
 	touch $@

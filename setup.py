@@ -6,8 +6,11 @@ import re
 from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(r'"(\d[^"]*)"', (ROOT / "tf_mmdvlae" / "version.py").read_text()).group(1)
-COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir() if path.name.isidentifier())
+PACKAGE = ROOT / "tf_mmdvlae"
+VERSION = re.search(r'__version__ = "(.*)"', (PACKAGE / "__init__.py").read_text()).group(1)
+# Without benchmark, which runs from a checkout only.
+COMMANDS = sorted(path.stem for path in (PACKAGE / "cli").glob("*.py"))
+COMMANDS = [command for command in COMMANDS if (ROOT / "bin" / command).exists()]
 TFLITE = ["ai-edge-litert>=2.1,<3"]
 ONNX = ["tf2onnx>=1.16.1,<2", "onnxruntime>=1.20,<2"]
 
@@ -20,7 +23,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["tf_mmdvlae", "tf_mmdvlae.*"]),
-    package_data={"tf_mmdvlae.report": ["template.html"]},
+    package_data={"tf_mmdvlae.evaluation.report": ["template.html"]},
     install_requires=[
         "absl-py>=2.1,<3",
         # TFDS 4.9 imports it when a data set is prepared and does not declare it.

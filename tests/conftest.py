@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_mmdvlae.config import Config, DataConfig, ModelConfig, TrainConfig
+from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
 
 TINY = ModelConfig(
     image_shape=(8, 8, 1),
@@ -75,7 +75,7 @@ def run_config(picture_folder):
 @pytest.fixture(scope="session")
 def finished_run(run_config, tmp_path_factory):
     """(workdir, export_dir, Result) of that run."""
-    from tf_mmdvlae.training import train
+    from tf_mmdvlae.training.run import train
 
     folder = tmp_path_factory.mktemp("run")
     result = train(run_config, folder / "work", folder / "export")
@@ -97,6 +97,6 @@ def replace():
 @pytest.fixture
 def without_figures(monkeypatch):
     """Drawing takes most of the time of a short run."""
-    from tf_mmdvlae import results
+    from tf_mmdvlae.training import finish
 
-    monkeypatch.setattr(results, "draw", lambda *arguments: [])
+    monkeypatch.setattr(finish, "draw", lambda *arguments: [])

@@ -20,14 +20,15 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tf_mmdvlae import config as configs
-from tf_mmdvlae.configs import get_config, known_datasets
-from tf_mmdvlae.configs import presets as presets_of
+from tf_mmdvlae.config import get_config, known_datasets, presets_of
+from tf_mmdvlae.config import settings as configs
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 MODULES = {
-    path.name: importlib.import_module(f"tf_mmdvlae.cli.{path.name}")
+    path.name: importlib.import_module(
+        "benchmarks.command" if path.name == "benchmark" else f"tf_mmdvlae.cli.{path.name}"
+    )
     for path in (ROOT / "bin").iterdir()
     if path.name.isidentifier()
 }

@@ -5,21 +5,21 @@ The public names below resolve when first used (PEP 562), so that importing the 
 
 import importlib
 
-from tf_mmdvlae.version import __version__
+__version__ = "0.1.0"
 
 _HOMES = {
-    "Config": "config",
-    "DataConfig": "config",
-    "InputError": "errors",
-    "MMDVLAE": "model",
-    "ModelConfig": "config",
-    "TrainConfig": "config",
-    "TrainingStopped": "errors",
+    "Config": "config.settings",
+    "DataConfig": "config.settings",
+    "InputError": "common.errors",
+    "MMDVLAE": "model.mmdvlae",
+    "ModelConfig": "config.settings",
+    "TrainConfig": "config.settings",
+    "TrainingStopped": "common.errors",
     "export": "serving.export",
-    "get_config": "configs",
+    "get_config": "config",
     "load": "serving.loaded",
-    "load_run": "training",
-    "train": "training",
+    "load_run": "training.run",
+    "train": "training.run",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -23,10 +23,10 @@ _REQUIRED = {
 }
 
 
-def start(command):
-    """Runs `command` and returns its exit code; says what to do where a package is missing."""
+def start(module):
+    """Runs the command in `module`, returns its exit code, and explains a missing package."""
     try:
-        return importlib.import_module(f"{__name__}.{command}").main()
+        return importlib.import_module(module).main()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in _REQUIRED:
             message = (

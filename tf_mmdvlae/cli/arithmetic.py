@@ -26,8 +26,8 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.cli import pictures
-    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.cli import images as pictures
+    from tf_mmdvlae.common.errors import InputError
 
     pictures.required(values, "export", "a", "minus", "plus", "out")
     names = ("a", "minus", "plus")
@@ -42,9 +42,9 @@ def _call(values):
 
     import numpy as np
 
-    from tf_mmdvlae.progress import Progress
+    from tf_mmdvlae.common.progress import Progress
+    from tf_mmdvlae.figures.answers import draw_arithmetic
     from tf_mmdvlae.serving.loaded import load
-    from tf_mmdvlae.strips import draw_arithmetic
 
     served = load(values.export)
     weights, layers = pictures.layer_weights(values.layers, served)

@@ -7,8 +7,8 @@ import tempfile
 
 from absl import flags
 
-from tf_mmdvlae.errors import InputError, TrainingStopped
-from tf_mmdvlae.version import __version__
+from tf_mmdvlae import __version__
+from tf_mmdvlae.common.errors import InputError, TrainingStopped
 
 _CONFIG = "--config."
 

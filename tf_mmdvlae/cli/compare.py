@@ -43,10 +43,10 @@ def _define(values):
 def _call(values, overrides):
     import dataclasses
 
-    from tf_mmdvlae import config as configs
-    from tf_mmdvlae.configs import get_config
-    from tf_mmdvlae.errors import InputError
-    from tf_mmdvlae.evaluation import metric
+    from tf_mmdvlae.common.errors import InputError
+    from tf_mmdvlae.config import get_config
+    from tf_mmdvlae.config import settings as configs
+    from tf_mmdvlae.evaluation.families import metric
 
     if not values.dataset:
         raise InputError("Give --dataset, such as --dataset=mnist.")
@@ -67,9 +67,9 @@ def _call(values, overrides):
     config = configs.override(config, overrides)
 
     from tf_mmdvlae.cli.evaluate import judge_of
-    from tf_mmdvlae.comparing import compare
-    from tf_mmdvlae.configs.relatives import RELATIVES
-    from tf_mmdvlae.report.comparison import markdown_table
+    from tf_mmdvlae.config.relatives import RELATIVES
+    from tf_mmdvlae.evaluation.compare import compare
+    from tf_mmdvlae.evaluation.report.comparison import markdown_table
 
     workdir = values.workdir or f"runs/compare/{values.dataset}"
     comparison = compare(

@@ -31,7 +31,7 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.cli import pictures
+    from tf_mmdvlae.cli import images as pictures
 
     if values["list"].value:
         pictures.required(values, "export")
@@ -47,8 +47,8 @@ def _call(values):
 
     import numpy as np
 
+    from tf_mmdvlae.figures.answers import draw_edits
     from tf_mmdvlae.serving.loaded import load
-    from tf_mmdvlae.strips import draw_edits
 
     served = load(values.export)
     weights, layers = pictures.layer_weights(values.layers, served)

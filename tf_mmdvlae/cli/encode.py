@@ -23,8 +23,8 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.cli import pictures
-    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.cli import images as pictures
+    from tf_mmdvlae.common.errors import InputError
 
     pictures.required(values, "export", "image_dir", "out")
     if not values.out.endswith((".npz", ".csv")):
@@ -35,8 +35,8 @@ def _call(values):
 
     import numpy as np
 
-    from tf_mmdvlae import latents
-    from tf_mmdvlae.files import replacing, write_arrays
+    from tf_mmdvlae.common.files import replacing, write_arrays
+    from tf_mmdvlae.model import latents
     from tf_mmdvlae.serving.loaded import load
 
     served, root = load(values.export), pathlib.Path(values.image_dir).expanduser()

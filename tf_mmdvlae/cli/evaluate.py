@@ -60,8 +60,8 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.errors import InputError
-    from tf_mmdvlae.evaluation import metric
+    from tf_mmdvlae.common.errors import InputError
+    from tf_mmdvlae.evaluation.families import metric
 
     for name in values.metrics or ():
         metric(name)
@@ -75,17 +75,17 @@ def _call(values):
 
     import pathlib
 
-    from tf_mmdvlae import evaluating
+    from tf_mmdvlae.evaluation import evaluate
 
     if values.workdir:
-        subject = evaluating.run_subject(values.workdir, values.data_dir)
+        subject = evaluate.run_subject(values.workdir, values.data_dir)
         out = values.out or values.workdir
     else:
         given = {n: values[n].value for n in ("data_dir", "image_dir", "labels")}
         given = {name: value for name, value in given.items() if value}
-        subject = evaluating.export_subject(values.export, values.dataset, **given)
+        subject = evaluate.export_subject(values.export, values.dataset, **given)
         out = values.out or f"runs/evaluation/{values.dataset}"
-    evaluation = evaluating.evaluate(
+    evaluation = evaluate.evaluate(
         subject,
         out,
         values.metrics,
@@ -109,7 +109,7 @@ def judge_of(values):
 
 
 def _print_summary(evaluation):
-    from tf_mmdvlae.report.summary import summary
+    from tf_mmdvlae.evaluation.report.summary import summary
 
     print()
     for row in summary(evaluation):

@@ -33,10 +33,10 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.cli.pictures import required
+    from tf_mmdvlae.cli.images import required
 
     required(values, "workdir")
-    from tf_mmdvlae.training import export_run
+    from tf_mmdvlae.training.run import export_run
 
     formats = [name for name in ("tflite", "onnx") if values[name].value]
     print(f"Exporting {values.workdir} ...", flush=True)

@@ -15,11 +15,11 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.common.errors import InputError
 
     if not values.workdir:
         raise InputError("Give --workdir, the folder of a finished run such as runs/mnist.")
-    from tf_mmdvlae.training import draw_run
+    from tf_mmdvlae.training.run import draw_run
 
     for path in draw_run(values.workdir, values.data_dir):
         print(path)

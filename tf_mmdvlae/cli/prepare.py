@@ -20,7 +20,7 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.common.errors import InputError
 
     for name in ("dataset", "source"):
         if not values[name].value:

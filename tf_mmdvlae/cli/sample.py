@@ -33,15 +33,15 @@ def _define(values):
 
 
 def _call(values):
-    from tf_mmdvlae.cli import pictures
-    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.cli import images
+    from tf_mmdvlae.common.errors import InputError
 
-    pictures.required(values, "export", "out")
+    images.required(values, "export", "out")
     if values.count < 1:
         raise InputError(f"--count={values.count} must be at least 1.")
     if not -(2**63) <= values.seed <= 2**63 - values.count:
         raise InputError(f"--seed={values.seed} to --seed + --count must lie within 64 bits.")
-    one_picture = pictures.is_one_picture(values.out, 1)
+    one_picture = images.is_one_picture(values.out, 1)
     if one_picture and values.count > _MOST_IN_A_GRID:
         raise InputError(
             f"--count={values.count} is too many for one picture (at most {_MOST_IN_A_GRID}); give "
@@ -50,9 +50,9 @@ def _call(values):
 
     import numpy as np
 
-    from tf_mmdvlae.progress import Progress
+    from tf_mmdvlae.common.progress import Progress
+    from tf_mmdvlae.figures.answers import draw_draws
     from tf_mmdvlae.serving.loaded import load
-    from tf_mmdvlae.strips import draw_draws
 
     served = load(values.export)
 
@@ -67,7 +67,7 @@ def _call(values):
     for start in range(0, values.count, size):
         seeds = values.seed + np.arange(start, min(start + size, values.count))
         for seed, image in zip(seeds, draw(seeds), strict=True):
-            pictures.write(f"{values.out}/sample_{seed:06d}.png", image)
+            images.write(f"{values.out}/sample_{seed:06d}.png", image)
         progress.update(int(seeds[-1]) - values.seed + 1)
     progress.close()
     print(f"{values.count:,} samples in {values.out}")

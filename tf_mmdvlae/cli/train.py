@@ -14,7 +14,8 @@ _ABOUT = """trains an MMD variational ladder autoencoder.
   bin/train --dataset=image_folder --image_dir=DIR
 
 The same command again goes on where a stopped run left off. Any field of the config can be set:
---config.model.latent_dims=2,2,2 --config.train.learning_rate=5e-4 (see tf_mmdvlae/config.py)."""
+--config.model.latent_dims=2,2,2 --config.train.learning_rate=5e-4 (see
+tf_mmdvlae/config/settings.py)."""
 
 
 def _define(values):
@@ -47,12 +48,12 @@ def _define(values):
 
 
 def _call(values, overrides):
-    from tf_mmdvlae import config as configs
-    from tf_mmdvlae.configs import get_config
-    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.common.errors import InputError
+    from tf_mmdvlae.config import get_config
+    from tf_mmdvlae.config import settings as configs
 
     if not values.dataset:
-        from tf_mmdvlae.configs import known_datasets
+        from tf_mmdvlae.config import known_datasets
 
         raise InputError(
             f"Give --dataset: one of {', '.join(known_datasets())}, or another TFDS image set."
@@ -92,7 +93,7 @@ def _call(values, overrides):
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, **train))
     config = configs.override(config, overrides)
 
-    from tf_mmdvlae.training import train as train_run
+    from tf_mmdvlae.training.run import train as train_run
 
     workdir = values.workdir or f"runs/{values.dataset}"
     export_dir = values.export_dir or f"exports/{values.dataset}"

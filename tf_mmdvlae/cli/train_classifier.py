@@ -33,9 +33,9 @@ def _define(values):
 def _call(values):
     import dataclasses
 
-    from tf_mmdvlae.config import DataConfig
-    from tf_mmdvlae.configs import get_config, known_datasets
-    from tf_mmdvlae.errors import InputError
+    from tf_mmdvlae.common.errors import InputError
+    from tf_mmdvlae.config import get_config, known_datasets
+    from tf_mmdvlae.config.settings import DataConfig
 
     if not values.dataset:
         raise InputError(
@@ -62,7 +62,7 @@ def _call(values):
         return pipeline.describe(DataConfig(dataset=values.dataset, **places))
 
     config = get_config(values.dataset, describe=describe)
-    from tf_mmdvlae.classifier import train_classifier
+    from tf_mmdvlae.evaluation.classifier import train_classifier
 
     out = values.out or f"classifiers/{values.dataset}"
     data = dataclasses.replace(config.data, **places)

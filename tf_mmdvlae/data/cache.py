@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
+from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.reading import read
-from tf_mmdvlae.errors import InputError
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.common.errors import InputError
 
 _log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import psutil
 
+from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.cache import cached
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.data.image_folder import FolderSource
 from tf_mmdvlae.data.reading import read
 from tf_mmdvlae.data.tfds_source import TFDSSource, ensure_prepared, find_builder, find_features
-from tf_mmdvlae.errors import InputError
 
 _SHARE_OF_MEMORY = 0.25
 _QUICKLY_DECODED = 512 * 2**20

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 
-from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.common.errors import InputError
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.data.decode import decode
-from tf_mmdvlae.errors import InputError
-from tf_mmdvlae.progress import Progress
 
 _log = logging.getLogger(__name__)
 

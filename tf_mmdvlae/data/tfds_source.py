@@ -6,22 +6,19 @@ import fcntl
 import logging
 import os
 import pathlib
-import pkgutil
 import shutil
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import numpy as np
 
+from tf_mmdvlae.common.errors import InputError, first_line
+from tf_mmdvlae.common.network import network_reachable
+from tf_mmdvlae.config import known_datasets
 from tf_mmdvlae.data.prepare import FILES, PAGES
-from tf_mmdvlae.errors import InputError, first_line
 
 _log = logging.getLogger(__name__)
-
-NETWORK_SECONDS = 3.0
-"""How long a download host may take to answer before the network counts as unreachable."""
 
 _SHUFFLED_BYTES = 256 * 2**20
 
@@ -151,7 +148,7 @@ def find_builder(data):
     # TFDS would look into a folder whose name is "~".
     data_dir = data.data_dir and os.path.expanduser(data.data_dir)
     if data.dataset == "synthetic_faces":
-        from tf_mmdvlae.data.synthetic_faces import SyntheticFaces
+        from tf_mmdvlae.data.faces.builder import SyntheticFaces
 
         return SyntheticFaces(data_dir=data_dir)
     import tensorflow_datasets as tfds
@@ -195,13 +192,7 @@ def _known():
     """The data sets that have a config file, and all of them."""
     import tensorflow_datasets as tfds
 
-    # The names of the files: the configs themselves are none of the data's business.
-    folder = pathlib.Path(__file__).parents[1] / "configs"
-    ours = {module.name for module in pkgutil.iter_modules([str(folder)])} - {
-        "derived",
-        "ladders",
-        "relatives",
-    }
+    ours = set(known_datasets())
     # Community data sets are listed on a server, and without a network that takes half a minute.
     return ours, ours | set(tfds.list_builders(with_community_datasets=False))
 
@@ -376,26 +367,3 @@ def _prepare(builder, downloads):
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
-
-
-def network_reachable(url):
-    """Whether the server of `url` answers, also through a proxy, within `NETWORK_SECONDS`."""
-    parts = urllib.parse.urlsplit(url)
-    request = urllib.request.Request(f"{parts.scheme}://{parts.netloc}/", method="HEAD")
-    answers = []
-
-    def ask():
-        try:
-            urllib.request.urlopen(request, timeout=NETWORK_SECONDS).close()
-            answers.append(True)
-        except urllib.error.HTTPError as error:
-            # A refusal is an answer too, but a proxy's "bad gateway" is not the server's.
-            answers.append(error.code < 500)
-        except (OSError, ValueError):
-            answers.append(False)
-
-    # Looking up a name has no time limit of its own, hence a thread, which is left behind.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(NETWORK_SECONDS)
-    return answers == [True]

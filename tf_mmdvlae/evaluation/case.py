@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_mmdvlae import latents
+from tf_mmdvlae.model import latents
 
 # A nearest-neighbour probe looks at no more than this many, and they are plenty for what is fitted.
 TRAIN_ROWS = 20_000

@@ -10,16 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tf_mmdvlae import latents
-from tf_mmdvlae.evaluation.attribute_edits import attribute_edits
-from tf_mmdvlae.evaluation.disentanglement import disentanglement
-from tf_mmdvlae.evaluation.known_arithmetic import known_arithmetic
-from tf_mmdvlae.evaluation.layer_dependence import LEAST_ROWS, layer_dependence
-from tf_mmdvlae.evaluation.layer_knowledge import layer_knowledge
-from tf_mmdvlae.evaluation.prior_distance import prior_distance
-from tf_mmdvlae.evaluation.reconstruction import reconstruction_quality
-from tf_mmdvlae.evaluation.samples import sample_quality
-from tf_mmdvlae.evaluation.semi_supervised import semi_supervised_errors
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics.attribute_edits import attribute_edits
+from tf_mmdvlae.metrics.disentanglement.scores import disentanglement
+from tf_mmdvlae.metrics.known_arithmetic import known_arithmetic
+from tf_mmdvlae.metrics.layer_dependence import LEAST_ROWS, layer_dependence
+from tf_mmdvlae.metrics.layer_knowledge import layer_knowledge
+from tf_mmdvlae.metrics.prior_distance import prior_distance
+from tf_mmdvlae.metrics.reconstruction import reconstruction_quality
+from tf_mmdvlae.metrics.sample_quality import sample_quality
+from tf_mmdvlae.metrics.semi_supervised import semi_supervised_errors
+from tf_mmdvlae.model import latents
 
 # Enough for every estimate to be steady, few enough for neighbours in hundreds of dimensions.
 SAMPLES = 10_000
@@ -123,7 +124,7 @@ def factors(case):
 def arithmetic(case):
     """a - minus + plus: against the rendered truth, or edits in the eyes of a classifier."""
     if case.render is not None:
-        from tf_mmdvlae.data.face_factors import FACTORS
+        from tf_mmdvlae.data.faces.factors import FACTORS
 
         return {
             "known": known_arithmetic(
@@ -214,3 +215,26 @@ def _first(part, count):
     return type(part)(
         part.images[:count], {name: values[:count] for name, values in part.labels.items()}
     )
+
+
+METRICS = {
+    "reconstruction": reconstruction,
+    "samples": samples,
+    "prior": prior,
+    "knowledge": knowledge,
+    "disentanglement": factors,
+    "arithmetic": arithmetic,
+    "semi_supervised": semi_supervised,
+}
+"""Name -> function of a `case.Case` that gives a dict."""
+
+
+def metric(name):
+    """The family of metrics of that name.
+
+    Raises:
+      InputError: for an unknown name; the message lists the known ones.
+    """
+    if name not in METRICS:
+        raise InputError(f"Metric {name!r} is not known. Known: {', '.join(METRICS)}.")
+    return METRICS[name]

@@ -8,8 +8,8 @@ import shutil
 import keras
 import tensorflow as tf
 
-from tf_mmdvlae.errors import InputError
-from tf_mmdvlae.files import write_json
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.files import write_json
 from tf_mmdvlae.serving.manifest import describe
 from tf_mmdvlae.serving.model_card import model_card
 from tf_mmdvlae.serving.signatures import signatures

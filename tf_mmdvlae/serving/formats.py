@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.serving.signatures import signatures
 
 FORMATS = ("tflite", "onnx")

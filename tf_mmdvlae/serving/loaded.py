@@ -6,9 +6,9 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae import latents
+from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.decode import decode
-from tf_mmdvlae.errors import InputError
+from tf_mmdvlae.model import latents
 
 _BATCH = 256
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_mmdvlae.workdir import provenance
+from tf_mmdvlae.common.provenance import provenance
 
 FORMAT = 1
 """Counted up when a program that reads a manifest would have to change."""

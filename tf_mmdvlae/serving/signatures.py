@@ -22,8 +22,8 @@ Each has a twin, `<signature>_bytes`, that takes JPEG or PNG bytes (string [n], 
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae import latents
-from tf_mmdvlae.serving import checks, pictures
+from tf_mmdvlae.model import latents
+from tf_mmdvlae.serving import checks, image_bytes
 
 # Any two constants: the second halves of the keys of a seed's noise and of its component.
 _STREAM, _COMPONENT_STREAM = 7, 8
@@ -227,11 +227,11 @@ def _on_bytes(function, specification, image_shape, crop):
         given = {name: values for name, values in inputs.items() if not name.endswith("_bytes")}
         for name in taken:
             content = checks.rows(inputs[f"{name}_bytes"], f"{name}_bytes")
-            given[name] = pictures.from_bytes(content, image_shape, crop)
+            given[name] = image_bytes.from_bytes(content, image_shape, crop)
         results = function(given)
         return {
             f"{name}_bytes" if name in _PICTURES else name: (
-                pictures.to_bytes(value) if name in _PICTURES else value
+                image_bytes.to_bytes(value) if name in _PICTURES else value
             )
             for name, value in results.items()
         }

@@ -1,0 +1,36 @@
+"""The networks and kernels that the presets describe."""
+
+import numpy as np
+import pytest
+
+from tf_mmdvlae.config import known_datasets, presets_of
+from tf_mmdvlae.model import mmd
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+
+EVERY_PRESET = [(dataset, preset) for dataset in known_datasets() for preset in presets_of(dataset)]
+
+
+@pytest.mark.parametrize(("dataset", "preset"), EVERY_PRESET)
+def test_every_preset_makes_a_network_of_the_right_shape(dataset, preset):
+    config = presets_of(dataset)[preset]
+    layers = len(config.model.latent_dims)
+    model = MMDVLAE(config.model, fade_in=config.train.fade_in(layers))
+    image = np.full((1, *config.model.image_shape), 0.5, np.float32)
+    means, deviations = model.encode(image)
+    for codes in (means, deviations):
+        assert list(codes) == [f"z_{layer + 1}" for layer in range(layers)]
+        assert [code.shape[1] for code in codes.values()] == list(config.model.latent_dims)
+    again = model.decode(means)
+    assert again.shape == image.shape
+    assert np.isfinite(again).all()
+
+
+@pytest.mark.parametrize("dataset", [d for d in known_datasets() if "paper" in presets_of(d)])
+def test_the_paper_s_kernel(dataset):
+    """exp(-|x - y|^2 / d^2), Xu 2018."""
+    model = presets_of(dataset)["paper"].model
+    for dimension in model.latent_dims:
+        x, y = np.random.default_rng(0).standard_normal((2, 5, dimension)).astype(np.float32)
+        kernel = mmd.kernel_for_dimension(model.kernel, model.scales, dimension)
+        squared = np.square(x[:, None] - y[None]).sum(axis=-1)
+        np.testing.assert_allclose(kernel(x, y), np.exp(-squared / dimension**2), rtol=1e-5)

@@ -1,0 +1,346 @@
+"""Drawn faces: the picture follows its factors, and the stored data set follows the picture."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.data.faces.renderer import FACTORS, render, sample_factors
+
+CONTINUOUS = [name for name, factor in FACTORS.items() if factor.kind == "continuous"]
+CATEGORICAL = [name for name, factor in FACTORS.items() if factor.kind == "categorical"]
+PLAIN = {
+    "light_direction": 0.0,
+    "light_level": 0.9,
+    "light_temperature": 5500.0,
+    "background_hue": 200.0,
+    "background_brightness": 0.5,
+    "skin_tone": 0.3,
+    "hair_color": 1,
+    "hair_style": 1,
+    "face_width": 1.0,
+    "face_height": 1.0,
+    "eye_distance": 1.0,
+    "nose_size": 1.0,
+    "mouth_width": 1.0,
+    "smile": 0.0,
+    "yaw": 0.0,
+    "pitch": 0.0,
+    "glasses": 0,
+    "beard": 0,
+}
+EYE_ROWS = slice(22, 38)
+MOUTH_ROWS = slice(40, 54)
+
+
+def sweep(name, steps=7, **others):
+    """Returns faces as floats `[steps, 64, 64, 3]` that differ in one factor, low to high."""
+    factor = FACTORS[name]
+    if factor.kind == "categorical":
+        values = np.arange(len(factor.classes))
+    else:
+        values = np.linspace(factor.low, factor.high, steps)
+    return render({**PLAIN, **others, name: values}).astype(float)
+
+
+def changed(images):
+    """Returns where any of the faces differs from the first, `[64, 64]`."""
+    return (images != images[0]).any(axis=(0, 3))
+
+
+def luminance(images):
+    return images @ np.array([0.299, 0.587, 0.114])
+
+
+def test_render_returns_byte_images_and_repeats_itself():
+    factors = sample_factors(5, seed=1)
+    images = render(factors)
+    assert images.shape == (5, 64, 64, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, render(factors))
+    assert images.std(axis=(1, 2, 3)).min() > 10
+
+
+def test_scalars_are_repeated_along_the_batch():
+    assert render(PLAIN).shape == (1, 64, 64, 3)
+    assert render({**PLAIN, "yaw": []}).shape == (0, 64, 64, 3)
+    pair = render({**PLAIN, "yaw": [-10, 10]})
+    np.testing.assert_array_equal(pair[1:], render({**PLAIN, "yaw": 10}))
+
+
+def test_a_face_does_not_depend_on_its_batch():
+    factors = sample_factors(41, seed=2)
+    together = render(factors)
+    for number in range(41):
+        alone = render({name: values[number] for name, values in factors.items()})
+        np.testing.assert_array_equal(together[number], alone[0])
+
+
+def test_the_drawing_is_that_of_version_1():
+    # Stored faces are compared with fresh drawings. Whoever changes the drawing also raises
+    # `SyntheticFaces.VERSION`, so that no old data set is compared with it.
+    parts = np.linspace(0, 1, 7)
+    factors = {
+        name: factor.low + parts * (factor.high - factor.low)
+        if factor.kind == "continuous"
+        else np.arange(7) % len(factor.classes)
+        for name, factor in FACTORS.items()
+    }
+    assert hashlib.sha256(render(factors).tobytes()).hexdigest()[:16] == "0c5de32c99c2b75a"
+
+
+def test_mirrored_factors_give_the_mirrored_face():
+    factors = sample_factors(30, seed=3)
+    mirrored = {
+        name: -v if name in ("yaw", "light_direction") else v for name, v in factors.items()
+    }
+    np.testing.assert_array_equal(render(mirrored), render(factors)[:, :, ::-1])
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_every_step_of_a_continuous_factor_can_be_seen(name):
+    steps = np.abs(np.diff(sweep(name), axis=0)).max(axis=(1, 2, 3))
+    assert steps.min() >= 8, steps
+
+
+# Hue and temperature go round the colors, and lips cover and uncover the same place: they have
+# tests of their own.
+@pytest.mark.parametrize(
+    "name", [n for n in CONTINUOUS if n not in ("background_hue", "light_temperature", "smile")]
+)
+def test_a_continuous_factor_moves_the_picture_ever_further(name):
+    images = sweep(name)
+    from_first = np.abs(images - images[0]).mean(axis=(1, 2, 3))
+    assert (np.diff(from_first) > 0).all(), from_first
+    from_last = np.abs(images - images[-1]).mean(axis=(1, 2, 3))
+    assert (np.diff(from_last) < 0).all(), from_last
+
+
+@pytest.mark.parametrize("name", CATEGORICAL)
+def test_all_classes_of_a_factor_look_different(name):
+    images = sweep(name)
+    for number, image in enumerate(images):
+        for other in images[:number]:
+            assert np.abs(image - other).max() > 40
+
+
+def test_light_moves_from_the_left_to_the_right_of_the_face():
+    face = luminance(sweep("light_direction"))[:, 20:50]
+    left, right = face[..., 18:30].mean((1, 2)), face[..., 34:46].mean((1, 2))
+    lean = right - left
+    assert (np.diff(lean) > 0).all()
+    assert lean[0] < -30
+    assert lean[-1] > 30
+
+
+def test_light_level_skin_and_wall_change_luminance_in_one_direction():
+    center = (slice(None), slice(24, 40), slice(24, 40))
+    assert (np.diff(luminance(sweep("light_level"))[center].mean((1, 2))) > 2).all()
+    assert (np.diff(luminance(sweep("skin_tone"))[center].mean((1, 2))) < -2).all()
+    wall = luminance(sweep("background_brightness"))[:, :8, :8].mean((1, 2))
+    assert (np.diff(wall) > 5).all()
+
+
+def test_light_temperature_goes_from_warm_to_cool():
+    face = sweep("light_temperature")[:, 20:50, 20:44]
+    warmth = face[..., 0].mean((1, 2)) / face[..., 2].mean((1, 2))
+    assert (np.diff(warmth) < 0).all()
+
+
+def test_background_hue_goes_round_the_colors_from_red_to_magenta():
+    walls = sweep("background_hue", steps=6)[:, 4, 4]
+    high = [tuple(np.flatnonzero(wall > wall.mean())) for wall in walls]
+    assert high == [(0,), (0, 1), (1,), (1, 2), (2,), (0, 2)]
+
+
+@pytest.mark.parametrize("name", ["background_hue", "background_brightness"])
+def test_the_wall_does_not_reach_the_face(name):
+    area = changed(sweep(name))
+    assert area[:8, :8].all()
+    assert not area[14:44, 20:44].any()
+
+
+@pytest.mark.parametrize("name", [n for n in FACTORS if not n.startswith("background")])
+def test_the_person_does_not_reach_the_wall(name):
+    assert not changed(sweep(name))[:40, :3].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("smile", MOUTH_ROWS),
+        ("mouth_width", MOUTH_ROWS),
+        ("glasses", EYE_ROWS),
+        ("eye_distance", EYE_ROWS),
+        ("nose_size", slice(28, 46)),
+        ("beard", slice(24, 57)),
+    ],
+)
+def test_a_feature_changes_its_own_rows_only(name, rows):
+    area = changed(sweep(name))
+    assert area[rows].any()
+    area[rows] = False
+    assert not area.any()
+
+
+def test_a_smile_lifts_the_corners_of_the_mouth_and_shows_the_teeth():
+    faces = luminance(sweep("smile", steps=5, mouth_width=1.3))
+    # A narrow mouth does not reach the column of the corner: what differs there is the corner.
+    corner = np.square(faces - luminance(sweep("smile", steps=5, mouth_width=0.75)))[:, :, 25]
+    row = (corner * np.arange(64)).sum(axis=1) / corner.sum(axis=1)
+    assert (np.diff(row) < -0.5).all(), row
+    mouth = faces[:, 44:49, 30:34].max(axis=(1, 2))
+    assert mouth[-1] > mouth[2] + 10
+
+
+@pytest.mark.parametrize(("name", "axis", "sign"), [("yaw", 1, 1), ("pitch", 0, -1)])
+def test_turning_the_head_carries_the_features_along(name, axis, sign):
+    glasses = np.abs(sweep(name, glasses=1) - sweep(name, glasses=0)).sum(axis=-1)
+    places = np.arange(64)
+    profile = glasses.sum(axis=2 - axis)
+    middle = (profile * places).sum(axis=1) / profile.sum(axis=1)
+    assert (np.diff(sign * middle) > 0.5).all(), middle
+
+
+@pytest.mark.parametrize(("name", "axis"), [("face_width", 1), ("face_height", 0)])
+def test_the_head_grows(name, axis):
+    # With a light skin before a black wall, what is bright is the person.
+    images = sweep(name, background_brightness=0.15, skin_tone=0.0, hair_style=0)
+    head = (luminance(images)[:, :44] > 70).any(axis=2 - axis).sum(axis=1)
+    assert (np.diff(head) >= 0).all()
+    assert head[-1] - head[0] >= 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"smlie": 0.0}, r"unknown: smlie[\s\S]*Known factors: light_direction, .*beard"),
+        ({"yaw": None}, r"yaw must be numbers|yaw = nan"),
+        ({"yaw": float("nan")}, r"yaw = nan: must be in \[-30, 30\] degrees"),
+        ({"yaw": 30.5}, r"yaw = 30.5: must be in \[-30, 30\] degrees"),
+        ({"smile": [0.0, -1.01]}, r"smile = -1.01: must be in \[-1, 1\]"),
+        ({"light_level": float("inf")}, r"light_level = inf"),
+        ({"glasses": 2}, r"glasses = 2: must be 0 \(none\), 1 \(worn\)"),
+        ({"glasses": 0.5}, r"glasses = 0.5"),
+        ({"hair_style": "mohawk"}, r"hair_style must be numbers, 0 \(bald\), 1 \(short\)"),
+        ({"yaw": [[0.0]]}, r"yaw must be a scalar or an array \[n\]"),
+        ({"yaw": [0.0, 1.0], "pitch": [0.0, 1.0, 2.0]}, r"different lengths: \[2, 3\]"),
+    ],
+)
+def test_wrong_factors_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        render({**PLAIN, **change})
+
+
+def test_a_missing_factor_is_refused_by_name():
+    factors = {name: value for name, value in PLAIN.items() if name != "nose_size"}
+    with pytest.raises(InputError, match=r"missing: nose_size[\s\S]*Known factors: "):
+        render(factors)
+
+
+def test_sampled_factors_are_in_range_uniform_and_independent():
+    factors = sample_factors(4000, seed=4)
+    assert list(factors) == list(FACTORS)
+    columns = []
+    for name, factor in FACTORS.items():
+        values = factors[name]
+        assert values.dtype == (np.float32 if factor.kind == "continuous" else np.int64)
+        if factor.kind == "categorical":
+            share = np.bincount(values, minlength=len(factor.classes)) / 4000
+            assert np.abs(share - 1 / len(factor.classes)).max() < 0.04
+        else:
+            bins = np.histogram(values, bins=5, range=(factor.low, factor.high))[0]
+            assert bins.sum() == 4000
+            assert np.abs(bins / 4000 - 0.2).max() < 0.04
+        columns.append(values.astype(float))
+    between = np.corrcoef(columns) - np.eye(len(columns))
+    assert np.abs(between).max() < 0.08
+
+
+def test_sampled_factors_follow_the_seed():
+    first, again, other = sample_factors(9, 5), sample_factors(9, 5), sample_factors(9, 6)
+    for name in FACTORS:
+        np.testing.assert_array_equal(first[name], again[name])
+        assert (first[name] != other[name]).any()
+    with pytest.raises(InputError, match="got -1"):
+        sample_factors(-1, seed=0)
+
+
+def test_drawing_needs_no_tensorflow():
+    code = "import sys, tf_mmdvlae.data.faces.renderer; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+SIZES = {"train": 70, "validation": 5, "test": 3}
+
+
+@pytest.fixture(scope="module")
+def builder_class():
+    from tf_mmdvlae.data.faces.builder import SyntheticFaces
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SyntheticFaces, "SPLIT_SIZES", SIZES)
+        # Blocks smaller than a split, so that their seams are crossed.
+        patch.setattr("tf_mmdvlae.data.faces.builder._TASK", 8)
+        patch.setattr("tf_mmdvlae.data.faces.builder._BLOCK", 24)
+        yield SyntheticFaces
+
+
+@pytest.fixture(scope="module")
+def stored(builder_class, tmp_path_factory):
+    """Returns every stored example of each split as one dict of arrays, and the builder."""
+    import tensorflow_datasets as tfds
+
+    builder = builder_class(data_dir=tmp_path_factory.mktemp("faces"))
+    builder.download_and_prepare()
+    splits = {}
+    for split in SIZES:
+        examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
+        splits[split] = {key: np.stack([e[key] for e in examples]) for key in examples[0]}
+    return splits, builder
+
+
+def test_stored_pictures_are_the_drawings_of_the_stored_factors(stored):
+    splits, _ = stored
+    for split, size in SIZES.items():
+        factors = dict(splits[split])
+        images = factors.pop("image")
+        assert len(images) == size
+        np.testing.assert_array_equal(images, render(factors))
+
+
+def test_every_sampled_face_is_stored_once_and_splits_differ(stored, builder_class):
+    splits, _ = stored
+    for split, size in SIZES.items():
+        drawn = sample_factors(size, builder_class.SPLIT_SEEDS[split])
+        for name in FACTORS:
+            np.testing.assert_array_equal(np.sort(splits[split][name]), np.sort(drawn[name]))
+    assert not np.intersect1d(splits["train"]["yaw"], splits["test"]["yaw"]).size
+
+
+def test_labels_have_names_and_the_info_says_where_the_data_come_from(stored):
+    _, builder = stored
+    for name in CATEGORICAL:
+        assert tuple(builder.info.features[name].names) == FACTORS[name].classes
+    assert str(builder.version) == "1.0.0"
+    assert "Apache" in builder.info.redistribution_info.license
+    assert "no external data" in builder.info.redistribution_info.license
+
+
+def test_a_failure_while_drawing_leaves_nothing_behind(builder_class, tmp_path, monkeypatch):
+    calls = []
+
+    def fail_later(factors):
+        calls.append(len(factors["yaw"]))
+        if len(calls) > 4:
+            raise OSError("disk on fire")
+        return render(factors)
+
+    monkeypatch.setattr("tf_mmdvlae.data.faces.builder.render", fail_later)
+    with pytest.raises(OSError, match="disk on fire"):
+        builder_class(data_dir=tmp_path).download_and_prepare()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,0 +1,281 @@
+"""A folder of images as a data set: what is found, split, labelled, turned and refused."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import DataConfig
+from tf_mmdvlae.data import pipeline
+
+SHAPE = (4, 4, 3)
+
+
+def write(path, number, size=(4, 4), kind=None, **settings):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (number, 0, 255 - number)).save(path, kind, **settings)
+
+
+def config(folder, **settings):
+    return DataConfig(dataset="image_folder", image_dir=str(folder), cache="memory", **settings)
+
+
+def load(folder, which="train", shape=SHAPE, **settings):
+    return pipeline.load_split(config(folder, **settings), shape, which)
+
+
+def numbers(split):
+    batches = [np.asarray(batch) for batch in pipeline.evaluation_batches(split, 7)]
+    return np.rint(np.concatenate(batches)[:, 0, 0, 0] * 255).astype(int).tolist()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """120 images in three classes, at several depths, in several formats."""
+    root = tmp_path_factory.mktemp("images")
+    for number in range(120):
+        place = root / ("cat", "dog", "owl")[number % 3] / ("deep/er" if number % 2 else "")
+        write(place / f"{number:03d}{('.png', '.PNG', '.Png')[number % 3]}", number)
+    (root / "cat" / "notes.txt").write_text("no image")
+    (root / "cat" / "._000.png").write_text("a file system's leftovers")
+    return root
+
+
+def test_every_image_is_in_one_split(folder):
+    train, test = load(folder), load(folder, "test")
+    assert sorted(numbers(train) + numbers(test)) == list(range(120))
+    assert 3 <= test.size <= 25
+    assert numbers(load(folder)) == numbers(train)
+    assert train.class_names == test.class_names == {"class": ["cat", "dog", "owl"]}
+    for split in (train, test):
+        np.testing.assert_array_equal(split.labels["class"], np.array(numbers(split)) % 3)
+
+
+def test_share_of_the_test_split(folder):
+    assert 45 <= load(folder, "test", test_fraction=0.5).size <= 75
+    tenth = set(numbers(load(folder, "test")))
+    assert tenth < set(numbers(load(folder, "test", test_fraction=0.5)))
+
+
+def test_new_files_move_no_others(tmp_path):
+    for number in range(40):
+        write(tmp_path / f"{number}.png", number)
+    before = set(numbers(load(tmp_path, test_fraction=0.4)))
+    assert load(tmp_path).labels == {}
+    for number in range(40, 60):
+        write(tmp_path / "a" / f"{number}.png", number)
+    after = set(numbers(load(tmp_path, test_fraction=0.4)))
+    assert {number for number in after if number < 40} == before
+    assert load(tmp_path).class_names == {"class": [".", "a"]}
+
+
+def test_the_first_images_are_of_every_class(tmp_path):
+    for number in range(120):
+        write(tmp_path / "abc"[number // 40] / f"{number}.png", number)
+    for which, first in (("train", 30), ("test", 15)):
+        split = load(tmp_path, which, test_fraction=0.4)
+        np.testing.assert_array_equal(split.labels["class"], np.array(numbers(split)) // 40)
+        # Of independent draws: the chance that one class is missing among 15 is 0.7%, and the order
+        # is fixed.
+        assert set(split.labels["class"][:first]) == {0, 1, 2}
+        assert numbers(split) != sorted(numbers(split))
+        assert numbers(split) == numbers(load(tmp_path, which, test_fraction=0.4))
+    # A new file goes in between and leaves the others in their order.
+    before = numbers(load(tmp_path))
+    write(tmp_path / "a" / "new.png", 200)
+    assert [number for number in numbers(load(tmp_path)) if number != 200] == before
+
+
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_caches_agree(folder, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    expected = load(folder)
+    for _ in range(2):
+        split = pipeline.load_split(
+            dataclasses.replace(config(folder), cache=cache), SHAPE, "train"
+        )
+        assert numbers(split) == numbers(expected)
+        np.testing.assert_array_equal(split.labels["class"], expected.labels["class"])
+    batches = [
+        np.asarray(list(pipeline.training_batches(split, 16, 1, start_step=start).take(20 - start)))
+        for start in (0, 11)
+    ]
+    np.testing.assert_array_equal(batches[0][11:], batches[1])
+    assert len(list(tmp_path.glob("tf_mmdvlae/*"))) == (cache == "disk")
+
+
+def test_disk_cache_follows_changed_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for number in range(10):
+        write(tmp_path / "images" / f"{number}.png", number)
+    data = dataclasses.replace(config(tmp_path / "images", test_fraction=0.3), cache="disk")
+    before = numbers(pipeline.load_split(data, SHAPE, "train"))
+    write(tmp_path / "images" / f"{before[0]}.png", 99)
+    assert numbers(pipeline.load_split(data, SHAPE, "train")) == [99, *before[1:]]
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_link_to_nothing_is_left_out(tmp_path, monkeypatch, caplog, cache):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "images"
+    for number in range(120):
+        write(folder / f"{number}.png", number)
+    (folder / "70.png").rename(tmp_path / "away.png")
+    (folder / "70.png").symlink_to(tmp_path / "back.png")
+    data = dataclasses.replace(config(folder, test_fraction=1e-4), cache=cache)
+    split = pipeline.load_split(data, SHAPE, "train")
+    assert (split.size, split.skipped) == (119, 1)
+    assert f"{folder / '70.png'} can't be read and is left out" in caplog.text
+    assert sorted(numbers(split)) == [number for number in range(120) if number != 70]
+    (tmp_path / "away.png").rename(tmp_path / "back.png")
+    assert sorted(numbers(pipeline.load_split(data, SHAPE, "train"))) == list(range(120))
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # To be turned a quarter clockwise: the top becomes the right.
+    for number in range(30):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", exif=exif, quality=95)
+    images = load(tmp_path, shape=(16, 16, 1)).images.astype(int)
+    assert (images[:, :, 9:] > 250).all()
+    assert (images[:, :, :7] < 5).all()
+
+
+def test_exif_rotation_of_a_large_photograph(tmp_path):
+    pixels = np.zeros((900, 1200, 3), np.uint8)
+    pixels[:, :420] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # The left becomes the top: rows 0-419 of 1200, 0-269 of the middle 900.
+    for number in range(3):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", exif=exif, quality=95)
+    images = load(tmp_path, shape=(10, 10, 1), test_fraction=0.01).images[..., 0].astype(int)
+    assert (images[:, :2] > 250).all()
+    assert (images[:, 4:] < 5).all()
+    # The filter reaches as far over the border from above as from below.
+    np.testing.assert_allclose(images[:, 2], 255 - images[:, 3], atol=4)
+    assert (images[:, 2] > 200).all()
+
+
+def test_unreadable_file_is_named_and_left_out(tmp_path, caplog):
+    for number in range(150):
+        write(tmp_path / f"{number:03d}.jpg", number, size=(32, 32))
+    whole = (tmp_path / "070.jpg").read_bytes()
+    (tmp_path / "070.jpg").write_bytes(whole[: len(whole) // 2])
+    rows = "".join(f"{number:03d}.jpg,{number + 0.5}\n" for number in range(150))
+    (tmp_path / "labels.csv").write_text(f"file,number\n{rows}")
+    settings = {"test_fraction": 0.0001, "labels": str(tmp_path / "labels.csv")}
+    with caplog.at_level(logging.WARNING):
+        split = load(tmp_path, **settings)
+    assert str(tmp_path / "070.jpg") in caplog.text
+    assert (split.size, split.skipped) == (149, 1)
+    expected = [number for number in range(150) if number != 70]
+    np.testing.assert_array_equal(np.sort(split.labels["number"]), np.array(expected) + 0.5)
+    (tmp_path / "071.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"2 images of .* more than 1% of its 150"):
+        load(tmp_path, **settings)
+
+
+def test_labels_from_a_file(tmp_path, caplog):
+    for number in range(30):
+        write(tmp_path / "some" / f"{number}.png", number)
+    rows = ["name,smiles,glasses,hat,hair,age,height"]
+    for number in range(28):
+        place = "some/" if number % 2 else ""
+        rows.append(
+            f"{place}{number}.png,{number % 2},{1 if number % 3 else -1},"
+            f"{'True' if number % 4 else 'false'},{('fair', 'dark')[number % 2]},{number % 5 + 20},"
+            f"{'' if number == 5 else number / 7}"
+        )
+    rows.append("missing.png,1,1,true,fair,20,1.0")
+    path = tmp_path / "labels.csv"
+    path.write_text("\ufeff" + "\n".join(rows) + "\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        split = load(tmp_path, labels=str(path))
+    assert "1 rows of" in caplog.text
+    assert "2 images have no row" in caplog.text
+    shown = np.array(numbers(split))
+    assert set(shown) <= set(range(28))
+    assert list(split.labels) == ["smiles", "glasses", "hat", "hair", "age", "height"]
+    np.testing.assert_array_equal(split.labels["smiles"], shown % 2 == 1)
+    np.testing.assert_array_equal(split.labels["glasses"], shown % 3 > 0)
+    np.testing.assert_array_equal(split.labels["hat"], shown % 4 > 0)
+    np.testing.assert_array_equal(split.labels["hair"], 1 - shown % 2)
+    np.testing.assert_array_equal(split.labels["age"], shown % 5)
+    height = np.where(shown == 5, np.nan, shown / 7).astype(np.float32)
+    np.testing.assert_array_equal(split.labels["height"], height)
+    assert split.class_names == {
+        "hair": ["dark", "fair"],
+        "age": ["20", "21", "22", "23", "24"],
+    }
+    assert [split.labels[name].dtype for name in ("smiles", "age", "height")] == [
+        np.bool_,
+        np.int64,
+        np.float32,
+    ]
+
+
+def test_empty_column_is_left_out(tmp_path, caplog):
+    for number in range(10):
+        write(tmp_path / f"{number}.png", number)
+    rows = "".join(f"{number}.png,,{number % 2}, ,nan\n" for number in range(10))
+    (tmp_path / "labels.csv").write_text(f"name,age,smiles,hair,height\n{rows}")
+    split = load(tmp_path, labels=str(tmp_path / "labels.csv"), test_fraction=0.01)
+    assert list(split.labels) == ["smiles"]
+    for column in ("age", "hair", "height"):
+        assert f"column '{column}' has no value and is left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("name,smiles\n", "has no row below"),
+        ("1.png,0\n2.png,1\n", "has no heading; its first row is of the image 1.png"),
+        ("name\n1.png\n", "needs a column of file names and then"),
+        ("name,smiles\nx.png,0\n", "No row of .* names an image .* its first is 'x.png'"),
+        ("name,smiles\n1.png,0,1\n", "row 2: 3 fields, not 2"),
+        ("name,hair\n1.png,fair\n2.png,\n", "column 'hair': 1 fields are empty"),
+        (b"\xff\xfe\x00name", "is not a CSV file"),
+        (None, "can't be read: No such file"),
+    ],
+)
+def test_labels_that_do_not_fit(tmp_path, content, message):
+    for number in range(10):
+        write(tmp_path / f"{number}.png", number)
+    path = tmp_path / "labels.csv"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=message) as error:
+        load(tmp_path, labels=str(path))
+    assert str(error.value).count("\n") <= 1
+
+
+def test_folders_that_do_not_fit(tmp_path):
+    with pytest.raises(InputError, match="needs --image_dir=DIR"):
+        pipeline.load_split(DataConfig(dataset="image_folder"), SHAPE, "train")
+    with pytest.raises(InputError, match=r"--image_dir=.*nowhere is missing"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds nothing, and no image"):
+        load(tmp_path)
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(InputError, match=r"notes.txt is not a folder"):
+        load(tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="holds 1 files but no image"):
+        load(tmp_path)
+    write(tmp_path / "1.png", 1)
+    with pytest.raises(InputError, match=r"holds one image only, 1\.png"):
+        load(tmp_path)
+    write(tmp_path / "2.png", 2)
+    with pytest.raises(InputError, match=r"None of the 2 images .* test split .*test_fraction"):
+        load(tmp_path, "test", test_fraction=1e-9)
+
+
+def test_describe(folder):
+    found = pipeline.describe(config(folder))
+    assert found.image_shape == (None, None, 3)
+    assert sum(found.splits.values()) == 120

@@ -1,0 +1,306 @@
+"""The classifier: what it learns of labels, what it leaves, and what it refuses."""
+
+import csv
+import dataclasses
+import json
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
+
+from tf_mmdvlae.cli import train_classifier as command
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import DataConfig
+from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.evaluation import classifier, classifier_network
+from tf_mmdvlae.evaluation.classifier import load_classifier, train_classifier
+from tf_mmdvlae.evaluation.classifier_network import Label
+from tf_mmdvlae.evaluation.features import feature_space
+
+SHAPE = (8, 8, 1)
+
+
+@pytest.fixture(scope="module")
+def data(picture_folder, images, tmp_path_factory):
+    """The bars with a class (how wide), an attribute (in the right half) and a factor (light).
+
+    The factor is in units of a thousand and is not known of every third image.
+    """
+    path = tmp_path_factory.mktemp("labels") / "labels.csv"
+    lit = images[..., 0] > 0
+    with open(path, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "width", "right", "light"])
+        for index, picture in enumerate(lit):
+            columns = np.flatnonzero(picture.any(axis=0))
+            width = ("narrow", "middle", "wide")[len(columns) - 1]
+            light = "" if index % 3 == 0 else f"{5000 + 1000 * images[index].mean():.3f}"
+            rows.writerow([f"{index:03d}.png", width, columns[0] >= 3, light])
+    return DataConfig(
+        dataset="image_folder",
+        image_dir=str(picture_folder),
+        labels=str(path),
+        test_fraction=0.3,
+        cache="none",
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """(folder, details) of a classifier trained on them."""
+    folder = tmp_path_factory.mktemp("classifiers") / "bars"
+    return folder, train_classifier(data, SHAPE, folder, steps=80, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def splits(data):
+    memory = dataclasses.replace(data, cache="memory")
+    return {which: pipeline.load_split(memory, SHAPE, which) for which in ("train", "test")}
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Training takes most of the time."""
+    monkeypatch.setattr(classifier, "fit", lambda *arguments: None)
+
+
+def floats(split):
+    return split.images / np.float32(255)
+
+
+def test_classes_attributes_and_factors_are_learned(trained, splits):
+    train = splits["train"]
+    predicted = load_classifier(trained[0]).predict(floats(train))
+    assert predicted["width"].shape == (train.size, 3)
+    np.testing.assert_allclose(predicted["width"].sum(axis=1), 1, rtol=1e-5)
+    assert accuracy_score(train.labels["width"], predicted["width"].argmax(axis=1)) > 0.9
+    assert predicted["right"].shape == predicted["light"].shape == (train.size,)
+    assert roc_auc_score(train.labels["right"], predicted["right"]) > 0.95
+    known = np.isfinite(train.labels["light"])
+    assert r2_score(train.labels["light"][known], predicted["light"][known]) > 0.5
+
+
+def test_the_numbers_are_those_of_the_test_split(trained, splits):
+    folder, details = trained
+    assert json.loads((folder / "classifier.json").read_text()) == details
+    test = splits["test"]
+    predicted = load_classifier(folder).predict(floats(test))
+    labels = details["labels"]
+    assert {name: label["kind"] for name, label in labels.items()} == {
+        "width": "class",
+        "right": "attribute",
+        "light": "factor",
+    }
+    assert labels["width"]["class_names"] == test.class_names["width"]
+    known = np.isfinite(test.labels["light"])
+    assert not known.all()
+    accuracy = accuracy_score(test.labels["width"], predicted["width"].argmax(axis=1))
+    expected = {
+        "width": ("accuracy", accuracy, test.size),
+        "right": ("auc", roc_auc_score(test.labels["right"], predicted["right"]), test.size),
+        "light": (
+            "r2",
+            r2_score(test.labels["light"][known], predicted["light"][known]),
+            known.sum(),
+        ),
+    }
+    for name, (measure, value, count) in expected.items():
+        found = labels[name]["test"]
+        assert found["measure"] == measure
+        assert found["value"] == pytest.approx(value, abs=1e-5)
+        assert found["count"] == count
+        assert found["standard_error"] >= 0
+    spread = np.sqrt(accuracy * (1 - accuracy) / test.size)
+    assert labels["width"]["test"]["standard_error"] == pytest.approx(spread)
+    assert (details["train_images"], details["test_images"]) == (splits["train"].size, test.size)
+    assert (details["steps"], details["seed"]) == (80, 0)
+    assert details["versions"]["keras"] == keras.__version__
+
+
+def test_the_error_of_r2_is_the_spread_over_repeated_draws():
+    generator = np.random.default_rng(0)
+    draws = []
+    for _ in range(300):
+        values = generator.standard_normal(400)
+        predicted = values + 0.7 * generator.standard_normal(400)
+        draws.append(classifier._judge("factor", predicted, values))
+    spread = np.std([draw["value"] for draw in draws])
+    assert np.mean([draw["standard_error"] for draw in draws]) == pytest.approx(spread, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["attribute", "factor"])
+def test_a_label_that_does_not_vary_has_no_number(kind):
+    values = np.ones(5, bool if kind == "attribute" else np.float32)
+    found = classifier._judge(kind, np.linspace(0, 1, 5), values)
+    assert np.isnan(found["value"])
+    assert found["note"]
+
+
+def test_rows_of_any_number_are_told_the_same(trained):
+    model = load_classifier(trained[0])
+    many = np.random.default_rng(0).random((300, *SHAPE), np.float32)
+    features, predicted = model.features(many), model.predict(many)
+    assert features.shape == (300, 128)
+    assert (features >= 0).all()
+    assert features.std() > 0
+    np.testing.assert_allclose(model.features(many[290:291]), features[290:291], atol=1e-5)
+    np.testing.assert_allclose(model.predict(many[:3])["light"], predicted["light"][:3], rtol=1e-5)
+    assert model.features(many[:0]).shape == (0, 128)
+    assert model.predict(many[:0])["width"].shape == (0, 3)
+    with pytest.raises(InputError, match=r"\[2, 9, 9, 1\]; \[n, 8, 8, 1\]"):
+        model.predict(np.zeros((2, 9, 9, 1)))
+
+
+def test_its_features_are_a_feature_space(trained, images):
+    space = feature_space(str(trained[0]), SHAPE)
+    np.testing.assert_allclose(
+        space(images), load_classifier(trained[0]).features(images), atol=1e-6
+    )
+    assert "width, right, light" in space.description
+    (trained[0] / "classifier.json").rename(trained[0] / "away")
+    try:
+        with pytest.raises(InputError, match="classifier.json can't be read"):
+            feature_space(str(trained[0]), SHAPE)
+    finally:
+        (trained[0] / "away").rename(trained[0] / "classifier.json")
+
+
+def test_the_keras_file_needs_nothing_of_this_package(trained):
+    with zipfile.ZipFile(trained[0] / "classifier.keras") as archive:
+        assert "tf_mmdvlae" not in archive.read("config.json").decode()
+    model = keras.saving.load_model(trained[0] / "classifier.keras")
+    assert set(model.output) == {"width", "right", "light"}
+    assert model.get_layer("features").output.shape == (None, 128)
+
+
+def test_labels_that_are_not_known_change_nothing():
+    labels = [
+        Label("a", "class", ("x", "y", "z")),
+        Label("b", "attribute"),
+        Label("c", "factor", (), 10.0, 2.0),
+    ]
+    ids = labels[0].targets(np.array([2, -1, 0, 1]))
+    yes = labels[1].targets(np.array([True, False, True, False]))
+    numbers = labels[2].targets(np.array([12.0, np.nan, np.inf, 8.0]))
+    np.testing.assert_array_equal(ids, [2, np.nan, 0, 1])
+    np.testing.assert_array_equal(numbers, [1, np.nan, np.nan, -1])
+    raw = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
+    weights = tf.Variable(raw)
+    with tf.GradientTape() as tape:
+        loss = classifier_network._loss(labels, np.stack([ids, yes, numbers], 1), weights)
+    gradient = tape.gradient(loss, weights).numpy()
+    wide = raw.astype(np.float64)
+    logs = wide[:, :3] - np.log(np.exp(wide[:, :3]).sum(axis=1, keepdims=True))
+    signs = np.where(yes == 1, 1, -1)
+    by_hand = (
+        -np.mean([logs[0, 2], logs[2, 0], logs[3, 1]])
+        + np.log1p(np.exp(-signs * wide[:, 3])).mean()
+        + np.mean([(wide[0, 4] - 1) ** 2, (wide[3, 4] + 1) ** 2])
+    ) / 3
+    assert float(loss) == pytest.approx(by_hand, rel=1e-5)
+    assert np.isfinite(gradient).all()
+    assert not gradient[1, :3].any()
+    assert not gradient[1:3, 4].any()
+
+
+def test_an_epoch_holds_every_image_once_with_its_labels():
+    # Each image is of its number throughout, the left half brighter than the right.
+    pictures = np.repeat(np.arange(0, 12, dtype=np.uint8), 16).reshape(12, 4, 4, 1) * 10
+    pictures[:, :, :2] += 5
+    targets = np.arange(12, dtype=np.float32)[:, None]
+
+    def drawn(flip, seed=0):
+        batches = classifier_network._batches(pictures, targets, flip, 9, 4, seed)
+        return [np.concatenate(part) for part in zip(*batches.as_numpy_iterator(), strict=True)]
+
+    images, found = drawn(flip=True)
+    order = found[:, 0]
+    assert sorted(order[:12]) == sorted(order[12:24]) == list(range(12))
+    assert list(order[:12]) != list(order[12:24])
+    right = np.round(images[:, 0, 3, 0] * 255)
+    mirrored = right % 10 == 5
+    assert 8 < mirrored.sum() < 28
+    np.testing.assert_array_equal(right // 10, order)
+    np.testing.assert_array_equal(drawn(flip=True)[0], images)
+    assert not np.array_equal(drawn(flip=True, seed=1)[1], found)
+    assert not (np.round(drawn(flip=False)[0][:, 0, 3, 0] * 255) % 10).any()
+
+
+def test_the_same_seed_gives_the_same_classifier(data, tmp_path):
+    weights = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        train_classifier(data, SHAPE, tmp_path / name, steps=3, batch_size=8, seed=seed)
+        model = keras.saving.load_model(tmp_path / name / "classifier.keras")
+        weights.append(np.concatenate([np.ravel(w) for w in model.get_weights()]))
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert np.abs(weights[0] - weights[2]).max() > 0.01
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_classifier_is_replaced_when_asked_and_whole(data, tmp_path, monkeypatch):
+    out = tmp_path / "c"
+    train_classifier(data, SHAPE, out, seed=1)
+    with pytest.raises(InputError, match="--overwrite"):
+        train_classifier(data, SHAPE, out)
+    train_classifier(data, SHAPE, out, seed=2, overwrite=True)
+    assert load_classifier(out).details["seed"] == 2
+
+    def full(path, values):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier, "write_json", full)
+        with pytest.raises(InputError, match="No space left"):
+            train_classifier(data, SHAPE, out, overwrite=True)
+    assert load_classifier(out).details["seed"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    (out / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"other files \(notes.txt\)"):
+        train_classifier(data, SHAPE, out, overwrite=True)
+
+
+def test_what_cannot_be_is_refused_before_training(data, images, tmp_path):
+    unlabelled = tmp_path / "flat"
+    unlabelled.mkdir()
+    for index, picture in enumerate(np.uint8(images[:9] * 255)):
+        keras.utils.save_img(unlabelled / f"{index}.png", picture, scale=False)
+    flat = DataConfig(dataset="image_folder", image_dir=str(unlabelled), test_fraction=0.4)
+    with pytest.raises(InputError, match="no labels to learn"):
+        train_classifier(flat, SHAPE, tmp_path / "out")
+    with pytest.raises(InputError, match="steps"):
+        train_classifier(data, SHAPE, tmp_path / "out", steps=0)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file"):
+        train_classifier(data, SHAPE, tmp_path / "file")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_a_classifier_is_refused(tmp_path):
+    with pytest.raises(InputError, match="bin/train_classifier makes one"):
+        load_classifier(tmp_path)
+    (tmp_path / "classifier.keras").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="classifier.json can't be read"):
+        load_classifier(tmp_path)
+    (tmp_path / "classifier.json").write_text('{"labels": {}}')
+    with pytest.raises(InputError, match="can't be read as a Keras model"):
+        load_classifier(tmp_path)
+
+
+@pytest.mark.usefixtures("untrained")
+def test_the_command_says_what_it_made(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    given = ["--dataset=image_folder", f"--image_dir={data.image_dir}", f"--labels={data.labels}"]
+    monkeypatch.setattr(sys, "argv", ["train_classifier", *given, "--steps=2"])
+    assert command.main() == 0
+    said = capsys.readouterr().out
+    for words in ("width", "auc", "classifiers/image_folder", "bin/evaluate --workdir=runs/image"):
+        assert words in said
+    details = load_classifier("classifiers/image_folder").details
+    assert details["steps"] == 2
+    assert details["image_shape"] == [64, 64, 3]
+    assert command.main() == 1
+    assert "--overwrite replaces it" in capsys.readouterr().err

@@ -1,0 +1,375 @@
+"""The ladder, its objective and its life as a Keras model."""
+
+import dataclasses
+import inspect
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import ModelConfig
+from tf_mmdvlae.model import layers, mmd
+from tf_mmdvlae.model.mmdvlae import MMDVLAE, kl_to_normal
+
+
+@pytest.fixture(scope="module")
+def model(tiny_config, images):
+    """A tiny model after a few steps, so that batch normalization has statistics."""
+    keras.utils.set_random_seed(0)
+    model = MMDVLAE(tiny_config, seed=3)
+    model.compile(keras.optimizers.Adam(1e-3))
+    model.fit(images, batch_size=16, epochs=3, verbose=0)
+    return model
+
+
+def fresh(config, **kwargs):
+    keras.utils.set_random_seed(0)
+    model = MMDVLAE(config, **kwargs)
+    model.compile(keras.optimizers.Adam(1e-3))
+    return model
+
+
+def test_shapes_and_ranges(model, images):
+    means, deviations = model.encode(images[:5])
+    assert {name: tuple(code.shape) for name, code in means.items()} == {
+        "z_1": (5, 2),
+        "z_2": (5, 3),
+    }
+    for deviation in deviations.values():
+        assert np.min(deviation) > 0.08
+        assert np.max(deviation) < 1.08
+    for pictures in (model.decode(means), model.reconstruct(images[:5]), model.sample(5, seed=1)):
+        assert pictures.shape == (5, 8, 8, 1)
+        assert 0 <= np.min(pictures) <= np.max(pictures) <= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "blocks", "latent_layers", "shared_trunk", "merge"),
+    [
+        ((28, 28, 1), (("conv4/2",), ("conv4/2",), ("dense8",)), 3, True, "gated_add"),
+        ((32, 32, 3), (("conv4/2",), ("conv4/2", "dense8")), 1, True, "concatenate"),
+        ((32, 32, 3), (("conv4/2",), ("conv4/2", "dense8")), 2, False, "gated_add"),
+        ((128, 128, 3), (("conv2/4",), ("conv2/4",), ("conv2/2", "conv3/1")), 2, False,
+         "concatenate"),
+    ],
+)  # fmt: skip
+def test_sizes_taps_and_merges(shape, blocks, latent_layers, shared_trunk, merge):
+    config = ModelConfig(
+        image_shape=shape,
+        blocks=blocks,
+        latent_dims=(2,) * latent_layers,
+        shared_trunk=shared_trunk,
+        merge=merge,
+        head_width=0,
+    )
+    model = MMDVLAE(config)
+    with tf.GradientTape() as tape:
+        terms = model.losses(tf.random.stateless_uniform((3, *shape), (0, 1)), training=True)
+    gradients = tape.gradient(terms["loss"], model.trainable_variables)
+    untrained = [
+        v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None
+    ]
+    assert not untrained
+
+
+def test_each_layer_reaches_the_picture_and_the_number_of_blocks_does_not_depend_on_layers(
+    model, images, tiny_config
+):
+    means, _ = model.encode(images[:4])
+    whole = np.asarray(model.decode(means))
+    for name in means:
+        moved = {**means, name: means[name] + 2.0}
+        assert np.abs(np.asarray(model.decode(moved)) - whole).max() > 1e-4
+    one_layer = MMDVLAE(dataclasses.replace(tiny_config, latent_dims=(3,)))
+    assert len(one_layer.trunk) == len(one_layer.generators) == len(tiny_config.blocks)
+    assert one_layer.heads[0].mean.kernel.shape[0] == tiny_config.head_width
+
+
+@pytest.mark.parametrize("prior", ["closed_form", "sampled"])
+@pytest.mark.parametrize("reconstruction", ["l1", "mse", "bce"])
+def test_the_loss_is_the_weighted_sum_of_its_terms(tiny_config, images, reconstruction, prior):
+    config = dataclasses.replace(
+        tiny_config,
+        reconstruction=reconstruction,
+        prior=prior,
+        reconstruction_weight=7.0,
+        mmd_weights=(2.0, 3.0),
+        joint_mmd_weight=5.0,
+        kl_weights=(0.1, 0.2),
+    )
+    terms = {k: float(v) for k, v in fresh(config).losses(images[:16]).items()}
+    expected = 7 * terms["reconstruction"] + 2 * terms["mmd_1"] + 3 * terms["mmd_2"]
+    expected += 5 * terms["mmd_joint"] + 0.1 * terms["kl_1"] + 0.2 * terms["kl_2"]
+    assert terms["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_terms_against_numpy(model, images, tiny_config):
+    """Each term from the codes that the noise of this step gives."""
+    step = 11
+    noise = np.asarray(model._noise((16, 5), 0, step))
+    means, deviations = model.encode(images[:16])
+    codes = np.concatenate(list(means.values()), 1) + noise * np.concatenate(
+        list(deviations.values()), 1
+    )
+    terms = model.losses(images[:16], step=step)
+    decoded = np.asarray(model.decode({"z_1": codes[:, :2], "z_2": codes[:, 2:]}))
+    assert float(terms["reconstruction"]) == pytest.approx(
+        np.abs(decoded - images[:16]).mean(), abs=1e-6
+    )
+    for name, part in (("mmd_1", codes[:, :2]), ("mmd_2", codes[:, 2:]), ("mmd_joint", codes)):
+        kernel = mmd.kernel_for_dimension(tiny_config.kernel, tiny_config.scales, part.shape[1])
+        expected = float(mmd.mmd_squared_to_normal(part, kernel))
+        assert float(terms[name]) == pytest.approx(expected, abs=1e-6)
+    assert float(terms["deviation_1"]) == pytest.approx(np.mean(deviations["z_1"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("estimator", ["linear_time", "random_features"])
+def test_another_estimator_changes_the_mmd_alone(tiny_config, images, estimator):
+    """Frequencies are drawn from streams of their own, one a step."""
+    config = dataclasses.replace(tiny_config, estimator=estimator)
+    usual = fresh(dataclasses.replace(tiny_config, estimator="unbiased")).losses(images, step=5)
+    model = fresh(config)
+    terms = model.losses(images, step=5)
+    for name, value in terms.items():
+        changes = name.startswith("mmd") or name == "loss"
+        assert (float(value) != float(usual[name])) == changes, name
+        if name.startswith("mmd"):
+            assert float(value) == pytest.approx(float(usual[name]), abs=0.2)
+    again = model.losses(images, step=5)
+    assert {n: float(v) for n, v in again.items()} == {n: float(v) for n, v in terms.items()}
+
+
+def test_frequencies_are_drawn_anew_each_step_and_for_each_purpose(tiny_config):
+    model = MMDVLAE(dataclasses.replace(tiny_config, estimator="random_features"), seed=2)
+    drawn = [model._feature_noise(8, stream, step) for stream, step in ((0, 0), (0, 1), (1, 0))]
+    assert drawn[0].shape == (tiny_config.frequencies, 7)
+    drawn += [model._noise(drawn[0].shape, stream, 0) for stream in (0, 1, 2)]
+    assert len({np.asarray(draw).tobytes() for draw in drawn}) == len(drawn)
+
+
+@pytest.mark.parametrize(("rows", "estimator"), [(48, "unbiased"), (47, "random_features")])
+def test_auto_is_chosen_by_the_batch(tiny_config, images, monkeypatch, rows, estimator):
+    monkeypatch.setattr(mmd, "UNBIASED_ROWS", rows)
+
+    def terms(name):
+        model = fresh(dataclasses.replace(tiny_config, estimator=name))
+        return {key: float(value) for key, value in model.losses(images).items()}
+
+    assert terms("auto") == terms(estimator)
+
+
+def test_kl_in_nats():
+    assert float(kl_to_normal(np.zeros((3, 2)), np.ones((3, 2)))) == pytest.approx(0.0)
+    mean, deviation = np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[0.5, 1.0], [1.0, 2.0]])
+    rows = [0.5 * (1 + 0.25 - 1 - 2 * math.log(0.5)), 0.5 * (4 + 4 - 1 - 2 * math.log(2))]
+    assert float(kl_to_normal(mean, deviation)) == pytest.approx(np.mean(rows), rel=1e-6)
+
+
+def test_info_vae_of_alpha_0_lambda_1_is_a_vae(tiny_config, images):
+    """Its loss is the ELBO in nats for an L1 likelihood, and nothing else."""
+    config = dataclasses.replace(
+        tiny_config, latent_dims=(3,), info_vae_alpha=0.0, info_vae_lambda=1.0
+    )
+    terms = {name: float(value) for name, value in fresh(config).losses(images[:16]).items()}
+    assert terms["loss"] == pytest.approx(64 * terms["reconstruction"] + terms["kl_1"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"latent_dims": (3,), "mmd_weights": 0.0, "kl_weights": 1.0,
+         "reconstruction_weight": None},
+        {"latent_dims": (3,), "info_vae_alpha": 0.5, "info_vae_lambda": 10.0},
+        {"mmd_weights": 0.0, "joint_mmd_weight": 0.0, "kl_weights": 1.0},
+        {"kernel": "inverse_multiquadratic", "prior": "sampled", "estimator": "biased"},
+    ],
+    ids=["vae", "info_vae", "vlae", "mmd_vlae"],
+)  # fmt: skip
+def test_the_relatives_train(tiny_config, images, changes):
+    model = fresh(dataclasses.replace(tiny_config, **changes))
+    history = model.fit(images, batch_size=16, epochs=8, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_fit_learns_from_arrays_and_from_a_dataset_with_labels(tiny_config, images):
+    model = fresh(tiny_config)
+    model.optimizer.learning_rate = 0.01
+    history = model.fit(images, batch_size=16, epochs=25, verbose=0).history
+    assert history["reconstruction"][-1] < 0.8 * history["reconstruction"][0]
+    labelled = tf.data.Dataset.from_tensor_slices((images, np.zeros(48))).batch(16)
+    model = fresh(tiny_config)
+    history = model.fit(labelled, validation_data=labelled, epochs=1, verbose=0).history
+    assert {"loss", "mmd_1", "mmd_2", "mmd_joint", "deviation_2", "val_mmd_1"} <= set(history)
+
+
+def test_fit_is_a_function_of_the_seed(tiny_config, images):
+    def losses(seed):
+        model = fresh(tiny_config, seed=seed)
+        return model.fit(images, batch_size=16, shuffle=False, verbose=0).history["loss"]
+
+    assert losses(1) == losses(1)
+    assert losses(1) != losses(2)
+
+
+def test_noise_differs_by_step_stream_and_seed(model, tiny_config):
+    draws = [
+        np.asarray(model._noise((4, 5), 0, 1)),
+        np.asarray(model._noise((4, 5), 0, 2)),
+        np.asarray(model._noise((4, 5), 1, 1)),
+        np.asarray(MMDVLAE(tiny_config, seed=4)._noise((4, 5), 0, 1)),
+    ]
+    for index, draw in enumerate(draws):
+        assert all(np.abs(draw - other).min() > 0 for other in draws[:index])
+
+
+def test_progressive_training_replaces_a_layer_by_prior_noise(tiny_config, images):
+    model = fresh(tiny_config, fade_in=((10, 20), (0, 0)))
+    assert [float(s) for s in model._strengths(5)] == [0.0, 1.0]
+    assert [float(s) for s in model._strengths(15)] == [0.5, 1.0]
+    assert [float(s) for s in model._strengths(25)] == [1.0, 1.0]
+
+    def head_gradients(step):
+        with tf.GradientTape() as tape:
+            loss = model.losses(images[:16], step=step)["reconstruction"]
+        kernels = [head.mean.kernel for head in model.heads]
+        return [None if g is None else float(tf.norm(g)) for g in tape.gradient(loss, kernels)]
+
+    low, high = head_gradients(5)
+    assert low == 0.0
+    assert high > 0.0
+    assert head_gradients(15)[0] > 0.0
+
+
+def test_nested_dropout_gives_a_share_of_the_rows_their_highest_layers_only():
+    config = ModelConfig(
+        image_shape=(8, 8, 1),
+        latent_dims=(2, 2, 2),
+        blocks=(("conv4/2",), ("conv6/2",), ("dense8",)),
+        head_width=0,
+        nested_dropout=0.5,
+    )
+    model = fresh(config)
+    keep = np.stack(model._kept(8))
+    # Two rows of the highest two layers, two of the highest alone, four of all.
+    assert keep.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 1, 1, 1, 1], [1] * 8]
+    random = np.random.default_rng(0)
+    codes = {n: random.standard_normal((8, 2)).astype(np.float32) for n in model.latent_names}
+    logits = np.asarray(model._logits(codes, False, model._kept(8)))
+    for layer, name in enumerate(model.latent_names):
+        changed = np.asarray(model._logits(codes | {name: codes[name] + 1}, False, model._kept(8)))
+        moved = np.abs(changed - logits).max(axis=(1, 2, 3)) > 1e-6
+        assert moved.tolist() == keep[layer].astype(bool).tolist()
+    assert np.array_equal(logits[4:], np.asarray(model._logits(codes, False))[4:])
+
+
+def test_nested_dropout_is_for_training_and_for_several_layers_only(tiny_config, images):
+    config = dataclasses.replace(tiny_config, nested_dropout=0.4)
+    model, plain = fresh(config), fresh(tiny_config)
+    assert model.losses(images)["loss"] == plain.losses(images)["loss"]
+    trained = [m.losses(images, training=True)["reconstruction"] for m in (model, plain)]
+    assert trained[0] != trained[1]
+    model.fit(images, batch_size=16, epochs=2, verbose=0)
+    assert np.isfinite(model.losses(images)["loss"])
+    assert fresh(dataclasses.replace(config, latent_dims=(5,)))._kept(8) is None
+
+
+def test_a_layer_left_out_is_left_out_of_concatenated_features_too():
+    block = layers.GenerativeBlock(
+        ("dense8",), ((6,), (8,)), 3, 0, has_upper=True, merge="concatenate", name="block"
+    )
+    block.build()
+    random = np.random.default_rng(0)
+    upper, code = (random.standard_normal((4, d)).astype(np.float32) for d in (8, 3))
+    keep = np.array([1, 0, 1, 0], np.float32)
+    one, other = (np.asarray(block(upper, c, keep=keep)) for c in (code, code + 1))
+    assert (np.abs(one - other).max(axis=1) > 1e-6).tolist() == [True, False, True, False]
+
+
+def test_evaluation_does_not_change_the_model_and_counts_a_short_batch_right(model, images):
+    before = [np.array(w) for w in model.weights]
+    whole = model.evaluate(images[:32], batch_size=16, verbose=0, return_dict=True)
+    again = model.evaluate(images[:32], batch_size=16, verbose=0, return_dict=True)
+    assert whole == again
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.weights, strict=True))
+    one_more = model.evaluate(images[:33], batch_size=16, verbose=0, return_dict=True)
+    assert one_more["mmd_1"] == pytest.approx(whole["mmd_1"], abs=1e-6)
+    assert one_more["reconstruction"] != pytest.approx(whole["reconstruction"], abs=1e-6)
+    alone = model.evaluate(images[:1], verbose=0, return_dict=True)
+    assert math.isnan(alone["mmd_1"])
+    assert math.isfinite(alone["reconstruction"])
+
+
+def test_every_test_batch_has_noise_of_its_own(model, images):
+    """Ten equal batches: with one noise for all, the mean would be that of the first alone."""
+    one = model.evaluate(images[:16], batch_size=16, verbose=0, return_dict=True)
+    ten = model.evaluate(np.tile(images[:16], (10, 1, 1, 1)), batch_size=16, verbose=0,
+                         return_dict=True)  # fmt: skip
+    # The mean of ten equal numbers may differ from them in the last bit.
+    assert abs(one["mmd_1"] - ten["mmd_1"]) > 1e-4
+    weights = model.config
+    expected = weights.effective_reconstruction_weight * ten["reconstruction"]
+    expected += sum(100.0 * ten[name] for name in ("mmd_1", "mmd_2", "mmd_joint"))
+    assert ten["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_last_batch_of_one_image_does_no_harm(tiny_config, images):
+    model = fresh(tiny_config)
+    model.fit(images[:17], batch_size=16, verbose=0)
+    assert all(np.isfinite(np.array(w)).all() for w in model.weights)
+
+
+@pytest.mark.parametrize("way", ["keras", "weights"])
+def test_saved_and_loaded_gives_equal_outputs(model, images, tiny_config, tmp_path, way):
+    if way == "keras":
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert loaded.optimizer.iterations.numpy() == model.optimizer.iterations.numpy()
+    else:
+        model.save_weights(tmp_path / "model.weights.h5")
+        loaded = MMDVLAE(tiny_config, seed=3)
+        loaded.load_weights(tmp_path / "model.weights.h5")
+    assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
+    assert np.array_equal(loaded.sample(3), model.sample(3))
+
+
+def test_a_loaded_model_goes_on_as_the_saved_one_would(tiny_config, images, tmp_path):
+    model = fresh(tiny_config, fade_in=((2, 4), (0, 0)))
+    model.fit(images, batch_size=16, verbose=0, shuffle=False)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        each.fit(images, batch_size=16, verbose=0, shuffle=False)
+    assert all(np.array_equal(a, b) for a, b in zip(model.weights, loaded.weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        MMDVLAE(ModelConfig(image_shape=(8, 8, 1), blocks=(("conv2/2",),), latent_dims=(2,))),
+        layers.InferenceBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2))),
+        layers.GaussianHead(2, 3, 0.1),
+        layers.GenerativeBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2)), 2, 3, False),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_every_argument_is_in_get_config_and_makes_the_same_thing(thing):
+    arguments = set(inspect.signature(type(thing).__init__).parameters) - {"self", "kwargs"}
+    assert arguments <= set(thing.get_config())
+    copy = type(thing).from_config(thing.get_config())
+    assert copy.get_config() == thing.get_config()
+
+
+def test_errors(model, images):
+    with pytest.raises(InputError, match="z_1 \\[batch, 2\\], z_2 \\[batch, 3\\]"):
+        model.decode({"z_1": np.zeros((1, 2))})
+    with pytest.raises(InputError, match="given were z_1 \\[batch, 2\\], z_2 \\[batch, 2\\]"):
+        model.decode({"z_1": np.zeros((1, 2)), "z_2": np.zeros((1, 2))})
+    with pytest.raises(InputError, match=r"made for \(8, 8, 1\)"):
+        model.fit(np.zeros((4, 9, 9, 1), np.float32), verbose=0)
+    with pytest.raises(InputError, match="uint8 images / 255"):
+        model.train_step(tf.zeros((4, 8, 8, 1), tf.uint8))
+    with pytest.raises(InputError, match="fade_in has 1 entries for 2"):
+        MMDVLAE(model.config, fade_in=((0, 0),))

@@ -1,0 +1,130 @@
+"""The SavedModel: equal outputs, whole versions, no package needed."""
+
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.serving import formats
+from tf_mmdvlae.serving.export import export
+from tf_mmdvlae.training.run import export_run, load_run
+
+
+def test_weights_are_stored_once(finished_run):
+    workdir, export_dir, _ = finished_run
+    weights = load_run(workdir).count_params() * 4
+    data = sum(p.stat().st_size for p in (export_dir / "1" / "variables").iterdir())
+    assert weights <= data < weights + 20_000
+
+
+def test_versions_count_up_and_leftovers_go(finished_run, tmp_path):
+    model = load_run(finished_run[0])
+    (tmp_path / "7").mkdir()
+    leftover = tmp_path / ".incomplete_999999999"
+    leftover.mkdir()
+    assert export(model, tmp_path) == tmp_path / "8"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
+
+
+def test_a_failed_export_leaves_no_version(finished_run, tmp_path, monkeypatch):
+    model = load_run(finished_run[0])
+
+    class Full:
+        def write_out(self, path, **kwargs):
+            tf.io.gfile.makedirs(path)
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr("tf_mmdvlae.serving.export._archive", lambda model: Full())
+    with pytest.raises(InputError, match="No space left.*No version was added"):
+        export(model, tmp_path / "exports")
+    assert list((tmp_path / "exports").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(finished_run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="Could not export"):
+        export(load_run(finished_run[0]), tmp_path / "file" / "exports")
+
+
+def versions(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name.isdigit())
+
+
+def test_killed_at_any_moment_it_leaves_whole_versions_only(finished_run, tmp_path):
+    program = (
+        "import sys\n"
+        "from tf_mmdvlae.training.run import export_run\n"
+        "while True:\n"
+        "    export_run(sys.argv[1], sys.argv[2])\n"
+    )
+    kept = {path.name for path in (finished_run[1] / "1").rglob("*")}
+    checked = 0
+    for seconds in (0.3, 1.7):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, finished_run[0], tmp_path],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=pathlib.Path(__file__).parents[2],
+        )
+        begun, until = versions(tmp_path), time.monotonic() + 120
+        while versions(tmp_path) == begun and time.monotonic() < until:
+            time.sleep(0.05)
+        # It is at its second export now.
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for version in versions(tmp_path):
+            assert {path.name for path in (tmp_path / version).rglob("*")} == kept
+            checked += 1
+    assert checked >= 3
+    # The next export clears away what the killed ones left.
+    assert export(load_run(finished_run[0]), tmp_path).name.isdigit()
+    assert all(path.name.isdigit() for path in tmp_path.iterdir())
+
+
+def test_a_run_without_samplers_is_exported_without_their_signatures(
+    finished_run, tmp_path, capsys
+):
+    """As a run of an earlier version left it."""
+    shutil.copytree(finished_run[0], tmp_path / "work")
+    (tmp_path / "work" / "samplers.npz").unlink()
+    version = export_run(tmp_path / "work", tmp_path / "export")
+    assert "no samplers.npz, so the export has no sample_fitted" in capsys.readouterr().out
+    manifest = json.loads((version / "assets.extra" / "manifest.json").read_text())
+    assert "sample" in manifest["signatures"]
+    assert not {"sample_fitted", "sample_fitted_bytes"} & set(manifest["signatures"])
+
+
+def test_other_formats_equal_the_savedmodel(finished_run, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("onnxruntime")
+    version = export_run(finished_run[0], tmp_path, ["tflite", "onnx"])
+    extra = {path.name for path in (version / "assets.extra").iterdir()}
+    assert {"model_float32.tflite", "model_float16.tflite"} <= extra
+    assert {f"{name}.onnx" for name in formats.SIGNATURES} <= extra
+
+
+def test_a_format_that_computes_something_else_is_not_written(finished_run, tmp_path, monkeypatch):
+    def wrong(folder, made, expected):
+        name, (_, outputs) = next(iter(expected.items()))
+        formats._compare("onnx", name, {k: v + 0.1 for k, v in outputs.items()}, outputs, 1e-4)
+
+    monkeypatch.setattr(formats, "_write_onnx", wrong)
+    with pytest.raises(InputError, match=r"onnx encode differs from the SavedModel by 0\.1"):
+        export_run(finished_run[0], tmp_path, ["onnx"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_whose_package_is_missing(finished_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(InputError, match=r"pip install --editable '\.\[onnx\]'"):
+        export_run(finished_run[0], tmp_path, ["onnx"])
+    with pytest.raises(InputError, match="Known: tflite, onnx"):
+        formats.other_formats(["coreml"], None, None)

@@ -1,0 +1,478 @@
+"""What the SavedModel computes: equal to the live model, row by row, and checked."""
+
+import io
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.directions import Directions
+from tf_mmdvlae.model.samplers import Mixture, Samplers, prior
+from tf_mmdvlae.serving import image_bytes, signatures
+from tf_mmdvlae.serving.signatures import mixture_draws, noise
+from tf_mmdvlae.training.run import load_run
+
+PLAIN = (
+    *("encode", "decode", "reconstruct", "sample", "sample_fitted"),
+    *("arithmetic", "edit", "interpolate"),
+)
+# A process with nothing but TensorFlow: -I keeps this folder off its path, and what is None in
+# sys.modules cannot be imported.
+CALL_ALL = """
+import sys
+sys.modules["keras"] = sys.modules["tf_mmdvlae"] = None
+import numpy as np, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+given = np.load("given.npz", allow_pickle=True)
+results = {}
+for key in given:
+    signature, name = key.split("/")
+    results.setdefault(signature, {})[name] = tf.constant(given[key].tolist() if
+        given[key].dtype == object else given[key])
+out = {}
+for signature, inputs in results.items():
+    for name, value in loaded.signatures[signature](**inputs).items():
+        out[signature + "/" + name] = value.numpy()
+np.savez("out.npz", **out)
+assert set(loaded.signatures) == set(results) | {"serving_default"}, set(loaded.signatures)
+"""
+
+
+@pytest.fixture(scope="module")
+def given(images):
+    """Inputs of every signature that takes images: three rows."""
+    weights = np.array([[1, 1], [0, 1], [0.5, -1]], np.float32)
+    a, b, c = images[:3], images[3:6], images[6:9]
+    generator = np.random.default_rng(0)
+    drawing = {"seed": np.array([3, -1, 2**40]), "temperature": np.float32([1, 0.5, 0])}
+    return {
+        "encode": {"image": a},
+        "decode": {
+            "z_1": generator.normal(size=(3, 2)).astype(np.float32),
+            "z_2": generator.normal(size=(3, 3)).astype(np.float32),
+        },
+        "reconstruct": {"image": a},
+        "sample": drawing,
+        "sample_fitted": drawing,
+        "arithmetic": {"a": a, "minus": b, "plus": c, "layer_weights": weights},
+        "edit": {
+            "image": a,
+            "attribute": np.array([b"class=odd", b"class=even", b"class=odd"], object),
+            "strength": np.float32([1, -2, 0]),
+            "layer_weights": weights,
+        },
+        "interpolate": {"a": a, "b": b, "t": np.float32([0, 0.25, 1.5])},
+    }
+
+
+@pytest.fixture(scope="module")
+def given_bytes(given):
+    """The same for the twins that take bytes."""
+
+    def coded(images):
+        return np.array([png(image) for image in images] + [None], object)[:-1]
+
+    return {
+        f"{signature}_bytes": {
+            (f"{name}_bytes" if np.ndim(value) == 4 else name): (
+                coded(value) if np.ndim(value) == 4 else value
+            )
+            for name, value in inputs.items()
+        }
+        for signature, inputs in given.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def outputs(finished_run, given, given_bytes, tmp_path_factory):
+    """signature -> outputs, computed where this package cannot be imported."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    flat = {
+        f"{signature}/{name}": value
+        for signature, inputs in {**given, **given_bytes}.items()
+        for name, value in inputs.items()
+    }
+    np.savez(folder / "given.npz", **flat)
+    subprocess.run(
+        [sys.executable, "-I", "-c", CALL_ALL, str((finished_run[1] / "1").resolve())],
+        cwd=folder,
+        check=True,
+        env={"TF_CPP_MIN_LOG_LEVEL": "2"},
+        timeout=240,
+    )
+    found = {}
+    with np.load(folder / "out.npz", allow_pickle=True) as out:
+        for key in out:
+            signature, name = key.split("/")
+            found.setdefault(signature, {})[name] = out[key]
+    return found
+
+
+@pytest.fixture(scope="module")
+def live(finished_run, given):
+    """signature -> outputs of the live model, by the functions on latent dicts."""
+    model = load_run(finished_run[0])
+    directions = Directions.load(finished_run[0] / "directions.npz")
+
+    def means(images):
+        return {name: value.numpy() for name, value in model.encode(images)[0].items()}
+
+    def decoded(codes):
+        return np.asarray(model.decode(codes))
+
+    def three(signature, *names):
+        return [means(given[signature][name]) for name in names]
+
+    codes, deviations = model.encode(given["encode"]["image"])
+    seeds, temperature = given["sample"]["seed"], given["sample"]["temperature"]
+    drawn = np.stack([tf.random.stateless_normal([5], [s, 7], alg="philox") for s in seeds])
+    drawn = drawn * temperature[:, None]
+    # So few images have a mixture of one component.
+    mixture = Samplers.load(finished_run[0] / "samplers.npz").joint
+    fitted = mixture.means[0] + drawn @ mixture.factors[0].T
+    edit = given["edit"]
+    rows = [directions.of(name.decode()) for name in edit["attribute"]]
+    return {
+        "encode": {**codes, **{n.replace("z_", "std_"): d for n, d in deviations.items()}},
+        "decode": {"image": decoded(given["decode"])},
+        "reconstruct": {"reconstruction": decoded(codes)},
+        "sample": {"sample": decoded({"z_1": drawn[:, :2], "z_2": drawn[:, 2:]})},
+        "sample_fitted": {"sample": decoded({"z_1": fitted[:, :2], "z_2": fitted[:, 2:]})},
+        "arithmetic": {
+            "result": decoded(
+                latents.arithmetic(
+                    *three("arithmetic", "a", "minus", "plus"),
+                    layer_weights=given["arithmetic"]["layer_weights"],
+                )
+            )
+        },
+        "edit": {
+            "edited": decoded(
+                latents.edit(
+                    means(edit["image"]),
+                    latents.concatenate(rows),
+                    edit["strength"],
+                    edit["layer_weights"],
+                )
+            )
+        },
+        "interpolate": {
+            "result": decoded(
+                latents.interpolate(*three("interpolate", "a", "b"), given["interpolate"]["t"])
+            )
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def served(finished_run):
+    return tf.saved_model.load(str(finished_run[1] / "1"))
+
+
+def png(image, **options):
+    content = io.BytesIO()
+    pixels = np.uint8(np.round(np.asarray(image) * 255))
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+        content, "PNG", **options
+    )
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("signature", PLAIN)
+def test_equal_to_the_live_model_where_this_package_is_not(outputs, live, signature):
+    assert set(outputs[signature]) == set(live[signature])
+    for name, value in live[signature].items():
+        assert outputs[signature][name].dtype == np.float32
+        np.testing.assert_allclose(outputs[signature][name], value, atol=1e-6)
+
+
+@pytest.mark.parametrize("signature", PLAIN)
+def test_the_twins_on_bytes_give_the_same_as_8_bit_pictures(outputs, signature):
+    # The pictures given are of the model's size, so that only their 8 bits differ.
+    for name, value in outputs[signature].items():
+        if value.ndim != 4:
+            found = outputs[f"{signature}_bytes"][name]
+            np.testing.assert_allclose(found, value, atol=0.05)
+            continue
+        for coded, image in zip(outputs[f"{signature}_bytes"][f"{name}_bytes"], value, strict=True):
+            with Image.open(io.BytesIO(coded)) as picture:
+                assert picture.format == "PNG"
+                pixels = np.asarray(picture, np.float32)[..., None] / 255
+            np.testing.assert_allclose(pixels, image, atol=0.03)
+
+
+def test_a_twin_hands_each_picture_to_its_own_place(images):
+    """On pixels, where a mix-up shows: the tiny model's pictures are all much the same."""
+
+    def function(inputs):
+        return {"result": inputs["a"] - inputs["minus"] + inputs["plus"], "z_1": inputs["t"]}
+
+    names = ("a", "minus", "plus")
+    image = [tf.TensorSpec([None, 8, 8, 1], tf.float32, name=name) for name in names]
+    number = tf.TensorSpec([None], tf.float32, name="t")
+    twin, specification = signatures._on_bytes(function, [*image, number], (8, 8, 1), 1.0)
+    assert [spec.name for spec in specification] == ["a_bytes", "minus_bytes", "plus_bytes", "t"]
+    a, minus, plus = images[:2], 0.25 * images[:2], 0.5 * images[2:4]
+    given = {
+        f"{name}_bytes": tf.constant([png(picture) for picture in pictures_of])
+        for name, pictures_of in zip(names, (a, minus, plus), strict=True)
+    }
+    outputs = twin({**given, "t": tf.constant([1.0, 2.0])})
+    assert set(outputs) == {"result_bytes", "z_1"}
+    expected = np.clip(a - minus + plus, 0, 1) * 255
+    for coded, pixels in zip(outputs["result_bytes"].numpy(), expected, strict=True):
+        found = np.asarray(Image.open(io.BytesIO(coded)), np.float32)
+        np.testing.assert_allclose(found, pixels[..., 0], atol=2)
+
+
+def test_a_weight_of_zero_leaves_the_layer_alone(served, images, finished_run):
+    model = load_run(finished_run[0])
+    call = served.signatures["arithmetic"]
+    weights = tf.constant([[0.0, 0.0]])
+    result = call(a=images[:1], minus=images[1:2], plus=images[2:3], layer_weights=weights)
+    np.testing.assert_allclose(result["result"], model.reconstruct(images[:1]), atol=1e-6)
+
+
+def test_a_row_of_sample_depends_on_its_own_seed_alone(served):
+    alone = noise(tf.constant([7], tf.int64), 5)
+    among = noise(tf.range(64, dtype=tf.int64), 5)
+    assert np.array_equal(alone[0], among[7])
+    drawn = served.signatures["sample"](
+        seed=tf.constant([7, 7, 8], tf.int64), temperature=[1.0] * 3
+    )
+    drawn = drawn["sample"].numpy()
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.allclose(drawn[0], drawn[2])
+
+
+def test_the_noise_is_standard_normal():
+    drawn = tf.function(noise)(tf.range(4000, dtype=tf.int64), 5).numpy()
+    assert np.abs(drawn.mean(axis=0)).max() < 0.06
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(5)).max() < 0.06
+    assert np.abs(drawn.std(axis=0) - 1).max() < 0.05
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    """Three components over five dimensions, far from round."""
+    generator = np.random.default_rng(0)
+    factors = np.tril(generator.uniform(-1, 1, (3, 5, 5))) + np.eye(5)
+    means = 4 * generator.standard_normal((3, 5))
+    return Mixture((2, 3), np.array([0.1, 0.6, 0.3]), np.float32(means), np.float32(factors))
+
+
+def compiled(mixture):
+    return tf.function(lambda seed, temperature: mixture_draws(mixture, seed, temperature))
+
+
+def test_the_graph_draws_from_the_mixture_as_numpy_does(mixture):
+    count = 6000
+    seeds = tf.range(count, dtype=tf.int64)
+    still, drawn = (
+        compiled(mixture)(seeds, tf.fill([count], scale)).numpy() for scale in (0.0, 1.0)
+    )
+    # At temperature 0 the components' means, as often as their weights say.
+    distance = np.abs(still[:, None] - mixture.means).max(axis=-1)
+    assert distance.min(axis=1).max() == 0
+    chosen = distance.argmin(axis=1)
+    np.testing.assert_allclose(np.bincount(chosen) / count, mixture.weights, atol=0.02)
+    for component, factor in enumerate(mixture.factors):
+        covariance = np.cov(drawn[chosen == component].T)
+        np.testing.assert_allclose(covariance, factor @ factor.T, atol=0.6)
+    by_numpy = latents.join(mixture.sample(count, seed=0))
+    np.testing.assert_allclose(drawn.mean(axis=0), by_numpy.mean(axis=0), atol=0.25)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(by_numpy.T), atol=0.9)
+
+
+def test_a_row_of_the_mixture_depends_on_its_own_seed_alone(mixture):
+    draw = compiled(mixture)
+    seeds, temperature = tf.range(-40, 60, dtype=tf.int64), tf.linspace(0.0, 2.0, 100)
+    among = draw(seeds, temperature)
+    for row in (0, 41, 99):
+        alone = draw(seeds[row : row + 1], temperature[row : row + 1])
+        assert np.array_equal(alone[0], among[row])
+
+
+def test_a_mixture_of_one_standard_normal_draws_what_the_prior_draws():
+    seeds = tf.range(8, dtype=tf.int64)
+    drawn = mixture_draws(prior((2, 3)), seeds, tf.ones(8))
+    np.testing.assert_allclose(drawn, noise(seeds, 5), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("signature", "changes", "message"),
+    [
+        ("encode", {"image": np.full((1, 8, 8, 1), 255.0)}, "divide 8-bit pixels by 255"),
+        ("encode", {"image": np.full((1, 8, 8, 1), np.nan)}, "finite values in"),
+        ("encode", {"image": np.full((1, 8, 8, 1), -1.0)}, "finite values in"),
+        ("encode", {"image": np.zeros((0, 8, 8, 1))}, "no row"),
+        ("decode", {"z_1": np.full((3, 2), np.inf)}, "z_1 holds a value that is not finite"),
+        ("decode", {"z_1": np.zeros((2, 2))}, "same number of rows"),
+        ("sample", {"temperature": [1.0, -1.0, 0.0]}, "must not be negative"),
+        ("sample", {"temperature": [1.0]}, "same number of rows"),
+        ("sample_fitted", {"temperature": [1.0, -1.0, 0.0]}, "must not be negative"),
+        ("arithmetic", {"layer_weights": np.full((3, 2), np.nan)}, "layer_weights holds"),
+        ("arithmetic", {"plus": np.zeros((1, 8, 8, 1))}, "same number of rows"),
+        ("edit", {"attribute": ["Smiling"] * 3}, "Known: class=even, class=odd"),
+        ("edit", {"strength": [np.nan, 0.0, 0.0]}, "strength holds"),
+        ("interpolate", {"t": [np.inf, 0.0, 0.0]}, "t holds"),
+    ],
+)
+def test_bad_values_are_refused_and_named(served, given, signature, changes, message):
+    inputs = {**given[signature], **changes}
+    tensors = {
+        name: tf.constant(value if isinstance(value, list) else value.tolist(), spec.dtype)
+        if np.size(value)
+        else tf.zeros(np.shape(value))
+        for (name, value), spec in (
+            ((name, value), served.signatures[signature].structured_input_signature[1][name])
+            for name, value in inputs.items()
+        )
+    }
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        served.signatures[signature](**tensors)
+
+
+def test_a_little_overshoot_is_clipped(served, images):
+    call = served.signatures["encode"]
+    beyond = np.where(images[:2] > 0, images[:2], -0.009).astype(np.float32)
+    assert np.array_equal(call(image=beyond)["z_2"], call(image=images[:2])["z_2"])
+
+
+# ---- pictures ------------------------------------------------------------------------------------
+
+
+def _picture(size=(60, 40), mode="RGB"):
+    width, height = size
+    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    colour = np.stack([across, down, 0.5 + 0.5 * np.sin(9 * across * down)], axis=-1)
+    return Image.fromarray(np.uint8(colour * 255)).convert(mode)
+
+
+def _coded(image, format, **options):
+    content = io.BytesIO()
+    image.save(content, format, **options)
+    return content.getvalue()
+
+
+def _sixteen_bit():
+    levels = np.linspace(0, 65535, 60 * 40).reshape(40, 60).astype(np.uint16)
+    return _coded(Image.fromarray(levels), "PNG")
+
+
+def _transparent():
+    image = _picture().convert("RGBA")
+    image.putalpha(Image.fromarray(np.uint8(np.linspace(0, 255, 2400).reshape(40, 60))))
+    return _coded(image, "PNG")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("crop", [1.0, 148 / 178])
+@pytest.mark.parametrize(
+    ("content", "tolerance"),
+    [
+        (_coded(_picture(), "PNG"), 1.5),
+        (_coded(_picture(), "JPEG", quality=95), 2.5),
+        (_coded(_picture((7, 5)), "PNG"), 1.5),
+        (_coded(_picture(mode="L"), "PNG"), 1.5),
+        (_coded(_picture(mode="L"), "JPEG", quality=95), 4.5),
+        (_coded(_picture(mode="P"), "PNG"), 1.5),
+        (_coded(_picture().quantize(16), "PNG"), 1.5),
+        (_coded(_picture().quantize(4), "PNG"), 1.5),
+        (_coded(_picture(mode="1"), "PNG"), 1.5),
+        (_coded(_picture(mode="CMYK"), "JPEG", quality=95), 6.5),
+        (_sixteen_bit(), 2.5),
+        (_transparent(), 2.5),
+    ],
+    ids=[
+        "png",
+        "jpeg",
+        "small",
+        "grey",
+        "grey jpeg",
+        "palette",
+        "4-bit palette",
+        "2-bit palette",
+        "1 bit",
+        "cmyk",
+        "16 bit",
+        "transparent",
+    ],
+)
+def test_pictures_are_read_as_training_reads_them(content, tolerance, channels, crop):
+    shape = (16, 12, channels)
+    found = image_bytes.from_bytes(tf.constant([content, content]), shape, crop)[0] * 255
+    expected, _ = decode(content, shape, crop)
+    assert np.abs(found - expected.astype(np.float32)).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (_coded(_picture(), "GIF"), "neither JPEG nor PNG"),
+        (_coded(_picture(), "BMP"), "neither JPEG nor PNG"),
+        (b"", "neither JPEG nor PNG"),
+        (b"no picture at all", "neither JPEG nor PNG"),
+        (_coded(_picture(), "PNG")[:60], "PNG"),
+        (_coded(_picture((178, 218)), "JPEG")[:300], "JPEG"),
+    ],
+    ids=["gif", "bmp", "empty", "words", "cut png", "cut jpeg"],
+)
+def test_other_bytes_are_refused(content, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        image_bytes.from_bytes(tf.constant([content]), (8, 8, 3), 1.0)
+
+
+# ---- what lies beside ----------------------------------------------------------------------------
+
+
+def test_keras_can_call_it_as_layers_of_a_functional_model(finished_run, images, live):
+    path = str(finished_run[1] / "1")
+    encode = keras.layers.TFSMLayer(path, call_endpoint="encode")
+    decode = keras.layers.TFSMLayer(path, call_endpoint="decode")
+    image = keras.Input((8, 8, 1))
+    codes = encode(image)
+    rebuilt = decode({name: codes[name] for name in ("z_1", "z_2")})["image"]
+    found = keras.Model(image, rebuilt).predict(images[:3], verbose=0)
+    np.testing.assert_allclose(found, live["reconstruct"]["reconstruction"], atol=1e-6)
+
+
+def test_saved_model_cli_runs_it(finished_run, images, tmp_path):
+    np.save(tmp_path / "images.npy", images[:2])
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run"),
+            *("--dir", finished_run[1] / "1", "--tag_set", "serve"),
+            *("--signature_def", "encode", "--outdir", tmp_path),
+            *("--inputs", f"image={tmp_path / 'images.npy'}"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    expected = load_run(finished_run[0]).encode(images[:2])[0]["z_2"]
+    np.testing.assert_allclose(np.load(tmp_path / "z_2.npy"), expected, atol=1e-6)
+
+
+def test_the_manifest_says_what_it_is(finished_run, run_config):
+    extra = finished_run[1] / "1" / "assets.extra"
+    manifest = json.loads((extra / "manifest.json").read_text())
+    assert manifest["latent_dims"] == [2, 3]
+    assert manifest["attributes"] == ["class=even", "class=odd"]
+    assert manifest["mixture_components"] == 1
+    assert manifest["test"]["l1"]["value"] == finished_run[2].metrics["test"]["l1"]["value"]
+    assert manifest["weights"] == "last"
+    assert manifest["config"]["model"]["latent_dims"] == [2, 3]
+    # Where files lay on the machine that trained it is left out.
+    assert run_config.data.image_dir not in (extra / "manifest.json").read_text()
+    card = (extra / "README.md").read_text()
+    assert "8x8 pixels" in card
+    assert "`class=odd`" in card
+    assert "a mixture of Gaussians (components:\n1)" in card

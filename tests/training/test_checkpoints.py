@@ -1,0 +1,130 @@
+"""Checkpoints are whole or not there, and the newest whole one is used."""
+
+import keras
+import numpy as np
+import pytest
+
+from tf_mmdvlae.common import files
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.training.checkpoints import Checkpoints
+
+
+@pytest.fixture
+def model(tiny_config, images):
+    keras.utils.set_random_seed(0)
+    model = MMDVLAE(tiny_config)
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit(images, batch_size=16, verbose=0)
+    return model
+
+
+def changed(model):
+    """The same network with other weights and an optimizer that has not begun."""
+    keras.utils.set_random_seed(1)
+    other = MMDVLAE(model.config)
+    other.compile(keras.optimizers.Adam(1e-2))
+    return other
+
+
+def state(model):
+    return [np.array(v) for v in (*model.weights, *model.optimizer.variables)]
+
+
+def test_weights_optimizer_and_step_come_back(model, tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    assert checkpoints.restore(model) == 0
+    checkpoints.save(model, 3)
+    other = changed(model)
+    assert checkpoints.restore(other) == 3
+    assert other.optimizer.iterations.numpy() == 3
+    for mine, theirs in zip(state(model), state(other), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_only_the_newest_stay(model, tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (1, 2, 3, 4):
+        checkpoints.save(model, step)
+    assert checkpoints.steps() == [3, 4]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "no_record"])
+def test_a_broken_checkpoint_is_named_and_the_one_before_is_used(model, tmp_path, caplog, damage):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(model, 1)
+    checkpoints.save(model, 2)
+    newest = tmp_path / "step_00000002.weights.h5"
+    contents = bytearray(newest.read_bytes())
+    if damage == "truncated":
+        newest.write_bytes(contents[:-100])
+    elif damage == "flipped":
+        contents[len(contents) // 2] ^= 1
+        newest.write_bytes(contents)
+    else:
+        (tmp_path / "step_00000002.json").unlink()
+    with caplog.at_level("WARNING"):
+        assert checkpoints.restore(model) == 1
+    assert "step 2" in caplog.text
+    assert checkpoints.steps() == [1]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_whole(model, tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(model, 1)
+    kept = (tmp_path / "step_00000001.weights.h5").read_bytes()
+
+    def full(path, *args, **kwargs):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(model, "save_weights", full)
+    with pytest.raises(InputError, match="step 2.*No space left.*step 1 is whole"):
+        checkpoints.save(model, 2)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "step_00000001.json",
+        "step_00000001.weights.h5",
+    ]
+    assert (tmp_path / "step_00000001.weights.h5").read_bytes() == kept
+
+
+def test_no_space_is_seen_before_anything_is_written(model, tmp_path, monkeypatch):
+    """HDF5 ends the process when a disk fills up while it writes."""
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(model, 1)
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(model, "save_weights", lambda path: pytest.fail("wrote"))
+    with pytest.raises(InputError, match="No space left.*step 1 is whole"):
+        checkpoints.save(model, 2)
+    assert checkpoints.steps() == [1]
+
+
+def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+
+    def fail():
+        with files.replacing(target) as temporary:
+            temporary.write_text("new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_json_has_null_for_what_is_not_a_number(tmp_path):
+    files.write_json(tmp_path / "a.json", {"a": [1.5, float("nan")], "b": {"c": float("inf")}})
+    assert (tmp_path / "a.json").read_text().split() == (
+        ["{", '"a":', "[", "1.5,", "null", "],", '"b":', "{", '"c":', "null", "}", "}"]
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="Cannot write to .*Choose another folder"):
+        files.make_folder(tmp_path / "file" / "run")

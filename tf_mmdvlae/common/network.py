@@ -1,0 +1,32 @@
+"""Whether a download host can be reached."""
+
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+NETWORK_SECONDS = 3.0
+"""How long a download host may take to answer before the network counts as unreachable."""
+
+
+def network_reachable(url):
+    """Whether the server of `url` answers, also through a proxy, within `NETWORK_SECONDS`."""
+    parts = urllib.parse.urlsplit(url)
+    request = urllib.request.Request(f"{parts.scheme}://{parts.netloc}/", method="HEAD")
+    answers = []
+
+    def ask():
+        try:
+            urllib.request.urlopen(request, timeout=NETWORK_SECONDS).close()
+            answers.append(True)
+        except urllib.error.HTTPError as error:
+            # A refusal is an answer too, but a proxy's "bad gateway" is not the server's.
+            answers.append(error.code < 500)
+        except (OSError, ValueError):
+            answers.append(False)
+
+    # Looking up a name has no time limit of its own, hence a thread, which is left behind.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(NETWORK_SECONDS)
+    return answers == [True]

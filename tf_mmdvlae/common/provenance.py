@@ -1,0 +1,42 @@
+"""What made a result: package versions and commit."""
+
+import pathlib
+import platform
+import subprocess
+
+
+def provenance():
+    """What made a result: versions of the packages that matter, and the commit if there is one."""
+    import keras
+    import numpy
+    import tensorflow
+
+    from tf_mmdvlae import __version__
+
+    return {
+        "versions": {
+            "tf_mmdvlae": __version__,
+            "python": platform.python_version(),
+            "tensorflow": tensorflow.__version__,
+            "keras": keras.__version__,
+            "numpy": numpy.__version__,
+        },
+        "commit": _commit(),
+    }
+
+
+def _commit():
+    folder = pathlib.Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip()

@@ -1,0 +1,1 @@
+"""Synthetic faces, drawn from known factors."""

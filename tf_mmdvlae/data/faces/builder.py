@@ -1,0 +1,96 @@
+"""The data set `synthetic_faces`: drawn faces with every factor that they were drawn from.
+
+Importing this module makes `tfds.load("synthetic_faces")` work. Nothing is downloaded: the pictures
+are drawn once, on all processors, and stored like any other data set.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_mmdvlae.data.faces.factors import FACTORS, Factor, sample_factors
+from tf_mmdvlae.data.faces.renderer import IMAGE_SIZE, render
+
+_DESCRIPTION = """\
+Drawn faces of 64x64 pixels with the factors that each was drawn from: light, background, skin,
+hair, shape of the face, expression, pose, glasses and beard. The factors are independent of one
+another and uniform over their ranges. The picture is an exact function of the factors
+(`tf_mmdvlae.data.faces.renderer.render`), so the right answer to a change of factors is known."""
+
+_LICENSE = """\
+Copyright of the tf_mmdvlae authors, Apache License 2.0
+(https://www.apache.org/licenses/LICENSE-2.0). Contains no external data."""
+
+# What a worker draws at once, and how many are drawn before they are written. TFDS holds the
+# interpreter while it writes, and drawing beside it would wait for it at every step.
+_TASK = 64
+_BLOCK = 16 * _TASK
+
+
+class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
+    """TFDS builder of drawn faces.
+
+    An example has `image`, uint8 `[64, 64, 3]`, and each factor of `FACTORS` by its name: float32
+    in the factor's unit, or a class label with names.
+
+    Attributes:
+        SPLIT_SIZES: Number of faces in each split.
+        SPLIT_SEEDS: Seed of each split's factors.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    SPLIT_SIZES: ClassVar[dict[str, int]] = {"train": 16_000, "validation": 2_000, "test": 2_000}
+    SPLIT_SEEDS: ClassVar[dict[str, int]] = {"train": 101, "validation": 102, "test": 103}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        image = tfds.features.Image(shape=(IMAGE_SIZE, IMAGE_SIZE, 3), encoding_format="png")
+        factors = {name: _feature(factor) for name, factor in FACTORS.items()}
+        return self.dataset_info_from_configs(
+            description=_DESCRIPTION,
+            features=tfds.features.FeaturesDict({"image": image, **factors}),
+            license=_LICENSE,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        del dl_manager  # Nothing to download.
+        return {
+            split: self._generate_examples(size, self.SPLIT_SEEDS[split])
+            for split, size in self.SPLIT_SIZES.items()
+        }
+
+    def _generate_examples(self, size: int, seed: int) -> Iterator[tuple[int, dict]]:
+        """Yields (number, example) for the faces of one split, in order."""
+        factors = sample_factors(size, seed)
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            for start in range(0, size, _BLOCK):
+                images = _draw(pool, factors, start, min(start + _BLOCK, size))
+                for number, image in enumerate(images, start=start):
+                    values = {name: column[number] for name, column in factors.items()}
+                    yield number, {"image": image, **values}
+
+
+def _draw(pool: ThreadPoolExecutor, factors: dict, start: int, stop: int) -> Iterator[bytes]:
+    """Returns the faces start to stop as PNG files, in order, all of them drawn."""
+    tasks = [slice(first, min(first + _TASK, stop)) for first in range(start, stop, _TASK)]
+    columns = [{name: column[task] for name, column in factors.items()} for task in tasks]
+    return itertools.chain(*list(pool.map(_draw_task, columns)))
+
+
+def _draw_task(factors: dict) -> np.ndarray:
+    # TFDS would do this too, one picture at a time and at a level four times slower for a tenth of
+    # the size.
+    return tf.io.encode_png(render(factors), compression=2).numpy()
+
+
+def _feature(factor: Factor) -> tfds.features.FeatureConnector:
+    doc = f"{factor.meaning} ({factor.unit}, {factor.low:g} to {factor.high:g})"
+    if factor.kind == "categorical":
+        return tfds.features.ClassLabel(names=factor.classes, doc=factor.meaning)
+    return tfds.features.Scalar(dtype=np.float32, doc=doc)

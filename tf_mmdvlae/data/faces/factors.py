@@ -1,0 +1,161 @@
+"""The factors that a synthetic face is drawn from: their table, their check, their sampling."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tf_mmdvlae.common.errors import InputError
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One cause of variation of a synthetic face.
+
+    Attributes:
+        name: Key of the factor in a dict of factors.
+        kind: `"continuous"` or `"categorical"`.
+        low: Lowest value, in `unit`. A categorical factor starts at class 0.
+        high: Highest value, in `unit`. A categorical factor ends at its last class.
+        classes: Class names in the order of their numbers, `()` for a continuous factor.
+        unit: Unit of a continuous factor, `"class"` for a categorical one.
+        meaning: What the picture shows as the factor grows, in one line.
+    """
+
+    name: str
+    kind: str
+    low: float
+    high: float
+    classes: tuple[str, ...]
+    unit: str
+    meaning: str
+
+
+def _continuous(name: str, low: float, high: float, unit: str, meaning: str) -> Factor:
+    return Factor(name, "continuous", low, high, (), unit, meaning)
+
+
+def _categorical(name: str, classes: tuple[str, ...], meaning: str) -> Factor:
+    return Factor(name, "categorical", 0, len(classes) - 1, classes, "class", meaning)
+
+
+FACTORS: dict[str, Factor] = {
+    factor.name: factor
+    for factor in (
+        _continuous("light_direction", -70.0, 70.0, "degrees", "light from the left to the right"),
+        _continuous("light_level", 0.4, 1.2, "x nominal", "dim to bright light on the person"),
+        _continuous("light_temperature", 3000.0, 9000.0, "kelvin", "candle orange to sky blue"),
+        _continuous("background_hue", 0.0, 300.0, "degrees", "wall red, green, blue to magenta"),
+        _continuous("background_brightness", 0.15, 0.9, "of white", "dark wall to bright wall"),
+        _continuous("skin_tone", 0.0, 1.0, "of the ramp", "pale skin to dark skin"),
+        _categorical(
+            "hair_color",
+            ("black", "brown", "red", "blond", "gray"),
+            "color of hair, brows and beard",
+        ),
+        _categorical(
+            "hair_style",
+            ("bald", "short", "fringe", "long", "curly", "bun"),
+            "cut of the hair",
+        ),
+        _continuous("face_width", 0.85, 1.15, "x nominal", "narrow head to wide head"),
+        _continuous("face_height", 0.88, 1.12, "x nominal", "short head to tall head"),
+        _continuous("eye_distance", 0.8, 1.2, "x nominal", "eyes close to eyes far apart"),
+        _continuous("nose_size", 0.7, 1.4, "x nominal", "small nose to large nose"),
+        _continuous("mouth_width", 0.75, 1.3, "x nominal", "narrow mouth to wide mouth"),
+        _continuous("smile", -1.0, 1.0, "of full", "frown to a smile that shows the teeth"),
+        _continuous("yaw", -30.0, 30.0, "degrees", "head turned to the left to the right"),
+        _continuous("pitch", -20.0, 20.0, "degrees", "head bowed to head raised"),
+        _categorical("glasses", ("none", "worn"), "glasses"),
+        _categorical("beard", ("none", "mustache", "full"), "hair on the lower face"),
+    )
+}
+"""Every factor by name, in a fixed order. Left and right are those of the picture."""
+
+
+def check_factors(factors: dict) -> dict[str, np.ndarray]:
+    """Checks a full set of factors and brings it to one length.
+
+    Args:
+        factors: A value for every name in `FACTORS`: an array `[n]` or a scalar. Categorical values
+            are class numbers.
+
+    Returns:
+        The factors in the order of `FACTORS`, as arrays `[n]`: float32 for continuous factors,
+        int64 for categorical ones. Scalars alone give n = 1.
+
+    Raises:
+        InputError: A name is missing or unknown, a shape does not fit, or a value is not a number
+            of the factor's range.
+    """
+    unknown = [str(name) for name in factors if name not in FACTORS]
+    missing = [name for name in FACTORS if name not in factors]
+    if unknown or missing:
+        parts = [f"unknown: {', '.join(unknown)}"] if unknown else []
+        parts += [f"missing: {', '.join(missing)}"] if missing else []
+        raise InputError(f"face factors {'; '.join(parts)}.\nKnown factors: {', '.join(FACTORS)}")
+    checked = {name: _check_values(factor, factors[name]) for name, factor in FACTORS.items()}
+    lengths = {len(values) for values in checked.values()} - {1}
+    if len(lengths) > 1:
+        raise InputError(f"face factors have different lengths: {sorted(lengths)}")
+    count = lengths.pop() if lengths else 1
+    return {
+        name: np.ascontiguousarray(np.broadcast_to(values, (count,)))
+        for name, values in checked.items()
+    }
+
+
+def sample_factors(n: int, seed: int) -> dict[str, np.ndarray]:
+    """Draws factors independently of one another, each uniform over its range or its classes.
+
+    Args:
+        n: Number of faces, 0 or more.
+        seed: Seed of the NumPy generator. The same n and seed give the same factors.
+
+    Returns:
+        A dict in the order of `FACTORS` of arrays `[n]`: float32 in [low, high], or int64 class
+        numbers.
+
+    Raises:
+        InputError: n is negative.
+    """
+    if n < 0:
+        raise InputError(f"the number of faces must be 0 or more, got {n}")
+    generator = np.random.default_rng(seed)
+    drawn = {}
+    for name, factor in FACTORS.items():
+        if factor.kind == "categorical":
+            drawn[name] = generator.integers(0, len(factor.classes), size=n, dtype=np.int64)
+        else:
+            values = generator.uniform(factor.low, factor.high, size=n).astype(np.float32)
+            # Rounding to float32 may step over a bound that float32 cannot hold.
+            drawn[name] = values.clip(*_float32_range(factor))
+    return drawn
+
+
+def _float32_range(factor: Factor) -> tuple[np.float32, np.float32]:
+    return np.float32(factor.low), np.float32(factor.high)
+
+
+def _check_values(factor: Factor, values) -> np.ndarray:
+    """Returns the values of one factor as an array `[n]`, or raises `InputError`."""
+    try:
+        numbers = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise InputError(f"{factor.name} must be numbers, {_describe(factor)}") from None
+    if numbers.ndim > 1:
+        raise InputError(f"{factor.name} must be a scalar or an array [n], got {numbers.shape}")
+    numbers = np.atleast_1d(numbers)
+    low, high = _float32_range(factor)
+    # Written so that NaN, which compares false with everything, is refused too.
+    wrong = ~((numbers >= low) & (numbers <= high))
+    if factor.kind == "categorical":
+        wrong |= numbers != np.rint(numbers)
+    if wrong.any():
+        raise InputError(f"{factor.name} = {numbers[wrong][0]:g}: must be {_describe(factor)}")
+    return numbers.astype(np.int64) if factor.kind == "categorical" else numbers
+
+
+def _describe(factor: Factor) -> str:
+    if factor.kind == "categorical":
+        return ", ".join(f"{number} ({name})" for number, name in enumerate(factor.classes))
+    return f"in [{factor.low:g}, {factor.high:g}] {factor.unit}"

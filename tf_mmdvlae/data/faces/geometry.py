@@ -1,0 +1,187 @@
+"""The measures of a face and the head in space that its features are drawn on."""
+
+import math
+
+import numpy as np
+
+from tf_mmdvlae.data.faces.factors import FACTORS, Factor
+from tf_mmdvlae.data.faces.painting import Window, cover, paint, sphere, spot
+
+HEAD = Window(-0.7, 0.7, -0.88, 0.88)
+"""Where a head of any size and pose can reach."""
+HEAD_CENTER = 0.02
+"""Height of the middle of the head in the picture, which spans -1 to 1."""
+HEAD_HEIGHT = 0.70
+"""Nominal half height of the head; heights on the face are given for it and stretch with it."""
+
+# Display colors, 0 to 1.
+_SKIN_RAMP = (
+    (0.98, 0.86, 0.77),
+    (0.94, 0.76, 0.62),
+    (0.80, 0.58, 0.42),
+    (0.58, 0.38, 0.26),
+    (0.39, 0.26, 0.19),
+)
+_LIGHT_RAMP = ((1.12, 0.96, 0.78), (1.02, 1.0, 0.96), (0.90, 0.99, 1.12))
+_HAIR_COLORS = {
+    "black": (0.13, 0.11, 0.12),
+    "brown": (0.38, 0.24, 0.15),
+    "red": (0.66, 0.28, 0.12),
+    "blond": (0.87, 0.70, 0.40),
+    "gray": (0.68, 0.68, 0.70),
+}
+# Thickness of the hair on the head (none: bald); height of the hairline in front; where the line
+# starts to fall on its way round (1 is the front, 0 the ears), how steeply, and down to where; how
+# far down and how wide hair hangs behind (none: not at all); size of the curls; size of the bun.
+# Heights are in half heads, lengths in half pictures.
+_HAIR_STYLES = {
+    "bald": (0.0, 0.00, 0.00, 0.0, 0.00, 0.00, 0.00, 0.000, 0.00),
+    "short": (0.070, 0.55, 0.80, 0.9, -0.20, 0.00, 0.00, 0.000, 0.00),
+    "fringe": (0.075, 0.32, 0.50, 4.0, -0.52, -0.50, 0.58, 0.000, 0.00),
+    "long": (0.065, 0.60, 0.78, 2.0, -0.72, -1.10, 0.62, 0.000, 0.00),
+    "curly": (0.150, 0.48, 0.72, 1.5, -0.50, -0.35, 0.60, 0.035, 0.00),
+    "bun": (0.035, 0.58, 0.80, 0.9, -0.15, 0.00, 0.00, 0.000, 0.19),
+}
+
+
+class Face:
+    """The factors of a chunk as planes `[n, 1, 1]` of lengths, directions and lit colors."""
+
+    def __init__(self, factors: dict):
+        for name, values in factors.items():
+            setattr(self, name, _plane(values))
+        self.sin_yaw, self.cos_yaw = _sine_cosine(factors["yaw"])
+        self.sin_pitch, self.cos_pitch = _sine_cosine(factors["pitch"])
+        sine, cosine = _sine_cosine(factors["light_direction"])
+        self.light = (0.92 * sine, np.float32(0.39), 0.92 * cosine)
+        self.tint = _light_tint(factors["light_temperature"])
+        self.skin = _ramp(_SKIN_RAMP, factors["skin_tone"]) * self.tint
+        hair_colors = {name: _linear(color) for name, color in _HAIR_COLORS.items()}
+        self.hair = _table(hair_colors, FACTORS["hair_color"], factors["hair_color"]) * self.tint
+        (
+            self.hair_thickness,
+            self.hair_front,
+            self.hair_turn,
+            self.hair_fall,
+            self.hair_nape,
+            self.hair_bottom,
+            self.hair_spread,
+            self.curls,
+            self.bun,
+        ) = _table(_HAIR_STYLES, FACTORS["hair_style"], factors["hair_style"])
+        self.head_width = 0.53 * self.face_width
+        self.head_height = HEAD_HEIGHT * self.face_height
+        self.eye_x = 0.215 * self.eye_distance
+
+    def lit(self, color) -> np.ndarray:
+        """Returns a display color under the chunk's light, `[3, n, 1, 1]` in linear light."""
+        return solid(color) * self.tint
+
+    def toward_light(self, x, y, z) -> np.ndarray:
+        """Returns the cosine between a surface's normal and the light."""
+        return x * self.light[0] + y * self.light[1] + z * self.light[2]
+
+    def shade(self, toward_light, ambient: float = 0.22) -> np.ndarray:
+        """Returns Lambert's shade, wrapped a little round the edge as from a wide lamp."""
+        direct = np.maximum(toward_light + 0.25, 0) * 0.9
+        return (direct + ambient) * self.light_level
+
+
+class Head:
+    """What each pixel of `HEAD` shows of the head.
+
+    Attributes:
+        u: Sideways position in the head's own frame, `[n, height, width]`, in half pictures.
+        v: Height in the head's own frame, likewise; it stretches with the head.
+        ahead: 1 at the tip of the face, 0 at the ears, negative behind.
+        front: Opacity of what is painted on the face: 1, fading to 0 at the ears.
+        distance: Signed distance to the outline.
+        inside: Cover of the head, times `front`.
+        toward_light: Cosine to the light; features may add relief before `shade` is called for.
+        shadow: What shade is multiplied by.
+        shade: Light on the skin, set by `draw`.
+    """
+
+    def __init__(self, face: Face):
+        y = squarer(HEAD.y - HEAD_CENTER, face.head_height)
+        chin = np.clip(-y / face.head_height, 0, 1)
+        x, y, z, radius = sphere(HEAD.x, y, face.head_width * (1 - 0.09 * chin), face.head_height)
+        self.distance = (radius - 1) * (0.5 * (face.head_width + face.head_height))
+        u, v, self.ahead = turn_back(face, x, y, z)
+        self.u = u * face.head_width
+        self.v = v * HEAD_HEIGHT
+        self.front = np.clip(self.ahead * 4, 0, 1)
+        self.inside = cover(self.distance) * self.front
+        self.toward_light = face.toward_light(x, y, z)
+        self.shadow = np.ones_like(self.u)
+        self.shade = None
+
+    def draw(self, canvas, face: Face) -> None:
+        self.shade = face.shade(self.toward_light) * self.shadow
+        view = HEAD.view(canvas)
+        paint(view, cover(self.distance), face.skin, self.shade)
+        cheeks = spot(np.abs(self.u) - 0.27, self.v + 0.20, 0.15, 0.12) * self.front
+        paint(view, cheeks * 0.5, face.skin * solid((1.0, 0.85, 0.84)), self.shade)
+
+    def through(self, window: Window, *names: str):
+        """Returns the named planes where a window shows them."""
+        return [window.view(getattr(self, name), within=HEAD) for name in names]
+
+
+def squarer(y, height):
+    """Bends heights so that an ellipse gets the fuller jaw and skull of a head."""
+    return y * (0.86 + 0.14 * np.square(y / height))
+
+
+def turn_back(face: Face, x, y, z):
+    """Turns a point of the sphere as it is seen back into the frame of the head."""
+    ahead = x * face.sin_yaw + z * face.cos_yaw
+    return (
+        x * face.cos_yaw - z * face.sin_yaw,
+        y * face.cos_pitch - ahead * face.sin_pitch,
+        y * face.sin_pitch + ahead * face.cos_pitch,
+    )
+
+
+def _plane(values) -> np.ndarray:
+    return np.asarray(values, np.float32).reshape(-1, 1, 1)
+
+
+def _sine_cosine(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # NumPy's own sine may round the same number differently in a vector and alone.
+    radians = [math.radians(float(angle)) for angle in degrees]
+    sines = [math.sin(angle) for angle in radians]
+    cosines = [math.cos(angle) for angle in radians]
+    return _plane(sines), _plane(cosines)
+
+
+def _linear(color) -> tuple[float, ...]:
+    """Returns a display color in linear light: a gamma of two, which `_develop` undoes."""
+    return tuple(channel * channel for channel in color)
+
+
+def solid(color) -> np.ndarray:
+    """Returns a display color as `[3, 1, 1, 1]` in linear light."""
+    return np.array(_linear(color), np.float32)[:, None, None, None]
+
+
+def _table(rows: dict, factor: Factor, classes: np.ndarray) -> np.ndarray:
+    """Looks up the row of each class and returns the columns as `[columns, n, 1, 1]`."""
+    table = np.array([rows[name] for name in factor.classes], np.float32)
+    return table[classes].T[:, :, None, None]
+
+
+def _ramp(colors, position: np.ndarray) -> np.ndarray:
+    """Interpolates display colors at positions `[n]` in [0, 1], as linear light `[3, n, 1, 1]`."""
+    table = np.array([_linear(color) for color in colors], np.float32)
+    scaled = position * (len(colors) - 1)
+    lower = np.minimum(scaled.astype(np.int64), len(colors) - 2)
+    part = (scaled - lower.astype(np.float32))[:, None]
+    mixed = table[lower] * (1 - part) + table[lower + 1] * part
+    return mixed.T[:, :, None, None]
+
+
+def _light_tint(kelvin: np.ndarray) -> np.ndarray:
+    factor = FACTORS["light_temperature"]
+    part = (kelvin - factor.low) / (factor.high - factor.low)
+    return _ramp(_LIGHT_RAMP, np.clip(part, 0, 1))

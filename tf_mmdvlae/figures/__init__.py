@@ -1,0 +1,1 @@
+"""Pictures of what a model draws, and plots of its numbers."""

@@ -1,0 +1,1 @@
+"""Disentanglement scores, for images whose factors are known."""

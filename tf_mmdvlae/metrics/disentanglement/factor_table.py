@@ -1,0 +1,171 @@
+"""Codes beside the factors that their images were drawn from, as the disentanglement scores take
+them, and how those scores state an estimate."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.model import latents
+
+BINS = 20
+MOST_CLASSES = 100
+FEWEST_ROWS = 8
+ACTIVE_VARIANCE = 0.01
+
+
+@dataclass(frozen=True)
+class FactorTable:
+    """The rows that a score is made of, in random order.
+
+    Attributes:
+      codes: all layers side by side, float64 [n, D].
+      layers: layer name -> its columns of `codes`, a slice; lowest layer first.
+      names: names of the F factors that vary.
+      left_out: names of the factors that have one value only, which nothing can be said about.
+      values: F arrays [n]: float64 for a continuous factor, class numbers for another.
+      classes: whole numbers [n, F], each column 0 to K - 1 with none missing: the class, or for a
+        continuous factor the bin of `equal_width_bins`.
+      continuous: bool [F].
+    """
+
+    codes: np.ndarray
+    layers: dict[str, slice]
+    names: list[str]
+    left_out: list[str]
+    values: list[np.ndarray]
+    classes: np.ndarray
+    continuous: np.ndarray
+
+    def __len__(self):
+        return len(self.codes)
+
+    def active(self):
+        """Which dimensions carry something, bool [D]: the variance of the posterior mean over
+        images is more than 0.01 (Burda et al. 2016, arXiv 1509.00519)."""
+        return self.codes.var(axis=0) > ACTIVE_VARIANCE
+
+    def dimension_names(self):
+        """ "z_1[0]", "z_1[1]", ... in the order of the columns."""
+        return [
+            f"{layer}[{dim}]"
+            for layer, columns in self.layers.items()
+            for dim in range(columns.stop - columns.start)
+        ]
+
+
+def factor_table(means, factors, most_rows, generator):
+    """Checks codes and factors, and draws the rows to work on.
+
+    Args:
+      means: posterior means, a latent dict [n, d_l].
+      factors: factor name -> array [n]: floats are a continuous factor, whole numbers and bools
+        classes.
+      most_rows: how many rows to keep at most, drawn without replacement.
+      generator: a NumPy generator, of the rows and their order.
+
+    Returns:
+      A `FactorTable`.
+
+    Raises:
+      InputError: for numbers of rows or types that do not match, fewer than 8 rows, values that
+        are not finite, more than 100 classes, or no factor that varies.
+    """
+    means = latents.check(means)
+    codes = latents.join(means).astype(np.float64)
+    if len(codes) < FEWEST_ROWS:
+        raise InputError(
+            f"Disentanglement needs at least {FEWEST_ROWS} rows; there are {len(codes)}."
+        )
+    if not np.isfinite(codes).all():
+        raise InputError("The codes hold values that are not finite.")
+    # A data set sorted by a factor would put one half of its values in train, the other in test.
+    rows = generator.permutation(len(codes))[:most_rows]
+    names, left_out, values, classes, continuous = [], [], [], [], []
+    for name, given in factors.items():
+        column = _checked(name, np.asarray(given), len(codes))[rows]
+        is_continuous = column.dtype.kind == "f"
+        binned = equal_width_bins(column[:, None])[:, 0] if is_continuous else column
+        distinct, numbers = np.unique(binned, return_inverse=True)
+        if len(distinct) == 1:
+            left_out.append(name)
+            continue
+        if len(distinct) > MOST_CLASSES:
+            raise InputError(
+                f"Factor {name!r} has {len(distinct)} classes, more than {MOST_CLASSES}; pass a "
+                "continuous factor as floats."
+            )
+        names.append(name)
+        values.append(column if is_continuous else numbers)
+        classes.append(numbers)
+        continuous.append(is_continuous)
+    if not names:
+        raise InputError("Disentanglement needs a factor that varies; there is none.")
+    edges = np.cumsum([0, *(layer.shape[1] for layer in means.values())]).tolist()
+    return FactorTable(
+        codes[rows],
+        {name: slice(*ends) for name, ends in zip(means, pairwise(edges), strict=True)},
+        names,
+        left_out,
+        values,
+        np.stack(classes, axis=1),
+        np.array(continuous),
+    )
+
+
+def equal_width_bins(columns):
+    """Numbers 0 to 19 [n, m] of the bins of equal width between each column's least and largest
+    value, both included. A column that does not vary is in one bin."""
+    low, high = columns.min(axis=0), columns.max(axis=0)
+    width = np.where(high > low, high - low, 1.0)
+    return np.minimum((columns - low) / width * BINS, BINS - 1).astype(np.int64)
+
+
+def bootstrap_weights(rows, draws, generator):
+    """How often each row is in each bootstrap sample: whole numbers [draws, rows]."""
+    return generator.multinomial(rows, np.full(rows, 1 / rows), size=draws)
+
+
+def estimate(value, draws, count, **others):
+    """{"value", "standard_error", "count", "bootstrap_draws", ...}; NaN where the value is NaN.
+
+    The standard error is the deviation over bootstrap draws.
+    """
+    value = float(value)
+    error = float(np.std(draws, ddof=1)) if np.isfinite(value) else float("nan")
+    return {
+        "value": value,
+        "standard_error": error,
+        "count": int(count),
+        "bootstrap_draws": len(draws),
+        **others,
+    }
+
+
+def unknown(count, note):
+    """An estimate that can't be made, and why."""
+    return {"value": float("nan"), "standard_error": float("nan"), "count": count, "note": note}
+
+
+def top_two_gap(scores, axis):
+    """The difference of the largest and the second largest along an axis with two or more."""
+    largest = np.partition(scores, -2, axis=axis)
+    return np.take(largest, -1, axis=axis) - np.take(largest, -2, axis=axis)
+
+
+def _checked(name, values, rows):
+    if values.shape != (rows,):
+        raise InputError(
+            f"Factor {name!r} has shape {list(values.shape)}; the codes have {rows} rows."
+        )
+    if values.dtype.kind not in "fiub":
+        raise InputError(
+            f"Factor {name!r} is {values.dtype}; a factor must be of floats (continuous), whole "
+            "numbers or bools (classes)."
+        )
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64)
+        if not np.isfinite(values).all():
+            raise InputError(f"Factor {name!r} holds values that are not finite.")
+    return values

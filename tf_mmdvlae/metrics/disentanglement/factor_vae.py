@@ -1,0 +1,138 @@
+"""FactorVAE's score: whether what stays still tells which factor was held."""
+
+import numpy as np
+
+from tf_mmdvlae.metrics.disentanglement.factor_table import estimate, unknown
+
+VOTES = 800
+ROWS_A_VOTE = 64
+DRAWS = 100
+
+
+def majority_vote_scores(table, generator):
+    """FactorVAE's score (Kim and Mnih 2018, arXiv 1802.05983) of dimensions and of layers.
+
+    A vote: draw a factor, then a row; among the rows that share its class (of a continuous factor
+    its bin) take up to 64, as Locatello et al. 2019 (arXiv 1811.12359) do; the dimension whose
+    variance over them is the smallest share of its variance over all rows has the vote. Inactive
+    dimensions don't stand. 800 votes settle which factor each dimension has most votes for; of 800
+    other votes, the score is the share in which that was the factor that was held. The two are made
+    from one half of the rows each: the same few rows of a bin, drawn again and again, would be told
+    by their chance variances.
+
+    The same votes serve layers: a layer's share of variance is the mean of its active dimensions'.
+    A layer can name one factor only, so that the score of layers cannot pass its "ceiling"
+    min(1, L / F). Whether, the other way round, the factor tells the layer ("layer_from_factor")
+    has no such bound: each factor names the layer that has most of its votes.
+
+    Args:
+      table: a `FactorTable`.
+      generator: a NumPy generator, of the votes and of bootstrap draws over the classes and bins of
+        each factor, each with all votes that were made from its rows.
+
+    Returns:
+      {"dimensions": {"factor_vae"}, "layers": {"factor_vae", "layer_from_factor"}}: estimates in
+      [0, 1], the count in votes. "factor_vae" has "ceiling"; "layer_from_factor" has "chance", the
+      share of votes for the layer that has most of them. NaN and a "note" where fewer than two
+      factors have rows that share a class, no dimension is active, or one layer only is.
+    """
+    active = np.flatnonzero(table.active())
+    layers = [
+        inside
+        for columns in table.layers.values()
+        if (inside := np.flatnonzero((active >= columns.start) & (active < columns.stop))).size
+    ]
+    held = _holdable(table.classes)
+    if not (active.size and len(held) > 1):
+        why = "fewer than two factors can be held" if active.size else "no active dimension"
+        return {
+            "dimensions": {"factor_vae": unknown(VOTES, why)},
+            "layers": {name: unknown(VOTES, why) for name in ("factor_vae", "layer_from_factor")},
+        }
+    codes = table.codes[:, active] / table.codes[:, active].std(axis=0)
+    votes = [
+        _votes(codes, layers, [halves[stage] for halves in held], generator) for stage in (0, 1)
+    ]
+    by_dimension, by_layer = zip(*votes, strict=True)
+    result = {
+        kind: {
+            "factor_vae": _score(stages, factor_from_block, generator)
+            | {"ceiling": min(1.0, blocks / len(held))}
+        }
+        for kind, stages, blocks in (
+            ("dimensions", by_dimension, len(active)),
+            ("layers", by_layer, len(layers)),
+        )
+    }
+    result["layers"]["layer_from_factor"] = _layer_from_factor(by_layer, len(layers), generator)
+    return result
+
+
+def factor_from_block(settling, scoring):
+    """The share of `scoring` votes whose factor is the one that their block has most votes for.
+
+    Args:
+      settling, scoring: votes [..., factors, blocks].
+    """
+    return block_from_factor(settling.swapaxes(-2, -1), scoring.swapaxes(-2, -1))
+
+
+def block_from_factor(settling, scoring):
+    """The share of `scoring` votes that are for the block that has most votes of their factor."""
+    blocks = settling.argmax(axis=-1)[..., None]
+    return np.take_along_axis(scoring, blocks, axis=-1).sum((-2, -1)) / scoring.sum((-2, -1))
+
+
+def _holdable(classes):
+    """The factors with rows that share a class in both halves of the rows: for each, and for each
+    half, its groups of two or more such rows."""
+    halves = np.array_split(np.arange(len(classes)), 2)
+    factors = []
+    for column in classes.T:
+        groups = [[rows[column[rows] == c] for c in np.unique(column[rows])] for rows in halves]
+        groups = [[group for group in half if len(group) > 1] for half in groups]
+        if all(groups):
+            factors.append(groups)
+    return factors
+
+
+def _votes(codes, layers, factors, generator):
+    """The votes for dimensions and for layers, each a list over factors of [groups, blocks]."""
+    sizes = [np.array([len(rows) for rows in groups]) for groups in factors]
+    dimensions = [np.zeros((len(groups), codes.shape[1])) for groups in factors]
+    of_layers = [np.zeros((len(groups), len(layers))) for groups in factors]
+    for factor in generator.integers(len(factors), size=VOTES):
+        group = generator.choice(len(sizes[factor]), p=sizes[factor] / sizes[factor].sum())
+        rows = factors[factor][group]
+        if len(rows) > ROWS_A_VOTE:
+            rows = generator.choice(rows, ROWS_A_VOTE, replace=False)
+        variances = codes[rows].var(axis=0, ddof=1)
+        dimensions[factor][group, variances.argmin()] += 1
+        of_layers[factor][group, np.argmin([variances[part].mean() for part in layers])] += 1
+    return dimensions, of_layers
+
+
+def _score(stages, share, generator):
+    totals = [np.stack([groups.sum(axis=0) for groups in stage]) for stage in stages]
+    draws = []
+    for _ in range(DRAWS):
+        resampled = [
+            np.stack([_resample(groups, generator).sum(axis=0) for groups in stage])
+            for stage in stages
+        ]
+        draws.append(share(*resampled))
+    return estimate(share(*totals), draws, VOTES)
+
+
+def _resample(groups, generator):
+    return groups[generator.integers(len(groups), size=len(groups))]
+
+
+def _layer_from_factor(stages, layers, generator):
+    if layers < 2:
+        return unknown(VOTES, "one layer only")
+    settling, scoring = (
+        np.sum([groups.sum(axis=0) for groups in stage], axis=0) for stage in stages
+    )
+    chance = float(scoring[settling.argmax()] / VOTES)
+    return _score(stages, block_from_factor, generator) | {"chance": chance}

@@ -1,0 +1,219 @@
+"""How much codes tell about factors, in nats, and the gaps between those that tell most.
+
+For single dimensions it is the plug-in estimate from counts in 20 bins of equal width, as Locatello
+et al. 2019 (arXiv 1811.12359) make it; of independent codes and factors it comes to about
+(bins - 1) (classes - 1) / 2n nats, not to 0. A layer of several dimensions is too wide to count in
+bins: for it, it is the lower bound I(z; f) >= H(f) - E[-log q(f | z)] of Barber and Agakov 2003,
+with a q that was fitted on other rows than those that it is judged on. What a layer knows of a
+continuous factor below about 19 * 20 / n nats it does not see, and a layer can come out below its
+best dimension.
+"""
+
+import numpy as np
+from scipy.special import entr
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from tf_mmdvlae.metrics.disentanglement.factor_table import (
+    BINS,
+    bootstrap_weights,
+    equal_width_bins,
+    estimate,
+    top_two_gap,
+    unknown,
+)
+
+DRAWS = 40
+PRODUCT_DIMENSIONS = 20
+RIDGE_PENALTIES = np.logspace(-1, 4, 6)
+INVERSE_PENALTY = 0.3
+GUESS_SHARE = 0.01
+ROWS_A_GROUP = 25
+
+
+def mutual_information(table, generator):
+    """The mutual information of dimensions and of layers with every factor, and its gaps.
+
+    MIG (Chen et al. 2018, arXiv 1802.04942) is the mean over factors f of the gap between the two
+    that know most about f: the largest I(z_j; f) / H(f) less the second largest. MIG-sup (Li et al.
+    2020, arXiv 2002.10549) is the mean over active dimensions j of the gap between the two factors
+    that j knows most about, in the same I(z_j; f) / H(f). H(f) is the entropy of the classes or
+    bins. For layers z_j is a whole layer; MIG-sup is then low for a layer that holds several
+    factors, however cleanly.
+
+    Args:
+      table: a `FactorTable`.
+      generator: a NumPy generator, of the bootstrap draws over rows. For layers the fitted q stays
+        the same in all of them.
+
+    Returns:
+      {"dimensions": {"mig", "mig_sup"}, "layers": {"mig", "mig_sup"}, "table": {"factors" [F],
+      "entropy" [F] in nats, "dimensions", "layers"}}. The gaps are estimates in [0, 1], "mig_sup"
+      with the number of "active" dimensions or layers; NaN and a "note" where there is no second,
+      or none active. In "table" each of dimensions and layers is {"names" [m], "nats" [m][F],
+      "normalised" [m][F] (nats by the factor's entropy), "standard_error" [m][F] (of the
+      normalised), "count", "bootstrap_draws"}.
+    """
+    count = len(table)
+    entropy = class_entropies(table.classes)
+    weights = bootstrap_weights(count, DRAWS, generator)
+    dimensions, *dimension_draws = binned_information(
+        equal_width_bins(table.codes), table.classes, np.vstack([np.ones(count), weights])
+    )
+    by_row = np.stack(
+        [layer_log_ratios(table.codes[:, columns], table) for columns in table.layers.values()]
+    )
+    layers = np.maximum(by_row.mean(axis=1), 0.0)
+    layer_draws = np.maximum(np.einsum("sn,lnf->slf", weights, by_row, optimize=True) / count, 0.0)
+    active = table.active()
+    active_layers = np.array([active[columns].any() for columns in table.layers.values()])
+    result = {"table": {"factors": table.names, "entropy": entropy.tolist()}}
+    for kind, names, known, nats, draws in (
+        ("dimensions", table.dimension_names(), active, dimensions, np.stack(dimension_draws)),
+        ("layers", list(table.layers), active_layers, layers, layer_draws),
+    ):
+        result[kind] = {
+            "mig": _mig(nats / entropy, draws / entropy, count),
+            "mig_sup": _mig_sup(nats / entropy, draws / entropy, known, count),
+        }
+        result["table"][kind] = {
+            "names": names,
+            "nats": nats.tolist(),
+            "normalised": (nats / entropy).tolist(),
+            "standard_error": (draws / entropy).std(axis=0, ddof=1).tolist(),
+            "count": count,
+            "bootstrap_draws": DRAWS,
+        }
+    return result
+
+
+def class_entropies(classes):
+    """The entropy of each column of class numbers [n, F], in nats: [F]."""
+    return np.array([entr(np.bincount(column) / len(column)).sum() for column in classes.T])
+
+
+def binned_information(code_bins, classes, weights):
+    """The plug-in mutual information of every dimension with every factor.
+
+    Args:
+      code_bins: bin numbers 0 to 19 of the codes, [n, D].
+      classes: class numbers of the factors, [n, F].
+      weights: whole numbers [S, n]: how often each row counts, in each of S tables.
+
+    Returns:
+      Nats, [S, D, F].
+    """
+    codes, code_starts = _one_hot(code_bins, np.full(code_bins.shape[1], BINS))
+    factors, factor_starts = _one_hot(classes, classes.max(axis=0) + 1)
+    results = []
+    for drawn in weights:
+        # float32 holds counts up to 2^24 exactly.
+        counts = codes.T @ (factors * drawn[:, None].astype(np.float32))
+        shares = counts.astype(np.float64) / drawn.sum()
+        joint = np.add.reduceat(entr(shares), code_starts[:-1], axis=0)
+        joint = np.add.reduceat(joint, factor_starts[:-1], axis=1)
+        of_codes = np.add.reduceat(
+            entr(shares[:, : factor_starts[1]].sum(axis=1)), code_starts[:-1]
+        )
+        of_factors = np.add.reduceat(entr(shares[:BINS].sum(axis=0)), factor_starts[:-1])
+        # Rounding leaves an entropy sum of minus 1e-16 where there is nothing to know.
+        results.append(np.maximum(of_codes[:, None] + of_factors - joint, 0.0))
+    return np.stack(results)
+
+
+def layer_log_ratios(codes, table):
+    """log q(f | z) - log p(f) of each row and factor, q fitted on the other half of the rows.
+
+    Its mean over rows is the lower bound on the mutual information. q works on the codes and their
+    squares and products (of the 20 leading principal components at most), so that it does not
+    depend on how the layer is turned. Classes: multinomial logistic regression, with one part in a
+    hundred of a guess by class frequency. Continuous factors: a ridge regression g(z), and for q
+    the frequencies of the factor's bins among the other rows of the half that have g alike; no
+    reading g of z knows more about f than z does.
+
+    Args:
+      codes: a layer, [n, d].
+      table: the `FactorTable` that it is part of.
+
+    Returns:
+      Nats [n, F].
+    """
+    features = _squares_and_products(codes)
+    half = len(codes) // 2
+    ratios = np.zeros(table.classes.shape)
+    classes = [f for f, continuous in enumerate(table.continuous) if not continuous]
+    values = [f for f, continuous in enumerate(table.continuous) if continuous]
+    for train, test in (
+        (slice(half), slice(half, None)),
+        (slice(half, None), slice(half)),
+    ):
+        for f in classes:
+            ratios[test, f] = _class_log_ratio(features, table.classes[:, f], train, test)
+        if values:
+            targets = np.stack([table.values[f] for f in values], axis=1)
+            targets = StandardScaler().fit(targets[train]).transform(targets)
+            ridge = RidgeCV(RIDGE_PENALTIES, alpha_per_target=True)
+            readings = ridge.fit(features[train], targets[train]).predict(features[test])
+            for f, reading in zip(values, readings.reshape(-1, len(values)).T, strict=True):
+                ratios[test, f] = _bin_log_ratio(reading, table.classes[test, f])
+    return ratios
+
+
+def _squares_and_products(codes):
+    codes = StandardScaler().fit_transform(codes)
+    # Eigenvectors come with eigenvalues in rising order.
+    components = codes @ np.linalg.eigh(codes.T @ codes)[1][:, -PRODUCT_DIMENSIONS:]
+    products = PolynomialFeatures(2, include_bias=False).fit_transform(components)
+    return np.hstack([codes, StandardScaler().fit_transform(products)])
+
+
+def _class_log_ratio(features, classes, train, test):
+    guess = np.bincount(classes) / len(classes)
+    shares = np.zeros((len(classes[test]), len(guess)))
+    known = np.unique(classes[train])
+    if len(known) > 1:
+        probe = LogisticRegression(C=INVERSE_PENALTY, tol=1e-3, max_iter=500)
+        shares[:, known] = probe.fit(features[train], classes[train]).predict_proba(features[test])
+    else:
+        shares[:, known] = 1.0
+    shares = (1 - GUESS_SHARE) * shares + GUESS_SHARE * guess
+    truth = classes[test]
+    return np.log(shares[np.arange(len(truth)), truth]) - np.log(guess[truth])
+
+
+def _bin_log_ratio(reading, bins):
+    """Of each row, from the bins of the other rows whose reading is in the same group."""
+    rows = len(bins)
+    groups = int(np.clip(rows // ROWS_A_GROUP, 1, BINS))
+    group = np.searchsorted(np.quantile(reading, np.arange(1, groups) / groups), reading)
+    counts = np.zeros((groups, bins.max() + 1))
+    np.add.at(counts, (group, bins), 1.0)
+    guess = np.bincount(bins) / rows
+    # One more row, spread as all are, keeps what was not seen yet from being impossible.
+    others = counts[group, bins] - 1 + guess[bins]
+    return np.log(others / counts.sum(axis=1)[group]) - np.log(guess[bins])
+
+
+def _mig(shares, draws, count):
+    if len(shares) < 2:
+        return unknown(count, "one only: no gap to a second")
+    gaps = top_two_gap(draws, axis=-2).mean(axis=-1)
+    return estimate(top_two_gap(shares, axis=-2).mean(), gaps, count)
+
+
+def _mig_sup(shares, draws, active, count):
+    if shares.shape[1] < 2:
+        return unknown(count, "one factor only: no gap to a second")
+    if not active.any():
+        return unknown(count, "no active dimension")
+    gaps = top_two_gap(draws[:, active], axis=-1).mean(axis=-1)
+    return estimate(
+        top_two_gap(shares[active], axis=-1).mean(), gaps, count, active=int(active.sum())
+    )
+
+
+def _one_hot(classes, sizes):
+    starts = np.cumsum([0, *sizes])
+    hot = np.zeros((len(classes), starts[-1]), np.float32)
+    np.put_along_axis(hot, classes + starts[:-1], 1.0, axis=1)
+    return hot, starts

@@ -1,0 +1,332 @@
+"""Whether arithmetic on codes gives the right picture, where the right picture can be drawn.
+
+In a triple, `minus` is `plus` with one factor f set to a's value, so that a - minus + plus must be
+`a` with f set to plus's value: the truth, which the renderer draws. It is the analogy of Reed et
+al. 2015 ("Deep Visual Analogy-Making", NIPS) with a named factor between its two pictures.
+"""
+
+import numpy as np
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.model import latents
+
+APART = 0.25
+"""How far apart a's and plus's value of f are at least, as a share of a continuous factor's range.
+Two independent uniform draws are closer than that in 44% of all cases."""
+
+CHANGED_LEVELS = 4
+"""A pixel changes where a channel differs by more than this, of 255: less is rounding."""
+
+CHANGED_SHARE = 0.001
+"""A triple where a smaller share of the pixels changes than this, from `a` to the truth or from
+`minus` to `plus`, is left out: f cannot be seen, like a mouth behind a beard."""
+
+
+def known_arithmetic(
+    encode, decode, render, factors, read=None, triples=100, seed=0, progress=None
+):
+    """How near arithmetic comes to the truth: for each factor, by set of layers.
+
+    Each factor f has triples of its own. Faces are drawn uniformly and independently, but for f:
+    a's and plus's value are of different classes, or uniform among the pairs that lie a quarter of
+    the range apart. The result is decode(E(a) + w_l (E(plus) - E(minus))) with weights of one in
+    the layers of the set and zero elsewhere, where E gives posterior means.
+
+    An error is the mean of |picture - truth| over the channels of the pixels that change from `a`
+    to the truth (by more than 4 of 255 levels in a channel), averaged over triples. Left out are
+    triples where less than 0.1% of the pixels change so, or do from `minus` to `plus`.
+
+    Two bounds go with it: the floor is the error of the truth's reconstruction, the ceiling that
+    of a's, which is what arithmetic that moves nothing gives. gap = (error - floor) / (ceiling -
+    floor) is 0 at the one and 1 at the other, and above 1 where arithmetic does harm. As a ratio of
+    means, its standard error is by the delta method: deviation((e - floor) - gap (ceiling - floor))
+    / (sqrt(n) mean(ceiling - floor)). Where the ceiling is not above the floor by more than two
+    standard errors, the model does not draw the factor, and the gap is NaN.
+
+    `read` tells what a picture shows, and changes are counted from a's reconstruction r:
+
+    * moved: 1 is all the way and 0 nothing. For a continuous f, with v = plus's value - a's,
+      sum v (read(result) - read(r)) / sum v^2, the slope of the change on the wanted one; its
+      standard error is again the delta method's. For a categorical f, the share of results that
+      are read as plus's class.
+    * others_moved: the mean of |read(result) - read(r)| over the other continuous factors, each in
+      standard deviations of a uniform draw from its range, (high - low) / sqrt(12).
+    * others_kept: the share of the other categorical factors that are read as in r.
+
+    The reconstruction of the truth gives the same three numbers: what the model and the reader
+    would show of a perfect answer.
+
+    Args:
+      encode: images [n, H, W, C], float32 in [0, 1] -> (means, deviations), latent dicts [n, d_l].
+      decode: a latent dict -> images.
+      render: factor name -> values [n] -> uint8 images [n, H, W, C].
+      factors: factor name -> what has `kind` ("continuous" or "categorical"), `low`, `high` and
+        `classes`, such as `data.face_factors.FACTORS`.
+      read: images -> factor name -> values [n] in the factor's unit, or class probabilities [n, k];
+        None leaves out what needs it.
+      triples: for each factor, at least 1.
+      seed: of the draws.
+      progress: None, or called with (factors done, factors in all) after each.
+
+    Returns:
+      {"factors": name -> {"floor", "ceiling", "layers": {"z_1", ..., "z_L", "z_1-2", ...: lowest
+      layers together, "all"} -> {"error", "gap", "moved", "others_moved", "others_kept"}, "truth":
+      {"moved", "others_moved", "others_kept"}}, "overall": the same, averaged over factors}.
+      Overall layers also have "gap_of_means", the gap between the means of error, floor and ceiling
+      over factors, in which a factor counts the more the more it changes the picture; its standard
+      error takes the three as independent, which makes it too large. Each is {"value",
+      "standard_error", "count"}, with the count of triples, and a "note" where some were left out
+      or there is no value; "overall" also has "factors", the number of factors with a value, and
+      its notes name the others. Without `read` there is no "truth" and only "error" and "gap".
+
+    Raises:
+      InputError: for no triples or factors, a factor that does not vary, or a callable that gives
+        other shapes, types or names than said here.
+    """
+    if triples < 1 or not factors:
+        raise InputError(f"There must be triples and factors, not {triples} and {len(factors)}.")
+    generator = np.random.default_rng(seed)
+    results = {}
+    for name in factors:
+        faces = _draw(factors, name, triples, generator)
+        images, codes = _pictures(encode, render, faces)
+        outputs = {
+            "a": _decoded(decode, codes["a"], images["a"]),
+            "truth": _decoded(decode, codes["truth"], images["a"]),
+        }
+        sets = _layer_sets(codes["a"])
+        for layers, weights in sets.items():
+            result = latents.arithmetic(codes["a"], codes["minus"], codes["plus"], weights)
+            outputs[layers] = _decoded(decode, result, images["a"])
+        changed, seen, note = _changes(images)
+        results[name] = _errors(images["truth"], outputs, sets, changed, seen, note)
+        if read is not None:
+            readings = {of: _readings(read, output, factors) for of, output in outputs.items()}
+            for part in ("truth", *sets):
+                moves = _moves(factors, name, faces, readings["a"], readings[part], seen, note)
+                place = results[name] if part == "truth" else results[name]["layers"]
+                place.setdefault(part, {}).update(moves)
+        if progress is not None:
+            progress(len(results), len(factors))
+    overall = _average(results)
+    for found in overall["layers"].values():
+        found["gap_of_means"] = _gap_of_means(found["error"], overall["floor"], overall["ceiling"])
+    return {"factors": results, "overall": overall}
+
+
+def _draw(factors, name, count, generator):
+    """{"a", "minus", "plus", "truth"} -> factor name -> values [count]."""
+    a = {other: _uniform(factor, count, generator) for other, factor in factors.items()}
+    plus = {other: _uniform(factor, count, generator) for other, factor in factors.items()}
+    factor = factors[name]
+    if not factor.high > factor.low:
+        raise InputError(f"{name} has one value only, and cannot be changed: leave it out.")
+    if factor.kind == "categorical":
+        steps = generator.integers(1, len(factor.classes), count)
+        plus[name] = (a[name] + steps) % len(factor.classes)
+    else:
+        # Opening a gap between two uniform draws from a shorter range makes the pair uniform among
+        # all pairs that lie so far apart.
+        positions = generator.uniform(0, 1 - APART, (2, count))
+        positions += APART * (positions >= positions[::-1])
+        a[name], plus[name] = (_within(factor, share) for share in positions)
+    return {
+        "a": a,
+        "minus": {**plus, name: a[name]},
+        "plus": plus,
+        "truth": {**a, name: plus[name]},
+    }
+
+
+def _uniform(factor, count, generator):
+    if factor.kind == "categorical":
+        return generator.integers(0, len(factor.classes), count)
+    return _within(factor, generator.uniform(0, 1, count))
+
+
+def _within(factor, shares):
+    low, high = np.float32(factor.low), np.float32(factor.high)
+    return (factor.low + (factor.high - factor.low) * shares).astype(np.float32).clip(low, high)
+
+
+def _pictures(encode, render, faces):
+    """Images in [0, 1] and codes of each of a triple's faces, by its role."""
+    names = next(iter(faces.values()))
+    together = {name: np.concatenate([face[name] for face in faces.values()]) for name in names}
+    images = np.asarray(render(together))
+    rows = len(next(iter(together.values())))
+    if images.dtype != np.uint8 or images.ndim != 4 or len(images) != rows:
+        raise InputError(
+            f"The renderer gave {images.dtype} {list(images.shape)} for {rows} faces; it must give "
+            f"uint8 [{rows}, height, width, channels]."
+        )
+    images = images.astype(np.float32) / 255
+    means, _ = encode(images)
+    if latents.row_count(means) != rows:
+        raise InputError(f"{rows} images were encoded as {latents.row_count(means)} codes.")
+    size = rows // len(faces)
+    parts = {role: slice(at * size, (at + 1) * size) for at, role in enumerate(faces)}
+    return (
+        {role: images[part] for role, part in parts.items()},
+        {role: latents.take(means, part) for role, part in parts.items()},
+    )
+
+
+def _layer_sets(codes):
+    """Name -> weights, lowest layer first: each layer alone, the lowest ones together, and all."""
+    count = len(codes)
+    sets = {f"z_{layer}": np.arange(1, count + 1) == layer for layer in range(1, count + 1)}
+    sets |= {f"z_1-{top}": np.arange(1, count + 1) <= top for top in range(2, count)}
+    return sets | {"all": np.ones(count)}
+
+
+def _decoded(decode, codes, images):
+    output = np.asarray(decode(codes), np.float32)
+    if output.shape != images.shape:
+        raise InputError(
+            f"Codes of images of shape {list(images.shape)} were decoded to shape "
+            f"{list(output.shape)}; it must be the same."
+        )
+    return output
+
+
+def _changes(images):
+    """Pixels that change from `a` to the truth [n, H, W]; triples whose change is seen; a note."""
+    # Half a level on: the images are whole levels divided by 255, and not exactly.
+    changed, learned = (
+        np.abs(images[after] - images[before]).max(axis=3) > (CHANGED_LEVELS + 0.5) / 255
+        for before, after in (("a", "truth"), ("minus", "plus"))
+    )
+    shares = np.minimum(changed.mean(axis=(1, 2)), learned.mean(axis=(1, 2)))
+    seen = np.flatnonzero(shares >= CHANGED_SHARE)
+    lost = len(shares) - len(seen)
+    note = f"{lost} of {len(shares)} triples change hardly a pixel and are left out"
+    return changed, seen, note if lost else None
+
+
+def _errors(truth, outputs, sets, changed, seen, note):
+    changed, channels = changed[seen], truth.shape[3]
+    errors = {
+        of: np.einsum("nhwc,nhw->n", np.abs(output[seen] - truth[seen]), changed, dtype=np.float64)
+        / (channels * changed.sum(axis=(1, 2)))
+        for of, output in outputs.items()
+    }
+    floor, ceiling = errors["truth"], errors["a"]
+    return {
+        "floor": _mean(floor, note),
+        "ceiling": _mean(ceiling, note),
+        "layers": {
+            name: {
+                "error": _mean(errors[name], note),
+                "gap": _gap(errors[name], floor, ceiling, note),
+            }
+            for name in sets
+        },
+    }
+
+
+def _gap(errors, floor, ceiling, note):
+    room = _mean(ceiling - floor)
+    # Written so that the missing standard error of a single triple hides nothing.
+    if not room["value"] > 0 or room["value"] <= 2 * room["standard_error"]:
+        known = "the reconstruction of the truth is not clearly nearer to it than that of a"
+        return _estimate(np.nan, np.nan, len(errors), known if len(errors) else note)
+    return _ratio(errors - floor, ceiling - floor, note)
+
+
+def _readings(read, images, factors):
+    """Factor name -> value, or most probable class [n]."""
+    given = read(images)
+    readings = {}
+    for name, factor in factors.items():
+        if name not in given:
+            raise InputError(f"The reader does not read {name}; it reads {', '.join(given)}.")
+        values = np.asarray(given[name], np.float64)
+        categorical = factor.kind == "categorical"
+        shape = (len(images), len(factor.classes)) if categorical else (len(images),)
+        if values.shape != shape:
+            raise InputError(
+                f"The reader gave {name} as {list(values.shape)}; it must be {list(shape)}."
+            )
+        readings[name] = values.argmax(axis=1) if categorical else values
+    return readings
+
+
+def _moves(factors, name, faces, before, after, seen, note):
+    """How far the named factor moved and the others stayed, from one reading to another."""
+    if factors[name].kind == "categorical":
+        moved = _mean((after[name] == faces["plus"][name])[seen], note)
+    else:
+        wanted = faces["plus"][name].astype(np.float64) - faces["a"][name]
+        moved = _ratio((wanted * (after[name] - before[name]))[seen], (wanted**2)[seen], note)
+    shifts, stays = [], []
+    for other, factor in factors.items():
+        if other != name and factor.kind == "categorical":
+            stays.append((after[other] == before[other])[seen])
+        elif other != name:
+            deviation = (factor.high - factor.low) / np.sqrt(12)
+            shifts.append(np.abs(after[other] - before[other])[seen] / deviation)
+    return {
+        "moved": moved,
+        "others_moved": _mean_over_others(shifts, "continuous", note),
+        "others_kept": _mean_over_others(stays, "categorical", note),
+    }
+
+
+def _mean_over_others(values, kind, note):
+    if not values:
+        return _estimate(np.nan, np.nan, 0, f"there is no other {kind} factor")
+    return _mean(np.mean(values, axis=0), note)
+
+
+def _mean(values, note=None):
+    return _ratio(np.asarray(values, np.float64), np.ones(len(values)), note)
+
+
+def _ratio(above, below, note=None):
+    """mean(above) / mean(below), with the delta method's standard error."""
+    count = len(above)
+    if not count:
+        return _estimate(np.nan, np.nan, 0, note)
+    value = above.mean() / below.mean()
+    if count == 1:
+        return _estimate(value, np.nan, 1, note or "one triple only: no standard error")
+    deviation = np.std(above - value * below, ddof=1)
+    return _estimate(value, deviation / (np.sqrt(count) * below.mean()), count, note)
+
+
+def _estimate(value, error, count, note=None):
+    result = {"value": float(value), "standard_error": float(error), "count": int(count)}
+    return result | ({"note": note} if note else {})
+
+
+def _gap_of_means(error, floor, ceiling):
+    room = ceiling["value"] - floor["value"]
+    if not room > 0:
+        return _estimate(np.nan, np.nan, error["count"], "the ceiling is not above the floor")
+    gap = (error["value"] - floor["value"]) / room
+    parts = (
+        error["standard_error"],
+        (1 - gap) * floor["standard_error"],
+        gap * ceiling["standard_error"],
+    )
+    return _estimate(gap, np.sqrt(np.sum(np.square(parts))) / room, error["count"])
+
+
+def _average(results):
+    """The mean over factors of what has the same place in each factor's result."""
+    first = next(iter(results.values()))
+    if "value" not in first:
+        return {
+            key: _average({name: result[key] for name, result in results.items()}) for key in first
+        }
+    known = [result for result in results.values() if np.isfinite(result["value"])]
+    missing = [name for name, result in results.items() if not np.isfinite(result["value"])]
+    note = f"not known for {', '.join(missing)}" if missing else None
+    count = sum(result["count"] for result in known)
+    if not known:
+        return _estimate(np.nan, np.nan, count, note) | {"factors": 0}
+    # Each factor has triples of its own: the errors are independent.
+    error = np.sqrt(sum(result["standard_error"] ** 2 for result in known)) / len(known)
+    value = np.mean([result["value"] for result in known])
+    return _estimate(value, error, count, note) | {"factors": len(known)}

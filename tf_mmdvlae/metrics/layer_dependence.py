@@ -1,0 +1,94 @@
+"""Whether latent layers depend on one another: distance correlation beside its chance level."""
+
+import itertools
+
+import numpy as np
+from scipy.spatial.distance import pdist, squareform
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics.prior_match import posterior_samples
+from tf_mmdvlae.model import latents
+
+LEAST_ROWS = 40
+"""The jackknife leaves out a tenth, and what is left must say something."""
+
+
+def layer_dependence(means, deviations, rows=1000, permutations=200, seed=0):
+    """The distance correlation of every two layers' posterior samples.
+
+    The bias-corrected squared distance correlation (Szekely and Rizzo 2014, arXiv 1310.2926): with
+    U-centred distance matrices A and B, (A.B) / sqrt((A.A) (B.B)) where A.B is the mean of the
+    products off the diagonal. It is 1 for codes that are equal up to shift, turn and scale; for
+    independent ones it is 0 on average, and may fall below. It sees every dependence, not the
+    linear one alone.
+
+    Args:
+      means, deviations: latent dicts [n, d_l] of the posterior.
+      rows: how many codes are compared, at most; drawn without replacement.
+      permutations: of one layer's rows, for the null distribution.
+      seed: of the draws and permutations.
+
+    Returns:
+      A list with a dict for each pair of layers: {"layers": ["z_1", "z_2"], "value",
+      "standard_error" (jackknife over ten parts of the codes), "count", "null_deviation",
+      "p_value" ((1 + permutations at or above the value) / (1 + permutations)), "permutations"}.
+      A layer that does not vary gives NaN and a "note". One layer gives an empty list.
+
+    Raises:
+      InputError: for fewer than 40 codes, or shapes that do not match.
+    """
+    codes = posterior_samples(means, deviations, seed)
+    found = latents.row_count(codes)
+    if found < LEAST_ROWS:
+        raise InputError(
+            f"Distance correlation needs at least {LEAST_ROWS} codes; there are {found}."
+        )
+    generator = np.random.default_rng([seed, 4])
+    chosen = generator.permutation(found)[:rows]
+    distances = {
+        name: squareform(pdist(np.asarray(values, np.float64)[chosen]))
+        for name, values in codes.items()
+    }
+    return [
+        _dependence(first, second, distances, permutations, generator)
+        for first, second in itertools.combinations(codes, 2)
+    ]
+
+
+def _dependence(first, second, distances, permutations, generator):
+    a, b = distances[first], distances[second]
+    count = len(a)
+    result = {"layers": [first, second], "value": float("nan"), "standard_error": float("nan")}
+    result |= {"count": count, "permutations": permutations}
+    if not (a.any() and b.any()):
+        return result | {"note": "a layer does not vary"}
+    centred_a, centred_b = _centred(a), _centred(b)
+    scale = np.sqrt(np.sum(centred_a**2) * np.sum(centred_b**2))
+    value = np.sum(centred_a * centred_b) / scale
+    null = np.empty(permutations)
+    for draw in range(permutations):
+        order = generator.permutation(count)
+        null[draw] = np.sum(centred_a * centred_b[order][:, order]) / scale
+    parts = np.arange(count) % 10
+    left_out = []
+    for part in range(10):
+        kept = np.flatnonzero(parts != part)
+        some_a, some_b = (_centred(matrix[np.ix_(kept, kept)]) for matrix in (a, b))
+        norm = np.sqrt(np.sum(some_a**2) * np.sum(some_b**2))
+        left_out.append(np.sum(some_a * some_b) / norm if norm > 0 else value)
+    error = np.sqrt(0.9 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
+    return result | {
+        "value": float(value),
+        "standard_error": float(error),
+        "null_deviation": float(null.std(ddof=1)),
+        "p_value": float((1 + np.sum(null >= value)) / (1 + permutations)),
+    }
+
+
+def _centred(distances):
+    """The matrix less its rows' and columns' means, so that its products have no bias."""
+    n = len(distances)
+    row = distances.sum(axis=0) / (n - 2)
+    centred = distances - row - row[:, None] + distances.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(centred, 0.0)
+    return centred

@@ -1,0 +1,1 @@
+"""The ladder, its loss and its latent algebra."""

@@ -1,0 +1,97 @@
+"""What a training step is computed on and in: replicas, precision, compilation."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from tf_mmdvlae.common.errors import InputError
+
+
+@contextlib.contextmanager
+def precision(name):
+    """Layers made inside the block compute in `name`, a Keras dtype policy.
+
+    Args:
+      name: one of `config.PRECISIONS`.
+
+    Raises:
+      InputError: if no device here can train in it.
+    """
+    if name == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
+        raise InputError(
+            "train.precision is 'mixed_float16', for which TensorFlow needs a GPU, and there is "
+            "none; use --precision=mixed_bfloat16 or float32."
+        )
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def jit_compile(xla):
+    """What Keras's `compile` takes as `jit_compile` for one of `config.XLA`."""
+    return {"auto": "auto", "on": True, "off": False}[xla]
+
+
+class Replica:
+    """One of the copies of a model that compute a training step together, a part of a batch each.
+
+    Attributes:
+      index: 0 ... count - 1, an integer or a scalar tensor.
+      count: how many there are.
+    """
+
+    def __init__(self, index, count):
+        self.index = index
+        self.count = count
+
+    def part(self, rows):
+        """This replica's rows [n, ...] of those of the whole batch [count * n, ...]."""
+        if self.count == 1:
+            return rows
+        size = tf.shape(rows)[0] // self.count
+        return rows[self.index * size : (self.index + 1) * size]
+
+    def gather(self, *parts):
+        """The rows of all replicas, with gradients: tensors [n, d] -> [count * n, d]."""
+        if self.count == 1:
+            return parts
+        # One exchange for all of them.
+        joined = tf.distribute.get_replica_context().all_gather(tf.concat(parts, axis=1), axis=0)
+        return tf.split(joined, [part.shape[1] for part in parts], axis=1)
+
+    def mean(self, terms):
+        """The means over all replicas of a dict of scalars."""
+        if self.count == 1:
+            return terms
+        packed = tf.stack([tf.cast(value, tf.float32) for value in terms.values()])
+        mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, packed)
+        return dict(zip(terms, tf.unstack(mean), strict=True))
+
+    def reported(self, values):
+        """A dict of scalars as Keras can take it from a training step."""
+        # Over several workers it averages along the first axis, which a scalar does not have.
+        return values if self.count == 1 else {k: tf.reshape(v, [1]) for k, v in values.items()}
+
+
+ALONE = Replica(0, 1)
+
+
+def replica():
+    """The `Replica` that is computing; `ALONE` outside a `tf.distribute` strategy."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return ALONE
+    return Replica(context.replica_id_in_sync_group, context.num_replicas_in_sync)
+
+
+def synchronize_normalization(model):
+    """Under a strategy, batch normalization sees the whole batch, not each replica's part of it."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True

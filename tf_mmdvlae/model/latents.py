@@ -1,0 +1,354 @@
+"""Pure functions on latent dicts: naming, drawing, traversal, arithmetic, interpolation.
+
+A latent dict is ``{"z_1": [n, d_1], ..., "z_L": [n, d_L]}``, float32, lowest layer first; each
+row is one code, and all layers have as many rows. Under the prior every number is a draw from
+N(0, 1), so that values in [-3, 3] are what a decoder has seen. Arguments named `layer` count from
+1 (lowest) to L (highest) and arguments named `dim` from 0, as indices of a layer's columns.
+"""
+
+import numpy as np
+
+from tf_mmdvlae.common.errors import InputError
+
+
+def layer_names(latents):
+    """The names of the layers, lowest first ("z_10" comes after "z_9").
+
+    Args:
+      latents: a latent dict, or anything that gives its keys.
+
+    Returns:
+      A list ["z_1", ..., "z_L"].
+
+    Raises:
+      InputError: if the names are not exactly z_1 to z_L for some L >= 1.
+    """
+    names = list(latents)
+    expected = [f"z_{number}" for number in range(1, len(names) + 1)]
+    if not names or set(names) != set(expected):
+        raise InputError(
+            f"The latent layers are named {', '.join(map(str, names)) or 'nothing'}; "
+            "they must be z_1 (lowest) to z_L (highest), none left out."
+        )
+    return expected
+
+
+def check(latents):
+    """Makes a latent dict of float32 arrays, lowest layer first, or says what is wrong with it.
+
+    Args:
+      latents: a dict of arrays or tensors [n, d_l], all with the same n.
+
+    Returns:
+      The same as NumPy arrays. An array that is float32 already is not copied.
+
+    Raises:
+      InputError: for wrong names, an array that is not [n, d], or layers with different n.
+    """
+    arrays = {name: np.asarray(latents[name], np.float32) for name in layer_names(latents)}
+    for name, codes in arrays.items():
+        if codes.ndim != 2:
+            raise InputError(
+                f"{name} has shape {list(codes.shape)}; it must be [rows, dimensions]."
+            )
+    if len({len(codes) for codes in arrays.values()}) > 1:
+        rows = ", ".join(f"{name} {len(codes)}" for name, codes in arrays.items())
+        raise InputError(f"The latent layers have different numbers of rows: {rows}.")
+    return arrays
+
+
+def row_count(latents):
+    """How many codes a latent dict holds: its arrays' common first dimension."""
+    return len(check(latents)["z_1"])
+
+
+def dimensions(latents):
+    """The dimensions (d_1, ..., d_L) of the layers, lowest first."""
+    return tuple(codes.shape[1] for codes in check(latents).values())
+
+
+def zeros(latent_dims, n=1):
+    """The centre of the prior, n times: a latent dict of zeros [n, d_l]."""
+    return {f"z_{i}": np.zeros((n, d), np.float32) for i, d in enumerate(latent_dims, start=1)}
+
+
+def sample_prior(latent_dims, n, seed):
+    """n draws from the prior N(0, I) of every layer.
+
+    Args:
+      latent_dims: (d_1, ..., d_L), lowest layer first.
+      n: number of draws.
+      seed: a whole number >= 0; the same seed gives the same draws.
+
+    Returns:
+      A latent dict [n, d_l].
+    """
+    generator = np.random.default_rng(seed)
+    return {
+        f"z_{i}": generator.standard_normal((n, d), np.float32)
+        for i, d in enumerate(latent_dims, start=1)
+    }
+
+
+def take(latents, rows):
+    """The given rows (a slice or a list of indices) of every layer."""
+    return {name: codes[rows] for name, codes in check(latents).items()}
+
+
+def concatenate(parts):
+    """The rows of several latent dicts, one after the other.
+
+    Args:
+      parts: a list of at least one latent dict, all with the same layers and dimensions.
+
+    Returns:
+      A latent dict with as many rows as the parts have together.
+
+    Raises:
+      InputError: if layers or their dimensions differ.
+    """
+    parts = [check(part) for part in parts]
+    _same_layers(*parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def join(latents):
+    """All layers side by side, lowest first: one array [n, d_1 + ... + d_L]."""
+    return np.concatenate(list(check(latents).values()), axis=1)
+
+
+def most_active(means, layer):
+    """A layer's dimensions, the most active first.
+
+    Active is what varies with the data: the variance of the posterior mean over images, large for
+    a dimension that says something about its image and zero for one that the encoder ignores.
+
+    Args:
+      means: posterior means of many images, a latent dict [n, d_l].
+      layer: 1 (lowest) to L.
+
+    Returns:
+      A list of all d_l dimensions, counted from 0; those that tie stay in their own order.
+
+    Raises:
+      InputError: if there is no such layer.
+    """
+    codes = check(means)[_layer_name(means, layer)]
+    # In float64: a float32 sum over many rows makes ties of what is not one.
+    return np.argsort(-np.var(codes, axis=0, dtype=np.float64), kind="stable").tolist()
+
+
+def traverse(base, layer, dim, values):
+    """Sets one dimension to each of `values` and keeps everything else.
+
+    Args:
+      base: a latent dict [n, d_l].
+      layer: 1 (lowest) to L.
+      dim: the dimension, from 0.
+      values: m numbers, usually in [-3, 3].
+
+    Returns:
+      A latent dict [n * m, d_l]: all m values of the first code, then of the second, ...
+
+    Raises:
+      InputError: if there is no such layer or dimension.
+    """
+    base = check(base)
+    name = _layer_name(base, layer)
+    _check_dim(base, name, dim)
+    values = np.asarray(values, np.float32).reshape(-1)
+    result = {key: np.repeat(codes, len(values), axis=0) for key, codes in base.items()}
+    result[name][:, dim] = np.tile(values, row_count(base))
+    return result
+
+
+def grid(base, layer, dims, low=-3.0, high=3.0, steps=13):
+    """The codes of a manifold: one or two dimensions of a layer over a grid, the rest fixed.
+
+    The codes are in the order in which a picture is read, and the picture is laid out as a plot
+    is: the first of `dims` grows from left to right and the second from bottom to top, so that the
+    first code has the lowest value of the first dimension and the highest of the second.
+
+    Args:
+      base: a latent dict of one code [1, d_l], what the rest is fixed at.
+      layer: 1 (lowest) to L.
+      dims: one dimension, or two different ones, from 0.
+      low, high: the ends of the grid, both included.
+      steps: points a side, at least 2.
+
+    Returns:
+      A latent dict [steps, d_l] for one dimension, [steps * steps, d_l] for two.
+
+    Raises:
+      InputError: if there is no such layer or dimension, or `base` is not one code.
+    """
+    base = check(base)
+    name = _layer_name(base, layer)
+    for dim in dims:
+        _check_dim(base, name, dim)
+    if len(dims) not in (1, 2) or len(set(dims)) != len(dims):
+        raise InputError(f"A grid takes one dimension or two different ones, not {list(dims)}.")
+    if row_count(base) != 1:
+        raise InputError(f"A grid is laid around one code, not {row_count(base)}.")
+    if steps < 2:
+        raise InputError(f"A grid needs at least 2 steps a side, not {steps}.")
+    values = np.linspace(low, high, steps, dtype=np.float32)
+    if len(dims) == 1:
+        return traverse(base, layer, dims[0], values)
+    return traverse(traverse(base, layer, dims[1], values[::-1]), layer, dims[0], values)
+
+
+def redraw(base, layer, draws):
+    """Replaces one layer by each of `draws` and keeps the others.
+
+    Args:
+      base: a latent dict [n, d_l].
+      layer: 1 (lowest) to L.
+      draws: m codes of that layer [m, d], for instance from `sample_prior`.
+
+    Returns:
+      A latent dict [n * m, d_l]: the first code with all m draws, then the second, ...
+
+    Raises:
+      InputError: if there is no such layer, or `draws` does not have its dimensions.
+    """
+    base = check(base)
+    name = _layer_name(base, layer)
+    draws = np.asarray(draws, np.float32)
+    if draws.ndim != 2 or draws.shape[1] != base[name].shape[1]:
+        raise InputError(
+            f"The draws have shape {list(draws.shape)}; {name} needs [rows, {base[name].shape[1]}]."
+        )
+    result = {key: np.repeat(codes, len(draws), axis=0) for key, codes in base.items()}
+    result[name] = np.tile(draws, (row_count(base), 1))
+    return result
+
+
+def displaced(codes, differences, layer_weights):
+    """codes_l + w_l * differences_l in each layer l: what arithmetic and editing are made of.
+
+    Plain operators, so that it serves NumPy arrays and tensors, whose shapes are the caller's care.
+
+    Args:
+      codes, differences: latent dicts [n, d_l].
+      layer_weights: the weights w_l, lowest layer first, each a number or [n, 1].
+
+    Returns:
+      A latent dict [n, d_l].
+    """
+    return {
+        name: codes[name] + weight * differences[name]
+        for name, weight in zip(layer_names(codes), layer_weights, strict=True)
+    }
+
+
+def arithmetic(a, minus, plus, layer_weights=None):
+    """Moves codes along a difference: a + w_l * (plus - minus) in each layer l.
+
+    With all weights one this is the a - b + c of Xu 2018 ("a man with glasses - a man + a woman").
+
+    Args:
+      a, minus, plus: latent dicts [n, d_l]; one with a single row serves all rows of the others.
+      layer_weights: a weight w_l for each layer, lowest first, or such a list a row [n, L]; None is
+        one for each. A weight of zero leaves that layer of `a` alone.
+
+    Returns:
+      A latent dict [n, d_l].
+
+    Raises:
+      InputError: if layers, dimensions or numbers of rows do not match.
+    """
+    a, minus, plus = check(a), check(minus), check(plus)
+    _same_layers(a, minus, plus)
+    weights = _weight_columns(layer_weights, a, minus, plus)
+    return displaced(a, {name: plus[name] - minus[name] for name in a}, weights)
+
+
+def edit(codes, direction, strength=1.0, layer_weights=None):
+    """Adds a feature to codes, or takes it away: codes + strength * w_l * direction in each layer.
+
+    Args:
+      codes: a latent dict [n, d_l].
+      direction: one row of `Directions`, a latent dict [1, d_l] (or [n, d_l], one a code).
+      strength: one number, or n of them; 1 goes from "without" to "with" the feature, or up by one
+        standard deviation of a factor, and negative ones go the other way.
+      layer_weights: as in `arithmetic`.
+
+    Returns:
+      A latent dict [n, d_l].
+
+    Raises:
+      InputError: if layers, dimensions or numbers of rows do not match.
+    """
+    codes, direction = check(codes), check(direction)
+    _same_layers(codes, direction)
+    strength = np.asarray(strength, np.float32).reshape(-1, 1)
+    weights = _weight_columns(layer_weights, codes, direction, {"strength": strength})
+    return displaced(codes, direction, [strength * weight for weight in weights])
+
+
+def interpolate(a, b, t):
+    """Codes on the straight line from a to b: (1 - t) * a + t * b in each layer.
+
+    Args:
+      a, b: latent dicts [n, d_l]; one with a single row serves all rows of the other.
+      t: one number, or n of them, one a row; 0 gives a and 1 gives b. Values outside [0, 1] go
+        on beyond the ends.
+
+    Returns:
+      A latent dict [n, d_l], where n is the largest number of rows among a, b and t.
+
+    Raises:
+      InputError: if layers, dimensions or numbers of rows do not match.
+    """
+    a, b = check(a), check(b)
+    _same_layers(a, b)
+    t = np.asarray(t, np.float32).reshape(-1, 1)
+    _same_rows(a, b, {"t": t})
+    return {name: (1 - t) * a[name] + t * b[name] for name in a}
+
+
+def _weight_columns(layer_weights, *parts):
+    layers = len(parts[0])
+    weights = np.ones(layers) if layer_weights is None else layer_weights
+    weights = np.atleast_2d(np.asarray(weights, np.float32))
+    if weights.ndim != 2 or weights.shape[1] != layers:
+        raise InputError(
+            f"The layer weights have shape {list(weights.shape)}; {layers} latent layers need "
+            f"[{layers}] or [rows, {layers}]."
+        )
+    _same_rows(*parts, {"layer_weights": weights})
+    return [weights[:, [layer]] for layer in range(layers)]
+
+
+def _layer_name(latents, layer):
+    names = layer_names(latents)
+    if layer not in range(1, len(names) + 1):
+        raise InputError(f"There is no layer {layer}; layers go from 1 (lowest) to {len(names)}.")
+    return names[layer - 1]
+
+
+def _check_dim(latents, name, dim):
+    if dim not in range(latents[name].shape[1]):
+        raise InputError(
+            f"{name} has no dimension {dim}; its dimensions go from 0 to "
+            f"{latents[name].shape[1] - 1}."
+        )
+
+
+def _same_layers(*parts):
+    shapes = {dimensions(part) for part in parts}
+    if len(shapes) > 1:
+        raise InputError(
+            "The codes have different layers: dimensions, lowest first, "
+            f"{' and '.join(str(shape) for shape in sorted(shapes))}."
+        )
+
+
+def _same_rows(*parts):
+    counts = {len(next(iter(part.values()))) for part in parts}
+    if len(counts - {1}) > 1:
+        raise InputError(
+            f"The codes have {' and '.join(map(str, sorted(counts)))} rows; "
+            "they must have the same number, or one."
+        )

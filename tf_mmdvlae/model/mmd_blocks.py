@@ -1,0 +1,182 @@
+"""Sums of kernel values over all pairs of rows, block by block: memory linear in the rows.
+
+The gradient is made on the way, with the values: no block is kept for a backward pass, and no
+kernel value is computed twice. With k(x, y) = f(|x - y|^2),
+
+    d/dx_i sum_j f(|x_i - y_j|^2) = 2 (x_i sum_j f'_ij - sum_j f'_ij y_j)
+
+It works eagerly, in a `tf.function` and compiled by XLA.
+"""
+
+import tensorflow as tf
+
+# Rows of a block at most: its tables of pairs nearly fit a processor's cache, and fill a GPU.
+_LARGEST_BLOCK = 1024
+# Fewer would leave little to the symmetry of k.
+_FEWEST_BLOCKS = 4
+
+
+def sum_within(kernel, x):
+    """The sum of k(x_i, x_j) over all i and j, pairs of a row with itself included.
+
+    k(x_i, x_j) = k(x_j, x_i) is computed once.
+
+    Args:
+      kernel: what has `values_and_slopes`, as `tf_mmdvlae.model.mmd.Kernel` does.
+      x: [n, d] float tensor, n >= 1.
+
+    Returns:
+      A float64 scalar. Its gradient with respect to `x` is known; it has no second derivative.
+    """
+
+    @tf.custom_gradient
+    def summed(x):
+        x = _unwatched(x)
+        blocks = _blocks(x)
+        total, above, below = _walk(kernel, blocks, blocks, symmetric=True)
+        slope = _slope(x, above + below)
+        return _without_padding(total, blocks, x, blocks, x), lambda upstream: _times(
+            upstream, slope
+        )
+
+    return summed(tf.convert_to_tensor(x))
+
+
+def sum_between(kernel, x, y):
+    """The sum of k(x_i, y_j) over all i and j.
+
+    Args:
+      kernel: what has `values_and_slopes`, as `tf_mmdvlae.model.mmd.Kernel` does.
+      x: [n, d] float tensor, n >= 1.
+      y: [m, d] float tensor, m >= 1.
+
+    Returns:
+      A float64 scalar. Its gradients with respect to `x` and `y` are known; it has no second
+      derivative.
+    """
+
+    @tf.custom_gradient
+    def summed(x, y):
+        x, y = _unwatched(x), _unwatched(y)
+        rows, columns = _blocks(x), _blocks(y)
+        total, of_rows, of_columns = _walk(kernel, rows, columns, symmetric=False)
+        slopes = _slope(x, of_rows), _slope(y, of_columns)
+        return _without_padding(total, rows, x, columns, y), lambda upstream: tuple(
+            _times(upstream, slope) for slope in slopes
+        )
+
+    return summed(tf.convert_to_tensor(x), tf.convert_to_tensor(y))
+
+
+def by_size(rows, limit, few, many, *samples):
+    """`few(*samples)` up to `limit` rows, `many(*samples)` above, decided as it runs.
+
+    Args:
+      rows: an integer scalar tensor.
+      limit: an int.
+      few, many: functions of `samples` that give a scalar.
+      *samples: float tensors, with respect to which alone the gradient is known.
+
+    Returns:
+      A scalar.
+    """
+
+    def with_slopes(function, samples):
+        with tf.GradientTape() as tape:
+            tape.watch(samples)
+            value = function(*samples)
+        return value, *tape.gradient(value, samples)
+
+    # The gradient of `tf.cond` would keep what both functions hold, and warns where that differs.
+    @tf.custom_gradient
+    def chosen(*samples):
+        samples = [_unwatched(sample) for sample in samples]
+        value, *slopes = tf.cond(
+            rows <= limit, lambda: with_slopes(few, samples), lambda: with_slopes(many, samples)
+        )
+        return value, lambda upstream: tuple(_times(upstream, slope) for slope in slopes)
+
+    return chosen(*map(tf.convert_to_tensor, samples))
+
+
+def _unwatched(x):
+    # Under two gradient tapes a loop or `tf.cond` would be made to keep all that it computes.
+    return tf.stop_gradient(x)
+
+
+def _blocks(x):
+    """[n, d] -> [blocks, rows, d + 2]: each row x with 1 and |x|^2 after it, padded with zeros."""
+    x = tf.cast(x, tf.float64)
+    norms = tf.reduce_sum(tf.square(x), axis=1, keepdims=True)
+    widened = tf.concat([x, tf.ones_like(norms), norms], axis=1)
+    count = tf.shape(x)[0]
+    blocks = tf.maximum((count + _LARGEST_BLOCK - 1) // _LARGEST_BLOCK, _FEWEST_BLOCKS)
+    # Blocks of one size, so that the padding is less than a row a block.
+    rows = (count + blocks - 1) // blocks
+    padded = tf.pad(widened, [[0, blocks * rows - count], [0, 0]])
+    return tf.reshape(padded, [blocks, rows, widened.shape[1]])
+
+
+def _walk(kernel, rows, columns, symmetric):
+    """Sums over all pairs of blocks: of k, of f' times each column, of f' times each row."""
+    last = tf.shape(columns)[0]
+
+    def visit(i, j, total, of_rows, of_columns):
+        row, column = rows[i], columns[j]
+        values, slopes = kernel.values_and_slopes(_squared_distances(row, column))
+        share = tf.where(tf.equal(i, j), 1.0, 2.0) if symmetric else 1.0
+        share = tf.cast(share, tf.float64)
+        slopes = tf.cast(slopes, tf.float64)
+        total += share * tf.cast(tf.reduce_sum(values), tf.float64)
+        pulls = share * tf.matmul(slopes, column)
+        of_rows = of_rows.write(i, of_rows.read(i) + pulls)
+        pulls = share * tf.matmul(slopes, row, transpose_a=True)
+        of_columns = of_columns.write(j, of_columns.read(j) + pulls)
+        ends = tf.equal(j + 1, last)
+        i += tf.cast(ends, tf.int32)
+        j = tf.where(ends, i if symmetric else 0, j + 1)
+        return i, j, total, of_rows, of_columns
+
+    _, _, total, of_rows, of_columns = tf.while_loop(
+        lambda i, *_: i < tf.shape(rows)[0],
+        visit,
+        (0, 0, tf.constant(0.0, tf.float64), _zeros(rows), _zeros(columns)),
+        # Blocks computed ahead would each take memory of their own.
+        parallel_iterations=1,
+    )
+    return total, of_rows.stack(), of_columns.stack()
+
+
+def _zeros(blocks):
+    sums = tf.TensorArray(
+        tf.float64, tf.shape(blocks)[0], element_shape=blocks.shape[1:], clear_after_read=False
+    )
+    return sums.unstack(tf.zeros_like(blocks))
+
+
+def _squared_distances(row, column):
+    """All of a block's |x|^2 - 2 x.y + |y|^2 by one product, in float64 as the dense form's."""
+    x, ones, norms = row[:, :-2], row[:, -2:-1], row[:, -1:]
+    distances = tf.matmul(tf.concat([-2.0 * x, norms, ones], axis=1), column, transpose_b=True)
+    return tf.maximum(tf.cast(distances, tf.float32), 0.0)
+
+
+def _without_padding(total, rows, x, columns, y):
+    """Takes away what padding added: its distances are 0, its kernel values 1."""
+    padded = _rows(rows) * tf.cast(tf.shape(rows)[1], tf.float64)
+    padded *= _rows(columns) * tf.cast(tf.shape(columns)[1], tf.float64)
+    return total - (padded - _rows(x) * _rows(y))
+
+
+def _rows(tensor):
+    return tf.cast(tf.shape(tensor)[0], tf.float64)
+
+
+def _slope(x, sums):
+    """The gradient with respect to `x` of what was summed over its pairs."""
+    sums = tf.reshape(sums, [-1, sums.shape[-1]])[: tf.shape(x)[0]]
+    return tf.cast(2.0 * (sums[:, -2:-1] * tf.cast(x, tf.float64) - sums[:, :-2]), x.dtype)
+
+
+def _times(upstream, slope):
+    return tf.cast(upstream, slope.dtype) * slope

@@ -1,0 +1,435 @@
+"""The MMD variational ladder autoencoder as a Keras model."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+# Saved runs name the optimizer and the learning-rate schedule; importing them here lets Keras find
+# them.
+import tf_mmdvlae.model.fused
+import tf_mmdvlae.model.schedule  # noqa: F401
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import ModelConfig, from_dict
+from tf_mmdvlae.model import devices, mmd
+from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBlock
+
+# Three kinds of noise, each a stream of its own under one seed.
+_TRAIN, _TEST, _SAMPLE = 0, 1, 2
+
+
+@keras.saving.register_keras_serializable(package="tf_mmdvlae")
+class MMDVLAE(keras.Model):
+    """Variational ladder autoencoder with an MMD penalty for each latent layer.
+
+    The loss (Xu 2018, doi 10.4236/iim.2018.104009, section 2.4), with weights w from the config:
+
+        w_r reconstruction + sum_l w_l MMD^2(q(z_l), N(0, I)) + w_j MMD^2(q(z_1 ... z_L), N(0, I))
+            + sum_l v_l KL(q(z_l|x), N(0, I))
+
+    Reconstruction is a mean over pixels and channels of |x - x'|, (x - x')^2 or the binary cross
+    entropy. One latent layer and KL weights alone make it a VAE; one layer and MMD an MMD-VAE
+    (InfoVAE); several layers and KL a VLAE.
+
+    Progressive training (after Li et al. 2020, arXiv 2002.10549): while layer l fades in, the
+    generative ladder is given alpha z_l + sqrt(1 - alpha^2) e with e ~ N(0, I), alpha rising from 0
+    to 1; both ends have the prior's variance.
+
+    Nested dropout (after Rippel, Gelbart and Adams 2014, arXiv 1402.0915): a share of each training
+    batch is decoded from its highest layers alone, the lower ones left out of the generative
+    ladder, so that the order of the layers holds when all of them are there.
+
+    It is a Keras model like any other: `compile(optimizer)`, `fit` on images (float32
+    [n, height, width, channels] in [0, 1], as arrays or a tf.data set, with or without labels,
+    which are ignored), `predict` (reconstructions), `evaluate`, `save`.
+
+    Args:
+      config: a `ModelConfig`, or the dict of one.
+      seed: of all noise, which is a function of it and, in training, of the optimizer's step; in
+        `evaluate`, of the batch's number; in `sample`, of that call's own seed. (Weights follow
+        `keras.utils.set_random_seed`, as in any Keras model.)
+      fade_in: None, or (start, end) optimizer steps between which each layer fades in, lowest
+        layer first; (0, 0) for a layer that is there from the start.
+    """
+
+    def __init__(self, config, seed=0, fade_in=None, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(config, ModelConfig):
+            config = from_dict(ModelConfig, config, "config.model")
+        layers = len(config.latent_dims)
+        if fade_in is not None and len(fade_in) != layers:
+            raise InputError(f"fade_in has {len(fade_in)} entries for {layers} latent layers.")
+        self.config = config
+        self.seed = seed
+        self.fade_in = fade_in and tuple((int(start), int(end)) for start, end in fade_in)
+        self._make_ladder()
+        self._kernels = [
+            mmd.kernel_for_dimension(config.kernel, config.scales, dimension)
+            for dimension in (*config.latent_dims, sum(config.latent_dims))
+        ]
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in self._term_names()}
+        self._evaluated = _Evaluated(name="evaluated")
+
+    def _make_ladder(self):
+        config = self.config
+        shapes = config.feature_shapes()
+        count = len(config.blocks)
+        untapped = count - len(config.latent_dims)
+        dimensions = [None] * untapped + list(config.latent_dims)
+        # The blocks that lie above the highest one which anything reads would never be trained.
+        trunk = count if config.shared_trunk else count - 1
+        normalization = config.normalization
+        self.trunk = [
+            InferenceBlock(config.blocks[i], shapes[i], normalization, name=f"inference_{i + 1}")
+            for i in range(trunk)
+        ]
+        self.branches = [
+            InferenceBlock(config.blocks[i], shapes[i], normalization, name=f"branch_{i + 1}")
+            for i in range(untapped, count)
+            if not config.shared_trunk
+        ]
+        self.heads = [
+            GaussianHead(
+                dimension,
+                config.head_width,
+                config.deviation_floor,
+                normalization,
+                name=f"head_{layer + 1}",
+            )
+            for layer, dimension in enumerate(config.latent_dims)
+        ]
+        self.generators = [
+            GenerativeBlock(
+                config.blocks[i],
+                shapes[i],
+                dimensions[i],
+                config.head_width,
+                has_upper=i < count - 1,
+                merge=config.merge,
+                is_output=i == 0,
+                normalization=normalization,
+                name=f"generative_{i + 1}",
+            )
+            for i in range(count)
+        ]
+        for block in (*self.trunk, *self.branches, *self.generators):
+            block.build()
+        for head, path in zip(self.heads, shapes[untapped:], strict=True):
+            head.build((None, *path[-1]))
+        devices.synchronize_normalization(self)
+        self._untapped = untapped
+        self.built = True
+
+    @property
+    def latent_names(self):
+        """("z_1", ..., "z_L"), lowest layer first."""
+        return tuple(f"z_{layer + 1}" for layer in range(len(self.config.latent_dims)))
+
+    def _term_names(self):
+        layers = range(1, len(self.config.latent_dims) + 1)
+        return (
+            "reconstruction",
+            *(f"mmd_{layer}" for layer in layers),
+            "mmd_joint",
+            *(f"kl_{layer}" for layer in layers),
+            *(f"deviation_{layer}" for layer in layers),
+        )
+
+    @property
+    def metrics(self):
+        return [*self._trackers.values(), self._evaluated]
+
+    def get_metrics_result(self):
+        """The means of all terms since the last reset, and "loss", their weighted sum."""
+        terms = {name: tracker.result() for name, tracker in self._trackers.items()}
+        return {"loss": self._weigh(terms), **terms}
+
+    # ---- the ladder -------------------------------------------------------------------------
+
+    def encode(self, images, training=False):
+        """Posterior means and deviations of every latent layer.
+
+        Args:
+          images: float32 [batch, height, width, channels] in [0, 1].
+          training: True normalizes by the batch's statistics.
+
+        Returns:
+          (means, deviations), two dicts {"z_1": [batch, d_1], ..., "z_L": [batch, d_L]}.
+        """
+        features = ops.convert_to_tensor(images)
+        means, deviations = {}, {}
+        for index in range(len(self.config.blocks)):
+            layer = index - self._untapped
+            below = features
+            if index < len(self.trunk):
+                features = self.trunk[index](below, training=training)
+            if layer >= 0:
+                tapped = features
+                if self.branches:
+                    tapped = self.branches[layer](below, training=training)
+                name = self.latent_names[layer]
+                means[name], deviations[name] = self.heads[layer](tapped, training=training)
+        return means, deviations
+
+    def decode(self, latents, training=False):
+        """Images of latent codes: {"z_1": [batch, d_1], ...} -> [batch, height, width, channels].
+
+        Values lie in [0, 1].
+
+        Raises:
+          InputError: if a layer is missing, is not known, or has the wrong number of dimensions.
+        """
+        self._check_latents(latents)
+        return ops.sigmoid(self._logits(latents, training))
+
+    def _check_latents(self, latents):
+        expected = dict(zip(self.latent_names, self.config.latent_dims, strict=True))
+        found = {name: tuple(code.shape)[1:] for name, code in latents.items()}
+        if found != {name: (dimension,) for name, dimension in expected.items()}:
+            wanted = ", ".join(f"{name} [batch, {d}]" for name, d in expected.items())
+            given = ", ".join(f"{name} [batch, {str(s)[1:-2]}]" for name, s in found.items())
+            raise InputError(f"The latents of this model are {wanted}; given were {given}.")
+
+    def _logits(self, latents, training, keep=None):
+        features = None
+        for index in reversed(range(len(self.generators))):
+            layer = index - self._untapped
+            code = latents[self.latent_names[layer]] if layer >= 0 else None
+            if code is not None:
+                code = ops.convert_to_tensor(code, dtype="float32")
+            kept = None if keep is None or code is None else keep[layer]
+            features = self.generators[index](features, code, training=training, keep=kept)
+        return ops.cast(features, "float32")
+
+    def reconstruct(self, images):
+        """Decodes the posterior means: [batch, height, width, channels] -> the same, in [0, 1]."""
+        return self.decode(self.encode(images)[0])
+
+    def call(self, images, training=False):
+        """The same as `reconstruct`, for `predict`."""
+        means, _ = self.encode(images, training=training)
+        return self.decode(means, training=training)
+
+    def sample(self, n, seed=0):
+        """Decodes `n` draws from the prior: [n, height, width, channels] in [0, 1]."""
+        noise = self._noise((n, sum(self.config.latent_dims)), _SAMPLE, seed)
+        return self.decode(self._split(noise))
+
+    # ---- noise ------------------------------------------------------------------------------
+
+    def _noise(self, shape, stream, step):
+        return _normal(shape, step, self.seed * 3 + stream)
+
+    def _feature_noise(self, rows, stream, step):
+        """The draws that random features make their frequencies of; None where there are none."""
+        estimator, prior = self.config.estimator, self.config.prior
+        may_be_many = estimator == "auto" and (rows is None or rows > mmd.UNBIASED_ROWS)
+        if estimator != "random_features" and not (may_be_many and prior == "closed_form"):
+            return None
+        shape = (self.config.frequencies, sum(self.config.latent_dims) + 2)
+        # Below zero, where no stream of any seed lies.
+        return _normal(shape, step, -1 - (self.seed * 3 + stream))
+
+    def _split(self, joined):
+        parts = tf.split(joined, self.config.latent_dims, axis=1)
+        return dict(zip(self.latent_names, parts, strict=True))
+
+    def _strengths(self, step):
+        """How far each layer has faded in at `step`: scalars in [0, 1], lowest layer first."""
+        if self.fade_in is None:
+            return None
+        step = tf.cast(step, tf.float32)
+        return [
+            tf.clip_by_value((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
+            for start, end in self.fade_in
+        ]
+
+    def _kept(self, rows):
+        """Which rows each layer is given in, lowest layer first; None for all of them in all."""
+        share, layers = self.config.nested_dropout, len(self.latent_names)
+        if not share or layers == 1:
+            return None
+        place = (tf.range(rows, dtype=tf.float32) + 0.5) / tf.cast(rows, tf.float32)
+        lowest = tf.where(place < share, 1.0 + tf.floor(place / share * (layers - 1)), 0.0)
+        return [tf.cast(layer >= lowest, tf.float32) for layer in range(layers)]
+
+    # ---- the objective ----------------------------------------------------------------------
+
+    def losses(self, images, step=0, training=False, draw=None):
+        """Every term of the loss on a batch, and the loss.
+
+        Args:
+          images: float32 [batch, height, width, channels] in [0, 1].
+          step: the optimizer's step, of which noise and fading in are functions.
+          training: True normalizes by the batch's statistics. Under a `tf.distribute` strategy the
+            images are then one replica's part of the batch, as large as any other's: MMD^2 is that
+            of the codes of all replicas, and the noise of a row is that of its place in the batch.
+          draw: None, or the number of the noise's draw, in a stream that training does not use.
+
+        Returns:
+          A dict of scalars: "loss", "reconstruction" (mean over pixels and channels), "mmd_1" ...
+          "mmd_L" (MMD^2 of each layer's posterior samples), "mmd_joint" (MMD^2 of all layers
+          joined, as the generative ladder is given them: prior noise where a layer has not faded
+          in), "kl_1" ... "kl_L" (nats) and "deviation_1" ... "deviation_L" (mean posterior
+          deviation).
+        """
+        config = self.config
+        total = sum(config.latent_dims)
+        kinds = 1 + (self.fade_in is not None) + (config.prior == "sampled")
+        replica = devices.replica() if training else devices.ALONE
+        rows = tf.shape(images)[0]
+        shape = (rows * replica.count, kinds * total)
+        stream = (_TRAIN, step) if draw is None else (_TEST, draw)
+        noise = iter(tf.split(self._noise(shape, *stream), kinds, axis=1))
+        known = images.shape[0] and images.shape[0] * replica.count
+        features = self._feature_noise(known, *stream)
+
+        means, deviations = self.encode(images, training=training)
+        mean = tf.concat(list(means.values()), axis=1)
+        deviation = tf.concat(list(deviations.values()), axis=1)
+        codes = mean + deviation * replica.part(next(noise))
+        given = codes
+        strengths = self._strengths(step)
+        if strengths is not None:
+            per_dimension = zip(config.latent_dims, strengths, strict=True)
+            alpha = tf.concat([tf.fill([d], strength) for d, strength in per_dimension], axis=0)
+            given = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * replica.part(next(noise))
+        prior = next(noise) if config.prior == "sampled" else None
+
+        keep = self._kept(rows * replica.count) if training else None
+        keep = keep and [replica.part(layer) for layer in keep]
+        logits = self._logits(self._split(given), training, keep)
+        terms = {"reconstruction": self._reconstruction(images, logits)}
+        codes, given = replica.gather(codes, given)
+        latents = self._split(codes)
+        priors = None if prior is None else self._split(prior)
+        for layer, name in enumerate(self.latent_names, start=1):
+            terms[f"mmd_{layer}"] = self._mmd_squared(
+                latents[name], priors and priors[name], self._kernels[layer - 1], features
+            )
+            terms[f"kl_{layer}"] = kl_to_normal(means[name], deviations[name])
+            terms[f"deviation_{layer}"] = ops.mean(deviations[name])
+        terms["mmd_joint"] = self._mmd_squared(given, prior, self._kernels[-1], features)
+        return {"loss": self._weigh(terms), **terms}
+
+    def _weigh(self, terms):
+        config = self.config
+        weights = {
+            "reconstruction": config.effective_reconstruction_weight,
+            "mmd_joint": config.effective_joint_mmd_weight,
+        }
+        for index, name in enumerate(self.latent_names):
+            layer = name.removeprefix("z_")
+            weights[f"mmd_{layer}"] = config.layer_mmd_weights[index]
+            weights[f"kl_{layer}"] = config.layer_kl_weights[index]
+        # A term of weight zero is reported, but must not cost a backward pass.
+        return sum(weight * terms[name] for name, weight in weights.items() if weight)
+
+    def _reconstruction(self, images, logits):
+        if self.config.reconstruction == "bce":
+            return ops.mean(ops.binary_crossentropy(images, logits, from_logits=True))
+        error = images - ops.sigmoid(logits)
+        return ops.mean(ops.abs(error) if self.config.reconstruction == "l1" else ops.square(error))
+
+    def _mmd_squared(self, codes, prior, kernel, features):
+        estimator = self.config.estimator
+        if prior is not None:
+            return mmd.mmd_squared(codes, prior, kernel, estimator)
+        if features is None:
+            return mmd.mmd_squared_to_normal(codes, kernel, estimator)
+        # The layers share the draws: each is unbiased by itself.
+        frequencies = kernel.frequencies(features[:, : codes.shape[1] + 2])
+        return mmd.mmd_squared_to_normal(codes, kernel, estimator, frequencies)
+
+    # ---- Keras ------------------------------------------------------------------------------
+
+    def _images(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if tuple(images.shape[1:]) != tuple(self.config.image_shape):
+            raise InputError(
+                f"Images have shape {tuple(images.shape[1:])}; this model was made for "
+                f"{self.config.image_shape}."
+            )
+        if not images.dtype.is_floating:
+            raise InputError(
+                f"Images are {images.dtype.name}; give float32 in [0, 1] (uint8 images / 255)."
+            )
+        return tf.cast(images, tf.float32)
+
+    def train_step(self, data):
+        images = self._images(data)
+        step = self.optimizer.iterations
+        replica = devices.replica()
+        with tf.GradientTape() as tape:
+            terms = self.losses(images, step, training=True)
+            # Optimizers add up the gradients of all replicas.
+            scaled = self.optimizer.scale_loss(terms["loss"] / replica.count)
+        variables = self.trainable_variables
+        self.optimizer.apply_gradients(
+            zip(tape.gradient(scaled, variables), variables, strict=True)
+        )
+        terms = replica.mean(terms)
+        for name, tracker in self._trackers.items():
+            tracker.update_state(terms[name])
+        return replica.reported(self.get_metrics_result())
+
+    def test_step(self, data):
+        images = self._images(data)
+        count = tf.cast(tf.shape(images)[0], tf.float32)
+        terms = self.losses(images, self.optimizer.iterations, draw=self._evaluated.batches)
+        self._evaluated.update_state(count)
+        # A short last batch is not an MMD: it has few pairs, and a biased estimate depends on n.
+        whole = tf.cast(count >= self._evaluated.largest, tf.float32)
+        for name, tracker in self._trackers.items():
+            if name.startswith("mmd"):
+                value = tf.where(count > 1.0, terms[name], float("nan"))
+                # NaN times a weight of zero is NaN.
+                value = tf.where(whole > 0.0, value, 0.0)
+                tracker.update_state(value, sample_weight=whole)
+            else:
+                tracker.update_state(terms[name], sample_weight=count)
+        return self.get_metrics_result()
+
+    def get_config(self):
+        config = {**self.config.__dict__}
+        return {
+            **super().get_config(),
+            "config": config,
+            "seed": self.seed,
+            "fade_in": self.fade_in,
+        }
+
+
+def _normal(shape, step, stream):
+    seed = tf.stack([tf.cast(step, tf.int64), tf.constant(stream, tf.int64)])
+    return tf.random.stateless_normal(shape, seed, alg="philox")
+
+
+class _Evaluated(keras.metrics.Metric):
+    """How many batches were evaluated since the last reset, and the largest one's images."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.batches = self.add_variable((), "zeros", dtype="int32", name="batches")
+        self.largest = self.add_variable((), "zeros", dtype="float32", name="largest")
+
+    def update_state(self, count):
+        self.batches.assign_add(1)
+        self.largest.assign(ops.maximum(self.largest, count))
+
+    def result(self):
+        return self.largest
+
+
+def kl_to_normal(mean, deviation):
+    """KL(N(mean, diag(deviation^2)), N(0, I)) in nats, summed over dimensions, mean over the batch.
+
+    0.5 sum (mean^2 + deviation^2 - 1 - 2 log deviation) (Kingma and Welling 2013, appendix B).
+
+    Args:
+      mean, deviation: [batch, d]; deviations above 0.
+
+    Returns:
+      A scalar >= 0.
+    """
+    terms = ops.square(mean) + ops.square(deviation) - 1.0 - 2.0 * ops.log(deviation)
+    return 0.5 * ops.mean(ops.sum(terms, axis=-1))

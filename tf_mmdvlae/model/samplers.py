@@ -1,0 +1,251 @@
+"""Where new codes are drawn from: the prior, or mixtures fitted to the codes of training images.
+
+However well a model was trained, its codes do not fill the prior evenly; what is drawn where no
+image lies decodes to no good image. A density fitted to the codes after training draws where the
+images lie, and the model stays as it is ("ex-post density estimation": Ghosh et al. 2020, From
+variational to deterministic autoencoders, arXiv 1903.12436).
+"""
+
+import dataclasses
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.files import read_arrays, write_arrays
+from tf_mmdvlae.model import latents
+
+MOST_CODES = 20_000
+"""What a fit looks at; of more codes it takes that many by lot."""
+
+COMPONENTS = (1, 4, 12, 36)
+"""The numbers of components that are tried where none is given."""
+
+# Most of what the likelihood gains it gains in the first steps; the fits of all layers together
+# must not keep a finished run waiting.
+_ITERATIONS = 30
+# Least variance along any direction, in units of the widest dimension's: a component that shrank
+# onto one code would have a likelihood without bound.
+_LEAST_VARIANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """A mixture of K Gaussians over all dimensions, D = d_1 + ... + d_L, lowest layer first.
+
+    Attributes:
+      latent_dims: (d_1, ..., d_L), lowest layer first.
+      weights: of the components [K], float64, which sum to one.
+      means: of the components [K, D], float32.
+      factors: lower Cholesky factors of their covariances [K, D, D], float32.
+    """
+
+    latent_dims: tuple[int, ...]
+    weights: np.ndarray
+    means: np.ndarray
+    factors: np.ndarray
+
+    def sample(self, n, seed, temperature=1.0):
+        """Draws codes: a component k by its weight, then mean_k + temperature * factor_k @ e.
+
+        Args:
+          n: number of draws.
+          seed: a whole number >= 0, or a NumPy generator, which goes on from where it is; the same
+            seed gives the same draws.
+          temperature: scales the deviation e ~ N(0, I) from the component's mean, >= 0; at 0 only
+            means are drawn.
+
+        Returns:
+          A latent dict [n, d_l].
+
+        Raises:
+          InputError: for a temperature below zero or not finite.
+        """
+        if not 0 <= temperature < np.inf:
+            raise InputError(f"The temperature is {temperature}; it must be a number from 0 up.")
+        generator = np.random.default_rng(seed)
+        chosen = generator.choice(len(self.weights), n, p=self.weights)
+        deviations = np.float32(temperature) * generator.standard_normal(
+            (n, sum(self.latent_dims)), np.float32
+        )
+        drawn = self.means[chosen]
+        for component in np.unique(chosen):
+            rows = chosen == component
+            drawn[rows] += deviations[rows] @ self.factors[component].T
+        parts = np.split(drawn, np.cumsum(self.latent_dims)[:-1], axis=1)
+        return {f"z_{layer}": part for layer, part in enumerate(parts, start=1)}
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerMixtures:
+    """A mixture for each layer by itself, the layers independent of each other as in the prior.
+
+    Attributes:
+      mixtures: one a layer, lowest first, each over that layer alone.
+    """
+
+    mixtures: tuple[Mixture, ...]
+
+    def sample(self, n, seed, temperature=1.0):
+        """Draws codes, each layer on its own; otherwise as `Mixture.sample`."""
+        generator = np.random.default_rng(seed)
+        return {
+            f"z_{layer}": mixture.sample(n, generator, temperature)["z_1"]
+            for layer, mixture in enumerate(self.mixtures, start=1)
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Samplers:
+    """What was fitted to the codes of one model.
+
+    Attributes:
+      joint: a `Mixture` over all layers joined, which knows how they depend on each other.
+      layers: `LayerMixtures`, which do not.
+    """
+
+    joint: Mixture
+    layers: LayerMixtures
+
+    @property
+    def prior(self):
+        """The prior of the same model, a `Mixture` of one component."""
+        return prior(self.joint.latent_dims)
+
+    def save(self, path):
+        """Writes them to a .npz file, whole or not at all."""
+        dims, mixtures = self.joint.latent_dims, [self.joint, *self.layers.mixtures]
+        arrays = {
+            f"{name}_{part}": getattr(mixture, part)
+            for (name, _), mixture in zip(_names_and_dims(dims), mixtures, strict=True)
+            for part in _PARTS
+        }
+        write_arrays(path, {"latent_dims": np.array(dims)} | arrays)
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote.
+
+        Raises:
+          InputError: if the file cannot be read.
+        """
+        arrays = read_arrays(path)
+        try:
+            dims = tuple(map(int, arrays["latent_dims"]))
+            joint, *layers = (
+                Mixture(of, *(arrays[f"{name}_{part}"] for part in _PARTS))
+                for name, of in _names_and_dims(dims)
+            )
+        except KeyError as error:
+            raise InputError(f"{path} cannot be read: it has no {error}") from error
+        return cls(joint, LayerMixtures(tuple(layers)))
+
+
+_PARTS = ("weights", "means", "factors")
+
+
+def _names_and_dims(latent_dims):
+    """What each mixture is called in a file, and the layers that it is over."""
+    layers = [(f"layer_{layer}", (dim,)) for layer, dim in enumerate(latent_dims, start=1)]
+    return [("joint", latent_dims), *layers]
+
+
+def prior(latent_dims):
+    """The prior N(0, I) of all layers, as a `Mixture` of one component.
+
+    Args:
+      latent_dims: (d_1, ..., d_L), lowest layer first.
+    """
+    total = sum(latent_dims)
+    return Mixture(
+        tuple(latent_dims),
+        np.ones(1),
+        np.zeros((1, total), np.float32),
+        np.eye(total, dtype=np.float32)[None],
+    )
+
+
+def fit_samplers(codes, components=None, seed=0):
+    """Fits a mixture to all layers joined, and one to each layer by itself.
+
+    By expectation maximisation with full covariances, begun from k-means, at most 30 steps each and
+    on at most `MOST_CODES` codes. Without a number of components, those of `COMPONENTS` are tried
+    in rising order and the mixture with the smallest BIC is taken, for each fit by itself; the
+    search ends after two that are worse than the best, and before a mixture that has more
+    parameters than there are codes.
+
+    Args:
+      codes: posterior samples of the training images, a latent dict [n, d_l], n >= 2. Means lie
+        closer together than the codes that the decoder was trained on.
+      components: how many components each mixture has; None leaves it to BIC (Schwarz 1978).
+      seed: of the lot and of k-means; the same seed gives the same mixtures.
+
+    Returns:
+      `Samplers`. No direction has a deviation below a hundredth of the widest dimension's.
+
+    Raises:
+      InputError: for fewer than 2 codes, codes that are not finite, or a number of components
+        below 1 or above that of the codes.
+    """
+    codes = latents.check(codes)
+    rows = latents.row_count(codes)
+    if rows < 2:
+        raise InputError(f"A mixture needs at least 2 codes to be fitted to; there is {rows}.")
+    if components is not None and not 1 <= components <= min(rows, MOST_CODES):
+        raise InputError(
+            f"components={components} for {rows} codes; give 1 to {min(rows, MOST_CODES)}."
+        )
+    generator = np.random.default_rng(seed)
+    if rows > MOST_CODES:
+        codes = latents.take(codes, generator.choice(rows, MOST_CODES, replace=False))
+    if not all(np.isfinite(layer).all() for layer in codes.values()):
+        raise InputError("The codes hold values that are not finite.")
+    dims = latents.dimensions(codes)
+
+    def fit(part, of):
+        return _fit(part, of, components, int(generator.integers(2**32)))
+
+    # Two threads that wait for each other on busy cores take longer than one; and the sums of one
+    # are the same however many cores there are.
+    with threadpool_limits(1):
+        joint = fit(latents.join(codes), dims)
+        layers = [fit(layer, layer.shape[1:]) for layer in codes.values()] if dims[1:] else [joint]
+    return Samplers(joint, LayerMixtures(tuple(layers)))
+
+
+def _fit(codes, latent_dims, components, seed):
+    # One unit for all dimensions: k-means shall see which of them are wide.
+    centre = codes.mean(axis=0, dtype=np.float64)
+    scale = codes.std(axis=0, dtype=np.float64).max() or 1.0
+    codes = (codes - centre) / scale
+    best, lowest, worse = None, np.inf, 0
+    for count in _candidates(codes) if components is None else [components]:
+        mixture = GaussianMixture(
+            count, max_iter=_ITERATIONS, reg_covar=_LEAST_VARIANCE, random_state=seed
+        )
+        with warnings.catch_warnings():
+            # Its steps are capped on purpose, and equal codes make fewer clusters than asked for.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(codes)
+        bic = mixture.bic(codes)
+        if bic < lowest:
+            best, lowest, worse = mixture, bic, 0
+        else:
+            worse += 1
+        if worse == 2:
+            break
+    return Mixture(
+        latent_dims,
+        best.weights_ / best.weights_.sum(),
+        (centre + scale * best.means_).astype(np.float32),
+        (scale * np.linalg.cholesky(best.covariances_)).astype(np.float32),
+    )
+
+
+def _candidates(codes):
+    rows, dimensions = codes.shape
+    parameters = 1 + dimensions + dimensions * (dimensions + 1) // 2
+    return [count for count in COMPONENTS if count == 1 or count * parameters <= rows]

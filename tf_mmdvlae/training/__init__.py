@@ -1,0 +1,1 @@
+"""A run: from a config to checkpoints, metrics, figures and an export."""
