@@ -140,6 +140,18 @@ def test_what_is_refused(path, text, message):
         override(Config(), [(path, text)]).train.fade_in(4)
 
 
+def test_a_changed_copy_differs_in_the_named_fields_alone():
+    config = Config()
+    copy = config.changed(train={"steps": 7, "seed": 3}, data={"crop": 0.5})
+    assert (copy.train.steps, copy.train.seed, copy.data.crop) == (7, 3, 0.5)
+    assert copy.changed(train={"steps": 5000, "seed": 0}, data={"crop": 1.0}) == config == Config()
+    assert config.changed() == config
+    with pytest.raises(InputError, match="train.steps is 0; it must be at least 1"):
+        config.changed(train={"steps": 0})
+    with pytest.raises(TypeError, match="lr"):
+        config.changed(train={"lr": 1.0})
+
+
 def test_fields_that_fit_only_each_other_change_together():
     changes = [
         ("model.image_shape", "8,8,1"),

@@ -453,6 +453,22 @@ class Config:
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
 
+    def changed(self, **sections: dict[str, object]) -> "Config":
+        """A copy in which some fields have other values.
+
+        Args:
+          **sections: `model`, `data` or `train`, each a dict of field names and new values, as in
+            `config.changed(train={"steps": 3}, data={"cache": "none"})`.
+
+        Raises:
+          InputError: if the new values do not fit.
+        """
+        parts = {
+            name: dataclasses.replace(getattr(self, name), **fields)
+            for name, fields in sections.items()
+        }
+        return dataclasses.replace(self, **parts)
+
     def to_dict(self):
         """The settings as nested dicts that JSON can hold."""
         return dataclasses.asdict(self)
