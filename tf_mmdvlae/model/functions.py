@@ -1,65 +1,122 @@
-"""A model's encoder, decoder and MMD as plain functions on NumPy arrays of any length."""
+"""Functions on NumPy arrays of any length: a few rows at a time, and a model's own."""
+
+from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
-from tf_mmdvlae.model import mmd
+from tf_mmdvlae.model.latents import Latents
+
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import ModelConfig
+    from tf_mmdvlae.model.mmdvlae import MMDVLAE
+
+BATCH = 256
 
 
-def numpy_functions(model, batch_size=256):
-    """Makes `encode` and `decode` functions of a model, compiled once and run batch by batch.
+def batches(
+    arrays: Any, size: int = BATCH, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Any]:
+    """Yields a few rows at a time, in order.
 
     Args:
-      model: an `MMDVLAE`.
-      batch_size: rows computed at a time.
+      arrays: an array [n, ...], or a dict of arrays that all have n rows. No rows at all (n = 0)
+        are one batch of none, so that whatever is computed of it has a shape.
+      size: rows in each batch but the last one, which has what is left.
+      progress: called as progress(done, n) after each batch has been used.
+    """
+    count = len(next(iter(arrays.values())) if isinstance(arrays, dict) else arrays)
+    for start in range(0, max(count, 1), size):
+        rows = slice(start, start + size)
+        if isinstance(arrays, dict):
+            yield {name: array[rows] for name, array in arrays.items()}
+        else:
+            yield arrays[rows]
+        if progress:
+            progress(min(start + size, count), count)
+
+
+def joined(parts: list[Any]) -> Any:
+    """Concatenates what a function gave for each batch.
+
+    Args:
+      parts: arrays or tensors [n_i, ...], or dicts or tuples of these, all of one structure.
+
+    Returns:
+      The same structure of NumPy arrays, with as many rows as the parts have together.
+    """
+    first = parts[0]
+    if isinstance(first, dict):
+        return {name: joined([part[name] for part in parts]) for name in first}
+    if isinstance(first, (tuple, list)):
+        return tuple(joined(list(members)) for members in zip(*parts, strict=True))
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def in_batches(
+    function: Callable[[Any], Any],
+    arrays: Any,
+    size: int = BATCH,
+    progress: Callable[[int, int], None] | None = None,
+) -> Any:
+    """Applies a function to a few rows at a time.
+
+    Args:
+      function: takes rows of `arrays` and gives, one row per row, an array or a tensor, or a dict
+        or a tuple of these, such as a latent dict or the two of an encoder.
+      arrays, size, progress: as for `batches`.
+
+    Returns:
+      What `function` gives for all rows, in NumPy.
+    """
+    # Each part goes to NumPy at once: a GPU holds the results of one batch only.
+    return joined([joined([function(rows)]) for rows in batches(arrays, size, progress)])
+
+
+def numpy_functions(
+    model: MMDVLAE,
+) -> tuple[Callable[[np.ndarray], tuple[Latents, Latents]], Callable[[Latents], np.ndarray]]:
+    """Makes `encode` and `decode` functions of a model, compiled once and run batch by batch.
 
     Returns:
       (encode, decode): `encode(images)` takes [n, height, width, channels] float32 in [0, 1] and
       gives (means, deviations), two latent dicts; `decode(latents)` gives images.
     """
+    import tensorflow as tf
+
     compiled_encode = tf.function(model.encode, reduce_retracing=True)
     compiled_decode = tf.function(model.decode, reduce_retracing=True)
 
     def encode(images):
-        images = np.asarray(images, np.float32)
-        parts = [
-            tf.nest.map_structure(np.asarray, compiled_encode(images[start : start + batch_size]))
-            for start in range(0, len(images), batch_size)
-        ]
-        means, deviations = zip(*parts, strict=True)
-        return _join(means), _join(deviations)
+        return in_batches(compiled_encode, np.asarray(images, np.float32))
 
     def decode(latents):
-        latents = {name: np.asarray(codes, np.float32) for name, codes in latents.items()}
-        count = len(next(iter(latents.values())))
-        parts = [
-            np.asarray(compiled_decode({n: c[s : s + batch_size] for n, c in latents.items()}))
-            for s in range(0, count, batch_size)
-        ]
-        return np.concatenate(parts)
+        codes = {name: np.asarray(layer, np.float32) for name, layer in latents.items()}
+        return in_batches(compiled_decode, codes)
 
     return encode, decode
 
 
-def _join(parts):
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def mmd_to_prior(config, seed=0):
+def mmd_to_prior(config: ModelConfig, seed: int = 0) -> Callable[[np.ndarray], float]:
     """Makes a function that gives the squared MMD of codes from N(0, I), as training measures it.
 
     The estimator "auto" is the unbiased one here, however many codes there are.
 
     Args:
-      config: a `ModelConfig`, whose kernel, estimator and prior are taken.
+      config: whose kernel, estimator and prior are taken.
       seed: of the prior's draws, where it is sampled, of the frequencies of random features, and of
         the order of the rows, where it matters.
 
     Returns:
       A function: codes [n, d] float32, n >= 2 -> a float.
     """
+    import tensorflow as tf
+
+    from tf_mmdvlae.model import mmd
+
     generator = np.random.default_rng([seed, 1])
     estimator = "unbiased" if config.estimator == "auto" else config.estimator
 

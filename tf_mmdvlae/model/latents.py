@@ -10,6 +10,9 @@ import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 
+# "z_1" ... "z_L" -> codes [n, d_l].
+Latents = dict[str, np.ndarray]
+
 
 def layer_names(latents):
     """The names of the layers, lowest first ("z_10" comes after "z_9").
