@@ -17,8 +17,8 @@ import pytest
 
 from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.data import pipeline
-from tf_mmdvlae.metrics.prior_match import posterior_samples
 from tf_mmdvlae.model.functions import numpy_functions
+from tf_mmdvlae.model.latents import posterior_samples
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.training import run
 from tf_mmdvlae.training.callbacks import RunCallback

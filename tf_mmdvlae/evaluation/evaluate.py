@@ -21,7 +21,7 @@ from tf_mmdvlae.evaluation.families import METRICS, metric
 from tf_mmdvlae.evaluation.features import feature_space
 from tf_mmdvlae.evaluation.report.page import write_report
 from tf_mmdvlae.metrics.digit_shapes import digit_shapes
-from tf_mmdvlae.metrics.prior_match import posterior_samples
+from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions, find_directions
 from tf_mmdvlae.model.functions import mmd_to_prior, numpy_functions
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
@@ -237,7 +237,7 @@ def _case(subject, space, judge, seed, images):
         directions = find_directions(means, labels, train.class_names)
     fitted = _read(subject.samplers_file, Samplers.load)
     if fitted is None:
-        fitted = fit_samplers(posterior_samples(means, deviations, seed), seed=seed)
+        fitted = fit_samplers(latents.posterior_samples(means, deviations, seed), seed=seed)
     samplers = {
         "prior": fitted.prior.sample,
         "joint": fitted.joint.sample,

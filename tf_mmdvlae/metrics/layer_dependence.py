@@ -6,7 +6,6 @@ import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.metrics.prior_match import posterior_samples
 from tf_mmdvlae.model import latents
 
 LEAST_ROWS = 40
@@ -37,7 +36,7 @@ def layer_dependence(means, deviations, rows=1000, permutations=200, seed=0):
     Raises:
       InputError: for fewer than 40 codes, or shapes that do not match.
     """
-    codes = posterior_samples(means, deviations, seed)
+    codes = latents.posterior_samples(means, deviations, seed)
     found = latents.row_count(codes)
     if found < LEAST_ROWS:
         raise InputError(

@@ -3,7 +3,6 @@
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.metrics.prior_match import posterior_samples
 from tf_mmdvlae.model import latents
 
 # A mean that varies less than this over images says next to nothing (Burda et al. 2015).
@@ -47,7 +46,7 @@ def prior_distance(
     Raises:
       InputError: for a batch size or a number of rows below 2, or shapes that do not match.
     """
-    codes = posterior_samples(means, deviations, seed)
+    codes = latents.posterior_samples(means, deviations, seed)
     rows = latents.row_count(codes)
     if min(rows, batch_size) < 2:
         raise InputError(

@@ -31,7 +31,7 @@ def prior_match(means, deviations, mmd_squared, batch_size=128, seed=0):
     Raises:
       InputError: for a batch size or a number of rows below 2, or shapes that do not match.
     """
-    codes = posterior_samples(means, deviations, seed)
+    codes = latents.posterior_samples(means, deviations, seed)
     rows = latents.row_count(codes)
     if batch_size < 2 or rows < 2:
         raise InputError(
@@ -42,32 +42,6 @@ def prior_match(means, deviations, mmd_squared, batch_size=128, seed=0):
     layers = {f"mmd_{name.removeprefix('z_')}": layer for name, layer in codes.items()}
     layers["mmd_joint"] = latents.join(codes)
     return {name: _mean_over_batches(layer, mmd_squared, size) for name, layer in layers.items()}
-
-
-def posterior_samples(means, deviations, seed=0):
-    """Draws a code for every row, z = mean + deviation * e with e ~ N(0, I), and shuffles the rows.
-
-    Args:
-      means, deviations: latent dicts [n, d_l] of the posterior.
-      seed: of the draws and of the order, which is the same in all layers.
-
-    Returns:
-      A latent dict [n, d_l].
-
-    Raises:
-      InputError: if the layers or their shapes do not match.
-    """
-    means, deviations = latents.check(means), latents.check(deviations)
-    if {name: codes.shape for name, codes in means.items()} != {
-        name: codes.shape for name, codes in deviations.items()
-    }:
-        raise InputError("Means and deviations must have the same layers and shapes.")
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(latents.row_count(means))
-    return {
-        name: (mean + deviations[name] * generator.standard_normal(mean.shape, np.float32))[order]
-        for name, mean in means.items()
-    }
 
 
 def _mean_over_batches(codes, mmd_squared, size):

@@ -93,6 +93,32 @@ def sample_prior(latent_dims, n, seed):
     }
 
 
+def posterior_samples(means, deviations, seed=0):
+    """Draws a code for every row, z = mean + deviation * e with e ~ N(0, I), and shuffles the rows.
+
+    Args:
+      means, deviations: latent dicts [n, d_l] of the posterior.
+      seed: of the draws and of the order, which is the same in all layers.
+
+    Returns:
+      A latent dict [n, d_l].
+
+    Raises:
+      InputError: if the layers or their shapes do not match.
+    """
+    means, deviations = check(means), check(deviations)
+    if {name: codes.shape for name, codes in means.items()} != {
+        name: codes.shape for name, codes in deviations.items()
+    }:
+        raise InputError("Means and deviations must have the same layers and shapes.")
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(row_count(means))
+    return {
+        name: (mean + deviations[name] * generator.standard_normal(mean.shape, np.float32))[order]
+        for name, mean in means.items()
+    }
+
+
 def take(latents, rows):
     """The given rows (a slice or a list of indices) of every layer."""
     return {name: codes[rows] for name, codes in check(latents).items()}

@@ -5,7 +5,7 @@ import numpy as np
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.figures import run
-from tf_mmdvlae.metrics.prior_match import posterior_samples, prior_match
+from tf_mmdvlae.metrics.prior_match import prior_match
 from tf_mmdvlae.metrics.probes import probe_layers
 from tf_mmdvlae.metrics.reconstruction import reconstruction_errors
 from tf_mmdvlae.model import latents
@@ -71,7 +71,7 @@ def measure(functions, config, train_split, test_split):
         "skipped_images": train_split.skipped + test_split.skipped,
     }
     print("Fitting mixtures to the codes ...", flush=True)
-    codes = posterior_samples(train_means, train_deviations, config.train.seed)
+    codes = latents.posterior_samples(train_means, train_deviations, config.train.seed)
     return numbers, directions, fit_samplers(codes, seed=config.train.seed)
 
 
