@@ -50,7 +50,14 @@ setup(
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "tflite": TFLITE,
         "onnx": ONNX,
-        "test": ["pytest>=8.3,<10", "pytest-xdist>=3.6,<4", "ruff==0.17.6", *TFLITE, *ONNX],
+        "test": [
+            "mypy>=2.4,<3",
+            "pytest>=8.3,<10",
+            "pytest-xdist>=3.6,<4",
+            "ruff==0.17.6",
+            *TFLITE,
+            *ONNX,
+        ],
     },
     entry_points={
         "console_scripts": [

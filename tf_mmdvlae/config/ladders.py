@@ -1,5 +1,7 @@
 """What the config files share."""
 
+from typing import Any
+
 BLOCKS = {
     28: (("conv16/2", "conv32/2", "dense256"), ("dense256",), ("dense256", "dense256")),
     32: (("conv32/2",), ("conv64/2",), ("conv128/2",), ("dense256",)),
@@ -15,7 +17,7 @@ BLOCKS = {
 }
 """Side of the (square) image in pixels -> the blocks of `ModelConfig`, lowest first."""
 
-PAPER_OBJECTIVE = {
+PAPER_OBJECTIVE: dict[str, Any] = {
     "reconstruction": "l1",
     "reconstruction_weight": 100.0,
     "mmd_weights": 100.0,

@@ -47,6 +47,18 @@ _HAIR_STYLES = {
 class Face:
     """The factors of a chunk as planes `[n, 1, 1]` of lengths, directions and lit colors."""
 
+    face_width: np.ndarray
+    face_height: np.ndarray
+    eye_distance: np.ndarray
+    nose_size: np.ndarray
+    mouth_width: np.ndarray
+    smile: np.ndarray
+    beard: np.ndarray
+    glasses: np.ndarray
+    light_level: np.ndarray
+    background_hue: np.ndarray
+    background_brightness: np.ndarray
+
     def __init__(self, factors: dict):
         for name, values in factors.items():
             setattr(self, name, _plane(values))
