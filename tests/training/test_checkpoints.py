@@ -100,31 +100,3 @@ def test_no_space_is_seen_before_anything_is_written(model, tmp_path, monkeypatc
     with pytest.raises(InputError, match="No space left.*step 1 is whole"):
         checkpoints.save(model, 2)
     assert checkpoints.steps() == [1]
-
-
-def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
-    target = tmp_path / "file.txt"
-    target.write_text("old")
-
-    def fail():
-        with files.replacing(target) as temporary:
-            temporary.write_text("new")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_json_has_null_for_what_is_not_a_number(tmp_path):
-    files.write_json(tmp_path / "a.json", {"a": [1.5, float("nan")], "b": {"c": float("inf")}})
-    assert (tmp_path / "a.json").read_text().split() == (
-        ["{", '"a":', "[", "1.5,", "null", "],", '"b":', "{", '"c":', "null", "}", "}"]
-    )
-
-
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="Cannot write to .*Choose another folder"):
-        files.make_folder(tmp_path / "file" / "run")

@@ -1,4 +1,9 @@
-"""The exceptions that commands show without a traceback, and what they take from others."""
+"""The exceptions that commands show without a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 
 class InputError(ValueError):
@@ -16,7 +21,9 @@ class TrainingStopped(RuntimeError):
       exit_code: what a command leaves with: 1, or 128 + the number of the signal that stopped it.
     """
 
-    def __init__(self, message, exit_code=1):
+    exit_code: int
+
+    def __init__(self, message: object, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 
@@ -25,6 +32,15 @@ class Diverged(TrainingStopped):
     """A run stopped because its loss or a weight is not finite, or its loss runs away."""
 
 
-def first_line(error):
-    """What an error of another package says, cut to its first line."""
+def first_line(error: BaseException) -> str:
+    """The message of another package's error, cut to its first line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextlib.contextmanager
+def explained(failure: str, advice: str = "") -> Iterator[None]:
+    """Turns an `OSError` of the block into an `InputError`: "<failure>: <reason>. <advice>"."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{failure}: {error.strerror or error}. {advice}".rstrip()) from error

@@ -1,21 +1,33 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, and read with helpful errors."""
+
+from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import glob
+import hashlib
 import json
+import logging
 import math
 import os
 import pathlib
+import secrets
 import shutil
 import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, explained
+
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Yields a temporary path beside `path`, which takes its place when the block ends well.
+def replacing(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
+    """Yields a temporary path beside the file `path`; the file there replaces `path` at the end.
 
     The temporary name keeps `path`'s endings. If the block fails, `path` stays as it was and the
     temporary file is removed.
@@ -26,21 +38,146 @@ def replacing(path):
     path = pathlib.Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(
-            f"Could not write {path}: {error.strerror or error}. What was there is unchanged."
-        ) from error
+        with explained(f"Could not write {path}", "What was there is unchanged."):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def require_space(folder, size):
+@contextlib.contextmanager
+def replacing_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
+    """Yields an empty folder beside the folder `path`, which it replaces at the end.
+
+    If the block fails, `path` stays as it was. `hidden_folder` says what a killed process leaves.
+
+    Raises:
+      InputError: if the disk is full or the folder cannot be written.
+    """
+    path = pathlib.Path(path)
+    advice = "What was there is unchanged; make room or give another folder."
+    with explained(f"Could not write {path}", advice), hidden_folder(path) as hidden:
+        yield hidden
+        if path.exists():
+            with hidden_folder(path) as old:
+                os.replace(path, old)
+                try:
+                    os.replace(hidden, path)
+                except BaseException:
+                    os.replace(old, path)
+                    raise
+        else:
+            os.replace(hidden, path)
+
+
+@contextlib.contextmanager
+def hidden_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
+    """Yields an empty folder that is named .<random>.<name of `path`> and lies beside `path`.
+
+    The block moves the folder to its final place (see `place_folder`); whatever is still there at
+    the end is removed. A killed process leaves its folder behind, and the next one that calls this
+    function with `path` removes it. A lock file beside each folder shows whether its process lives.
+
+    Raises:
+      OSError: if the folder cannot be made.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path.parent, glob.escape(path.name))
+    hidden = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    with locked(f"{hidden}.lock", f"Waiting for {hidden}.lock ...", wait=True):
+        try:
+            hidden.mkdir()
+            yield hidden
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+def remove_abandoned(folder: pathlib.Path, name: str = "*") -> None:
+    """Removes what killed processes left of their hidden folders for `name` (a glob pattern)."""
+    for lock in folder.glob(f".{'[0-9a-f]' * 8}.{name}.lock"):
+        with contextlib.suppress(InputError, OSError), locked(lock, "") as is_locked:
+            if is_locked:
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+
+
+def place_folder(folder: pathlib.Path, path: pathlib.Path) -> bool:
+    """Moves `folder` to `path`; returns False, and does nothing, where another folder stands."""
+    try:
+        os.rename(folder, path)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path | str, message: str, wait: bool = False) -> Iterator[bool]:
+    """Holds the lock file `path` for the length of a block, so that one process alone is in it.
+
+    The lock ends with its process, however that ends. The file is removed with the lock.
+
+    Args:
+      path: the lock file, in a folder that exists.
+      message: the sentence for the user when another process holds the lock.
+      wait: True prints `message` and waits for the other process; False raises an error.
+
+    Yields:
+      True; False where the file system has no locks, so that nothing is locked.
+
+    Raises:
+      InputError: with `message`, if another process holds the lock and `wait` is False.
+    """
+    path = pathlib.Path(path)
+    with contextlib.ExitStack() as stack:
+        while True:
+            file = stack.enter_context(open(path, "a"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    raise InputError(message) from None
+                print(message, flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:
+                _log.warning("%s can't be locked; let one process alone work there.", path)
+                yield False
+                return
+            # The process before may have removed the file while this one waited for its lock.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    break
+        stack.callback(path.unlink, missing_ok=True)
+        yield True
+
+
+def digest(path: pathlib.Path | str) -> str:
+    """The SHA-256 of the file `path`, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_folder(path: pathlib.Path | str) -> pathlib.Path:
+    """Makes the folder `path` and proves that files can be written there.
+
+    Raises:
+      InputError: if it cannot be made or written.
+    """
+    path = pathlib.Path(path)
+    probe = path / f".{os.getpid()}.probe"
+    with explained(f"Cannot write to {path}", "Choose another folder."):
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    return path
+
+
+def require_space(folder: pathlib.Path | str, size: int) -> None:
     """Proves that `size` bytes fit in `folder`; HDF5 takes the process down where they do not.
 
     Raises:
@@ -54,19 +191,50 @@ def require_space(folder, size):
         )
 
 
-def write_json(path, values):
+def read_json(
+    path: pathlib.Path | str, advice: str, fields: Mapping[str, type] | None = None
+) -> dict[str, Any]:
+    """Reads a file that holds a JSON object.
+
+    Args:
+      path: the file.
+      advice: what the user should do if it cannot be read; a sentence that ends the message.
+      fields: the keys that it must have, and the types of their values.
+
+    Raises:
+      InputError: if the file is missing, is not JSON, or lacks one of the fields. The error's
+        `__cause__` is the `OSError` or `ValueError` behind it.
+    """
+    try:
+        values = json.loads(pathlib.Path(path).read_text())
+        if not isinstance(values, dict):
+            raise ValueError("it holds no JSON object")
+        for key, kind in (fields or {}).items():
+            if not isinstance(values.get(key), kind):
+                raise ValueError(f"it lacks {key!r}, or that is no {kind.__name__}")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason}). {advice}") from error
+    return values
+
+
+def write_json(path: pathlib.Path | str, values: object) -> None:
     """Writes `values` to `path` as indented JSON, whole or not at all; NaN becomes null."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(_finite(values), indent=2, allow_nan=False) + "\n")
 
 
-def write_arrays(path, arrays):
-    """Writes name -> array to `path` as .npz, whole or not at all."""
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+def _finite(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _finite(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [_finite(value) for value in values]
+    if isinstance(values, float) and not math.isfinite(values):
+        return None
+    return values
 
 
-def read_arrays(path):
+def read_arrays(path: pathlib.Path | str) -> dict[str, np.ndarray]:
     """Reads what `write_arrays` wrote: name -> array.
 
     Raises:
@@ -79,30 +247,7 @@ def read_arrays(path):
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
-def _finite(values):
-    if isinstance(values, dict):
-        return {key: _finite(value) for key, value in values.items()}
-    if isinstance(values, (list, tuple)):
-        return [_finite(value) for value in values]
-    if isinstance(values, float) and not math.isfinite(values):
-        return None
-    return values
-
-
-def make_folder(path):
-    """Makes the folder `path` and proves that files can be written there.
-
-    Raises:
-      InputError: if it cannot be made or written.
-    """
-    path = pathlib.Path(path)
-    probe = path / f".{os.getpid()}.probe"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"Cannot write to {path}: {error.strerror or error}. Choose another folder."
-        ) from error
-    return path
+def write_arrays(path: pathlib.Path | str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes name -> array to `path` as .npz, whole or not at all."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
