@@ -4,9 +4,7 @@ import math
 
 import numpy as np
 
-from tf_mmdvlae.figures.drawing import mosaic, number, save_mosaic, zoom
-
-MINUS = "\N{MINUS SIGN}"
+from tf_mmdvlae.figures.drawing import MINUS, mosaic, number, save_mosaic, zoom
 
 
 def draw_arithmetic(path, a, minus, plus, result, layers=None):

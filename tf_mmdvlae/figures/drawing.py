@@ -19,6 +19,7 @@ SPACE = 10
 # No narrower, so that a title over one small image is still a line and not a column of words.
 NARROWEST = 900
 GREY = "0.35"
+MINUS = "\N{MINUS SIGN}"
 
 Mosaic = collections.namedtuple("Mosaic", ["pixels", "row_centres", "column_centres"])
 Mosaic.__doc__ = """Images side by side.
@@ -37,7 +38,7 @@ def layer_title(layer, layers):
 
 def number(value):
     """A number as a person writes it: no needless zeros, and a true minus sign."""
-    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:g}".replace("-", MINUS)
 
 
 def mosaic(tiles, gap=0, columns_apart=(), rows_apart=()):

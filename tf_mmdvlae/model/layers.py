@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from tf_mmdvlae.config.settings import parse_operation
-from tf_mmdvlae.model.normalization import FusedBatchNormalization
+from tf_mmdvlae.model.fused import FusedBatchNormalization
 
 KERNEL_SIZE = 4
 LEAK = 0.2

@@ -3,7 +3,7 @@
 from tf_mmdvlae.evaluation.report.cells import cell, easiest_first, error, layer_name, value, words
 from tf_mmdvlae.evaluation.report.parts import heading, note, pictures, table, text
 from tf_mmdvlae.figures import plots
-from tf_mmdvlae.figures.answers import MINUS
+from tf_mmdvlae.figures.drawing import MINUS
 
 _SCORES = {
     "mig": "MIG",

@@ -6,8 +6,7 @@ from tf_mmdvlae.evaluation.report.cells import cell, layer_name, value, words
 from tf_mmdvlae.evaluation.report.factor_sections import arithmetic, disentanglement
 from tf_mmdvlae.evaluation.report.parts import heading, note, pictures, table, text
 from tf_mmdvlae.figures import plots
-from tf_mmdvlae.figures.answers import MINUS
-from tf_mmdvlae.figures.drawing import layer_title
+from tf_mmdvlae.figures.drawing import MINUS, layer_title
 
 _ROWS_ALL_SHOWN = 45
 
