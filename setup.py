@@ -42,6 +42,7 @@ setup(
         # The protocol buffers of the warm-up requests.
         "tensorflow-serving-api>=2.20,<2.22",
         "threadpoolctl>=3.5,<4",
+        "tqdm>=4.66,<5",
     ],
     extras_require={
         # What bin/benchmark --training is compared with. PyTorch's wheels for processors alone are

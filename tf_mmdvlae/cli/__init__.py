@@ -20,6 +20,7 @@ _REQUIRED = {
     "tensorflow_datasets",
     "tensorflow_serving",
     "threadpoolctl",
+    "tqdm",
 }
 
 

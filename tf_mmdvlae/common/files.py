@@ -192,7 +192,7 @@ def require_space(folder: pathlib.Path | str, size: int) -> None:
 
 
 def read_json(
-    path: pathlib.Path | str, advice: str, fields: Mapping[str, type] | None = None
+    path: pathlib.Path | str, advice: str = "", fields: Mapping[str, type] | None = None
 ) -> dict[str, Any]:
     """Reads a file that holds a JSON object.
 
@@ -214,7 +214,7 @@ def read_json(
                 raise ValueError(f"it lacks {key!r}, or that is no {kind.__name__}")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read ({reason}). {advice}") from error
+        raise InputError(f"{path} cannot be read ({reason}). {advice}".rstrip()) from error
     return values
 
 

@@ -1,66 +1,95 @@
-"""A line that tells how a long task goes: how far, how fast, how long still."""
+"""How far a long task is: a bar on a terminal, about ten lines in a log."""
+
+from __future__ import annotations
 
 import sys
 import time
+from typing import TextIO
+
+from tqdm import tqdm
+
+_BAR = "{percentage:3.0f}%|{bar}| {n:,}/{total:,} {unit}{postfix}"
+_BAR_SECONDS = 0.5
+_LINE_SECONDS = 15.0
+_LINES = 10
 
 
 class Progress:
-    """Prints "<done>/<total> <unit>, <rate> images/s, <time> left" now and then.
+    """Shows "<done>/<total> <unit>, <rate> images/s, <time> left" now and then.
 
-    On a terminal one line is drawn again and again; elsewhere a new line is printed, less often.
+    A terminal shows one bar. Elsewhere a line appears once the rate is clear, and then for every
+    tenth of the task, but no line within 15 seconds of another.
 
     Args:
-      total: how many there are to do.
-      unit: what they are, such as "steps".
-      images: images in each, for the rate; 0 for no rate.
+      total: how many units there are.
+      unit: their name, such as "steps".
+      images: images per unit, for the rate; 0 for no rate.
       stream: where to print; None is standard error.
+      delay: seconds within which nothing is shown, so that a quick task shows nothing at all.
     """
 
-    def __init__(self, total, unit, images=1, stream=None):
-        self.total = total
-        self.unit = unit
-        self.images = images
-        self.stream = stream or sys.stderr
-        self.terminal = self.stream.isatty()
-        self.interval = 0.5 if self.terminal else 15.0
-        self.started = self.printed = time.monotonic()
+    def __init__(
+        self,
+        total: int,
+        unit: str,
+        images: int = 1,
+        stream: TextIO | None = None,
+        delay: float = 0.0,
+    ) -> None:
+        self._total, self._unit, self._images, self._delay = total, unit, images, delay
+        self._stream = stream or sys.stderr
+        self._is_terminal = self._stream.isatty()
+        self._began = self._shown = time.monotonic()
+        self._tenth = -1
         # The first step compiles; a rate that counted it would be wrong for minutes.
-        self.first = None
+        self._first: tuple[float, int] | None = None
+        self._bar: tqdm | None = None
 
-    def update(self, done, details=""):
-        """Tells that `done` are done in all; prints when it is time to."""
+    def update(self, done: int, details: str = "") -> None:
+        """Notes that `done` units are done in all, and shows that now and then with `details`."""
         now = time.monotonic()
-        if self.first is None:
-            self.first = (now, done)
-        # In a file the lines come ever more slowly: days of training shall not fill a disk.
-        interval = (
-            self.interval if self.terminal else max(self.interval, (now - self.started) / 100)
-        )
-        if now - self.printed < interval and done < self.total:
-            return
-        self.printed = now
-        text = f"{done:,}/{self.total:,} {self.unit}"
-        since, base = self.first
-        if done > base and now > since:
-            rate = (done - base) / (now - since)
-            left = (self.total - done) / rate
-            text += f"  {rate * self.images:,.0f} images/s" if self.images else ""
-            text += f"  {duration(left)} left"
-        text += f"  {details}" if details else ""
-        if self.terminal:
-            self.stream.write(f"\r\x1b[K{text}")
+        if self._first is None:
+            self._first = now, done
+        began, base = self._first
+        rate = (done - base) / (now - began) if now > began else 0
+        tenth = done * _LINES // max(1, self._total)
+        if self._is_terminal:
+            is_due = now - self._shown >= _BAR_SECONDS
         else:
-            self.stream.write(f"{text}\n")
-        self.stream.flush()
+            is_due = now - self._shown >= _LINE_SECONDS and rate > 0 and tenth > self._tenth
+        if now - self._began < self._delay or not (is_due or done >= self._total):
+            return
+        self._shown, self._tenth = now, tenth
+        parts = [details] if details else []
+        if rate > 0:
+            parts.insert(0, f"{duration((self._total - done) / rate)} left")
+            if self._images:
+                parts.insert(0, f"{rate * self._images:,.0f} images/s")
+        self._show(done, parts)
 
-    def close(self):
+    def _show(self, done, parts):
+        if self._is_terminal:
+            if self._bar is None:
+                self._bar = tqdm(
+                    total=self._total,
+                    unit=self._unit,
+                    file=self._stream,
+                    bar_format=_BAR,
+                    dynamic_ncols=True,
+                )
+            self._bar.n = done
+            self._bar.set_postfix_str("  ".join(parts))
+        else:
+            line = "  ".join([f"{done:,}/{self._total:,} {self._unit}", *parts])
+            print(line, file=self._stream, flush=True)
+
+    def close(self) -> None:
         """Ends the line that a terminal shows."""
-        if self.terminal:
-            self.stream.write("\n")
-            self.stream.flush()
+        if self._bar is not None:
+            self._bar.close()
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Seconds as a person writes them: 75 -> "1:15", 3700 -> "1:01:40"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
