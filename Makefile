@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # name, for the package; a path in place of setuptools' finder keeps it from that.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: install demo check test format clean
+.PHONY: install demo check test docs format clean
 
 # The stamps hold the time of the install, so that pip runs again only when the needs change.
 $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/__init__.py
@@ -15,6 +15,10 @@ $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/__init__.py
 
 $(VENV)/installed_test: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) '.[test]'
+	touch $@
+
+$(VENV)/installed_docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) '.[docs]'
 	touch $@
 
 install: $(VENV)/installed
@@ -36,6 +40,10 @@ check test: $(VENV)/installed_test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile $(LEFT_OUT)
+
+docs: $(VENV)/installed_docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "Open build/docs/index.html"
 
 format: $(VENV)/installed_test
 	$(BIN)/ruff check --fix

@@ -51,6 +51,13 @@ setup(
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "tflite": TFLITE,
         "onnx": ONNX,
+        "docs": [
+            # conf.py draws equations by its converter to MathML.
+            "docutils>=0.22,<0.23",
+            "furo>=2025.12.19,<2026",
+            "myst-parser>=5,<6",
+            "sphinx>=9.0.4,<9.1",
+        ],
         "test": [
             "mypy>=2.4,<3",
             "pytest>=8.3,<10",

@@ -155,8 +155,8 @@ def test_cpp_gives_what_python_gives(client, version, signatures, warmup, images
 def rest(body, signatures):
     """Answers a REST body by TensorFlow Serving's published rules, in columns or rows.
 
-    A {"b64": ...} is decoded to bytes. (The README's own request, in test_readme.py, is answered to
-    the end.)
+    A {"b64": ...} is decoded to bytes. (The request in docs/serve.md is answered to the end in
+    test_documentation.py.)
     """
 
     def plain(value):

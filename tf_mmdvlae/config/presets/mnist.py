@@ -7,7 +7,7 @@ on one CPU core (x86-64 with AVX-512; TensorFlow 2.21), seed 0: 9 minutes in all
 all joined: .248, .201, .758, .896 (standard errors .003 to .004). On two cores, which round
 otherwise, 6:15 minutes: L1 .0473; .191, .274, .714, .890. So far layer 3 varies from run to run;
 trained on `train[:50000]` and judged on the rest it had .831, all .874.
-`docs/choices.md` has what was tried. The preset `paper` was not trained to its end.
+`docs/decisions.md` has what was tried. The preset `paper` was not trained to its end.
 """
 
 from tf_mmdvlae.config.ladders import BLOCKS, PAPER_OBJECTIVE

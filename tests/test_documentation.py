@@ -1,4 +1,4 @@
-"""What the README says can be typed."""
+"""Commands, Python, paths and links in README and the documentation are right."""
 
 import base64
 import concurrent.futures
@@ -24,7 +24,15 @@ from tf_mmdvlae.config import get_config, known_datasets, presets_of
 from tf_mmdvlae.config import settings as configs
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "exports" / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
+}
 MODULES = {
     path.name: importlib.import_module(
         "benchmarks.command" if path.name == "benchmark" else f"tf_mmdvlae.cli.{path.name}"
@@ -32,35 +40,101 @@ MODULES = {
     for path in (ROOT / "bin").iterdir()
     if path.name.isidentifier()
 }
+COMMAND = re.compile(r"(?:^|\s)(?:bin/|mmdvlae-)(\w+( .*)?)$")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(*languages):
+    """The code blocks of all pages in these languages, each once."""
+    fence = re.compile(rf"```(?:{'|'.join(languages)})\n(.*?)```", re.DOTALL)
+    return list(dict.fromkeys(code for text in PAGES.values() for code in fence.findall(text)))
+
+
+def phrases():
+    """What the pages show as code within sentences and tables, each once."""
+    prose = "\n".join(PAGES.values())
+    prose = re.sub(r"^ *```.*?^ *```", "", prose, flags=re.DOTALL | re.MULTILINE)
+    return sorted(set(re.findall(r"`([^`\n]+)`", prose)))
 
 
 def commands():
-    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
-    return [line.strip() for line in lines if line.strip().startswith("bin/")]
+    """The commands of all pages, without "bin/" or "mmdvlae-" in front."""
+    lines = "\n".join(blocks("sh", "bash", "yaml")).replace("\\\n", " ").splitlines()
+    lines += [phrase for phrase in phrases() if re.match(r"bin/\w+ --", phrase)]
+    matches = [COMMAND.search(line.partition(" #")[0].rstrip()) for line in lines]
+    shown = dict.fromkeys(" ".join(match[1].split()) for match in matches if match)
+    return [line for line in shown if not line.endswith(" --help")]
 
 
-def test_the_readme_has_commands():
-    assert {shlex.split(line)[0].removeprefix("bin/") for line in commands()} == set(MODULES)
+def test_every_command_is_shown():
+    assert {shlex.split(line)[0] for line in commands()} == set(MODULES)
 
 
 @pytest.mark.parametrize("line", commands())
 def test_commands_are_understood(line, monkeypatch):
     """Flags and config fields exist; the commands themselves run on real data in CI."""
     command, *arguments = shlex.split(line)
-    module = MODULES[command.removeprefix("bin/")]
+    module = MODULES[command]
     seen = []
     monkeypatch.setattr(module, "_call", lambda *given: seen.append(given))
     monkeypatch.setattr(sys, "argv", [command, *arguments])
     assert module.main() == 0
     assert len(seen) == 1
-    if command == "bin/train":
+    if command == "train":
         values, overrides = seen[0]
         if values.dataset in known_datasets():
             configs.override(get_config(values.dataset, values.preset), overrides)
+
+
+@pytest.fixture(scope="module")
+def flags():
+    """The flags of all commands, and the config's fields as flags."""
+    texts = []
+    for name in MODULES:
+        command = [sys.executable, str(ROOT / "bin" / name), "--help"]
+        texts.append(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    fields = [
+        f"--config.{section}.{field}"
+        for section, values in configs.Config().to_dict().items()
+        for field in values
+    ]
+    return {*re.findall(r"^  (--\w+)", "\n".join(texts), re.MULTILINE), *fields}
+
+
+def test_flags_in_sentences_exist(flags):
+    mentioned = {
+        match[0] for phrase in phrases() if (match := re.match(r"--[\w.]+(?=$|=| )", phrase))
+    }
+    assert mentioned
+    # Of Slurm, and of the config as a whole.
+    assert mentioned <= {*flags, "--requeue", "--config"}
+
+
+def test_paths_in_sentences_exist():
+    folders = r"(?:\.ci|benchmarks|bin|docs|tests|tf_mmdvlae)/"
+    paths = [phrase for phrase in phrases() if re.fullmatch(folders + r"[\w./]*", phrase)]
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_python_names_in_sentences_exist():
+    names = [
+        match[0]
+        for phrase in phrases()
+        if (match := re.match(r"(?:tf_mmdvlae|benchmarks)(?:\.[A-Za-z]\w*)+", phrase))
+    ]
+    assert names
+    for name in names:
+        value = importlib.import_module(name.partition(".")[0])
+        for part in name.split(".")[1:]:
+            if not hasattr(value, part):
+                importlib.import_module(f"{value.__name__}.{part}")
+            value = getattr(value, part)
+
+
+def test_make_has_the_targets():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shown = re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE)
+    assert {"install", "demo"} <= set(shown) <= set(targets)
 
 
 @pytest.fixture
@@ -73,14 +147,14 @@ def checkout(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("code", [block for block in blocks("python") if "grpc" not in block])
 def test_python_runs(code, checkout):
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "documentation", "exec"), {})
 
 
 # The others take too long here, or need data.
 QUICK = [
     line
     for line in commands()
-    if "--export=exports/synthetic_faces" in line and not line.startswith("bin/benchmark")
+    if "--export=exports/synthetic_faces" in line and not line.startswith("benchmark")
 ]
 
 
@@ -88,7 +162,7 @@ QUICK = [
 def test_commands_on_the_export_in_the_repository(line, checkout, monkeypatch):
     command, *arguments = shlex.split(line)
     monkeypatch.setattr(sys, "argv", [command, *arguments])
-    assert MODULES[command.removeprefix("bin/")].main() == 0
+    assert MODULES[command].main() == 0
     for flag in arguments:
         if flag.startswith("--out="):
             with Image.open(flag.removeprefix("--out=")) as picture:
@@ -181,7 +255,7 @@ def test_the_grpc_snippet_is_answered(checkout, signatures):
     server.start()
     try:
         snippet = snippet.replace("localhost:8500", f"127.0.0.1:{port}")
-        exec(compile(snippet, "README.md", "exec"), {})
+        exec(compile(snippet, "documentation", "exec"), {})
     finally:
         server.stop(None)
     assert np.array_equal(edited(checkout), expected(signatures))
@@ -197,15 +271,15 @@ def test_the_shell_line_runs(checkout):
 
 
 def test_docker_is_given_what_is_there():
-    (snippet,) = (block for block in blocks("sh") if "docker" in block)
-    places = re.findall(r"=/models/(\S+)", snippet)
-    assert places == ["synthetic_faces", "batching.txt"]
-    for place in places:
+    snippets = [block for block in blocks("sh") if "docker" in block]
+    assert snippets
+    for place in re.findall(r"=/models/(\S+)", "".join(snippets)):
         assert (ROOT / "exports" / place).exists()
 
 
 def test_every_preset_is_in_the_table():
-    rows = [line.split("|")[1:3] for line in README.splitlines() if line.startswith("| `")]
+    text = PAGES["docs/train.md"]
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
     listed = {
         (dataset, preset)
         for cells in rows
@@ -217,13 +291,17 @@ def test_every_preset_is_in_the_table():
             assert (dataset, preset) in listed
 
 
-def test_links_lead_somewhere():
-    targets = re.findall(
-        r"(?:\]\(|src=\")([^)\"#:]+)[)\"]", re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    )
-    assert targets
-    for target in targets:
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", PAGES[page], flags=re.DOTALL)
+    for target in re.findall(r"(?:\]\(|src=\")([^)\"#:]+)(?:#[\w-]*)?[)\"]", text):
+        place = (ROOT / page).parent / target
+        assert place.exists(), target
         if target.endswith(".png"):
-            with Image.open(ROOT / target) as picture:
+            with Image.open(place) as picture:
                 picture.load()
+
+
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 180
+    assert len(PAGES["README.md"].split()) <= 1800
