@@ -2,11 +2,13 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.figures import drawing, losses, run, tiles
+from tf_mmdvlae.figures import drawing, losses, run
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.functions import BATCH
 
 SHAPE = (10, 8, 1)
 
@@ -58,10 +60,10 @@ def pixels(path):
 
 def test_manifold_tiles_lie_where_a_plot_has_them():
     base = latents.sample_prior((2, 3, 1), 1, seed=0)
-    images, values = tiles.manifold_tiles(decode_values, base, 2, (2, 0), steps=5)
-    assert images.shape == (5, 5, *SHAPE)
-    np.testing.assert_allclose(values, [-3, -1.5, 0, 1.5, 3])
-    for row in range(5):
+    images, values = run.manifold_tiles(decode_values, base, 2, (2, 0))
+    assert images.shape == (13, 13, *SHAPE)
+    np.testing.assert_allclose(values, np.arange(-3, 3.1, 0.5))
+    for row in range(13):
         np.testing.assert_allclose(values_of(images, 4)[row], values, atol=1e-5)
         np.testing.assert_allclose(values_of(images, 2)[:, row], values[::-1], atol=1e-5)
     for index in (0, 1, 3, 5):
@@ -71,14 +73,14 @@ def test_manifold_tiles_lie_where_a_plot_has_them():
 
 
 def test_manifold_of_one_dimension_is_one_row():
-    images, values = tiles.manifold_tiles(decode_values, latents.zeros((1, 2)), 1, (0,))
+    images, values = run.manifold_tiles(decode_values, latents.zeros((1, 2)), 1, (0,))
     assert images.shape[:2] == (1, len(values))
     np.testing.assert_allclose(values_of(images, 0)[0], values, atol=1e-5)
 
 
 def test_traversal_tiles_start_from_the_base():
     base = {"z_1": [[1.0, 2.0]], "z_2": [[-1.0]]}
-    images = tiles.traversal_tiles(decode_values, base, 1, [1, 0], [-3, 0, 3])
+    images = run.traversal_tiles(decode_values, base, 1, [1, 0], [-3, 0, 3])
     np.testing.assert_allclose(values_of(images, 1), [[2, -3, 0, 3], [2, 2, 2, 2]], atol=1e-5)
     np.testing.assert_allclose(values_of(images, 0), [[1, 1, 1, 1], [1, -3, 0, 3]], atol=1e-5)
     np.testing.assert_allclose(values_of(images, 2), -1, atol=1e-5)
@@ -86,7 +88,7 @@ def test_traversal_tiles_start_from_the_base():
 
 def test_layer_tiles_change_one_layer_a_row():
     base = {"z_1": [[0.5]], "z_2": [[-0.5]], "z_3": [[1.0]]}
-    images = tiles.layer_tiles(decode_values, base, columns=6, seed=2)
+    images = run.layer_tiles(decode_values, base, columns=6, seed=2)
     assert images.shape == (3, 7, *SHAPE)
     for layer, start in enumerate((0.5, -0.5, 1.0)):
         shown = values_of(images, layer)
@@ -97,7 +99,7 @@ def test_layer_tiles_change_one_layer_a_row():
 
 def test_tiles_start_from_one_code_only():
     with pytest.raises(InputError, match="One code"):
-        tiles.layer_tiles(decode_values, latents.zeros((1, 1), 2), columns=3)
+        run.layer_tiles(decode_values, latents.zeros((1, 1), 2), columns=3)
 
 
 def test_mosaic_places_its_tiles():
@@ -120,20 +122,18 @@ def test_decoding_in_batches_keeps_the_order_and_clips():
         sizes.append(len(codes["z_1"]))
         return decode_values(codes)
 
-    codes = {"z_1": np.linspace(-4, 4, 11)[:, None]}
-    images = tiles.decode_in_batches(decode, codes, batch_size=4)
-    assert sizes == [4, 4, 3]
-    np.testing.assert_allclose(
-        values_of(images, 0), np.clip(np.linspace(-4, 4, 11), -3, 3), atol=1e-5
-    )
+    values = np.linspace(-4, 4, 2 * BATCH + 3)
+    images = run.decode_images(decode, {"z_1": values[:, None]})
+    assert sizes == [BATCH, BATCH, 3]
+    np.testing.assert_allclose(values_of(images, 0), np.clip(values, -3, 3), atol=1e-5)
 
 
 def test_decoding_refuses_what_are_not_images():
     codes = latents.zeros((2,), 3)
     with pytest.raises(InputError, match="shape"):
-        tiles.decode_in_batches(lambda codes: np.zeros((2, 4, 4, 1)), codes)
+        run.decode_images(lambda codes: np.zeros((2, 4, 4, 1)), codes)
     with pytest.raises(InputError, match="finite"):
-        tiles.decode_in_batches(lambda codes: np.full((3, 4, 4, 1), np.nan), codes)
+        run.decode_images(lambda codes: np.full((3, 4, 4, 1), np.nan), codes)
 
 
 @pytest.mark.parametrize("side", [1, 8, 28, 32, 64, 100, 128, 256, 1000])
@@ -156,7 +156,6 @@ def test_draw_all_writes_every_picture(tmp_path, dims):
         images,
         history(layers),
         fade_in,
-        batch_size=16,
     )
     expected = {"samples.png", "reconstructions.png", "layers.png", "losses.png"} | {
         f"{kind}_layer_{layer}.png"
@@ -178,20 +177,20 @@ def test_draw_all_from_one_image_without_a_history(tmp_path):
     assert not (tmp_path / "losses.png").exists()
 
 
-def test_draw_all_traverses_the_ten_most_active_dimensions(tmp_path, monkeypatch):
-    chosen = {}
-    real = run.draw_traversal
-
-    def spy(path, decode, base, layer, dims, starts_from):
-        chosen[layer] = dims
-        return real(path, decode, base, layer, dims, starts_from)
-
-    monkeypatch.setattr(run, "draw_traversal", spy)
+def test_draw_all_traverses_the_ten_most_active_dimensions(tmp_path):
+    """A traversal decodes, for each dimension in turn, the start and seven values."""
     means = latents.sample_prior((12,), 50, seed=0)
     means["z_1"] *= np.linspace(0.1, 1, 12, dtype=np.float32)[::-1]
-    run.draw_all(tmp_path, lambda images: (means, means), decode_values, np.zeros((50, *SHAPE)))
-    assert chosen[1] == latents.most_active(means, 1)[:10]
-    assert set(chosen[1]) < set(range(12))
+    calls = []
+
+    def decode(codes):
+        calls.append(codes["z_1"])
+        return decode_values(codes)
+
+    run.draw_all(tmp_path, lambda images: (means, means), decode, np.zeros((50, *SHAPE)))
+    (traversal,) = (codes.reshape(10, 8, 12) for codes in calls if len(codes) == 80)
+    changed = [np.flatnonzero((row != row[0]).any(axis=0)).tolist() for row in traversal]
+    assert changed == [[dim] for dim in latents.most_active(means, 1)[:10]]
 
 
 def test_pictures_show_the_decoder(tmp_path):
@@ -212,7 +211,7 @@ def test_pixels_are_enlarged_to_squares_of_their_own_colour(tmp_path):
     tile = np.zeros((1, 1, 2, 2, 3), np.float32)
     tile[0, 0, 0, 0], tile[0, 0, 1, 1] = (1, 0, 0), (0, 0, 1)
     path = tmp_path / "tile.png"
-    drawing.save_mosaic(path, drawing.mosaic(tile), 40, "Title", "Explanation.")
+    drawing.save_mosaic(path, tile, "Title", "Explanation.")
     shown = pixels(path)
     for colour in ((255, 0, 0), (0, 0, 255)):
         rows, columns = np.nonzero((shown == colour).all(axis=-1))
@@ -230,17 +229,17 @@ def test_reconstructions_refuse_what_does_not_match(tmp_path):
 
 def test_a_write_that_fails_leaves_the_former_picture(tmp_path):
     path = tmp_path / "samples.png"
-    run.draw_samples(path, decode_values, (2,), rows=1)
+    run.draw_samples(path, decode_values, (2,))
     before = path.read_bytes()
 
-    class FullDisk:
+    class FullDisk(Figure):
         def savefig(self, target, **_):
             with open(target, "wb") as file:
                 file.write(b"half a picture")
             raise OSError(28, "No space left on device")
 
     with pytest.raises(InputError, match="No space left"):
-        drawing.save_figure(FullDisk(), path)
+        drawing.save_figure(FullDisk(), path, "Title", "Explanation.")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -248,7 +247,7 @@ def test_a_write_that_fails_leaves_the_former_picture(tmp_path):
 def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "figures").write_text("in the way")
     with pytest.raises(InputError, match="figures"):
-        run.draw_samples(tmp_path / "figures" / "samples.png", decode_values, (2,), rows=1)
+        run.draw_samples(tmp_path / "figures" / "samples.png", decode_values, (2,))
 
 
 # ---- losses ----------------------------------------------------------------------------------

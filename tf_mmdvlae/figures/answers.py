@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tf_mmdvlae.figures.drawing import MINUS, mosaic, number, save_mosaic, zoom
+from tf_mmdvlae.figures.drawing import MINUS, listing, number, save_mosaic
 
 
 def draw_arithmetic(path, a, minus, plus, result, layers=None):
@@ -24,14 +24,15 @@ def draw_arithmetic(path, a, minus, plus, result, layers=None):
     tiles = np.stack([a, minus, plus, result], axis=1)
     explanation = "The codes of three images, subtracted and added, and what that decodes to."
     if layers is not None:
-        explanation += f" Only layer{'s' * (len(layers) > 1)} {_listed(layers)} took part; the "
+        explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part; the "
         explanation += "other layers are those of the first image."
     return save_mosaic(
         path,
-        mosaic(np.clip(tiles, 0, 1), gap=2, columns_apart=(2,)),
-        zoom(tiles.shape[2:]),
+        tiles,
         "Arithmetic",
         explanation,
+        gap=2,
+        columns_apart=(2,),
         column_labels=["a", f"{MINUS} minus", "+ plus", "= result"],
     )
 
@@ -59,13 +60,14 @@ def draw_edits(path, images, edited, attribute, strengths, layers=None):
         "to its code, times the number below. At 0 it is the reconstruction."
     )
     if layers is not None:
-        explanation += f" Only layer{'s' * (len(layers) > 1)} {_listed(layers)} took part."
+        explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part."
     return save_mosaic(
         path,
-        mosaic(np.clip(tiles, 0, 1), gap=2, columns_apart=(0,)),
-        zoom(tiles.shape[2:]),
+        tiles,
         f"Edit: {attribute}",
         explanation,
+        gap=2,
+        columns_apart=(0,),
         column_labels=["given", *map(number, strengths)],
         column_axis="strength",
     )
@@ -89,17 +91,11 @@ def draw_draws(path, images, first_seed, temperature):
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     tiles = np.ones((rows * columns, *images.shape[1:]), np.float32)
-    tiles[: len(images)] = np.clip(images, 0, 1)
+    tiles[: len(images)] = images
     return save_mosaic(
         path,
-        mosaic(tiles.reshape(rows, columns, *images.shape[1:]), gap=1),
-        zoom(images.shape[1:]),
+        tiles.reshape(rows, columns, *images.shape[1:]),
         "Samples",
         f"Each is decoded from a draw of its own of all layers. Seeds {first_seed} to "
         f"{first_seed + len(images) - 1}, row by row; temperature {number(temperature)}.",
     )
-
-
-def _listed(layers):
-    *first, last = map(str, layers)
-    return f"{', '.join(first)} and {last}" if first else last

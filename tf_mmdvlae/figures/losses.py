@@ -1,57 +1,72 @@
 """The picture of a run's losses: a small panel for each quantity over the training steps."""
 
-import copy
+from __future__ import annotations
+
+import pathlib
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.figures.drawing import (
-    DOTS_PER_INCH,
-    MARGIN,
-    heading,
-    layer_title,
-    number,
-    save_figure,
-    write_heading,
-)
+from tf_mmdvlae.figures.drawing import DOTS_PER_INCH, layer_title, listing, number, save_figure
 
-KINDS = (
-    ("loss", "Loss, all terms"),
-    ("reconstruction", "Reconstruction error"),
-    ("l1", "L1 error"),
-    ("mse", "Mean squared error"),
-    ("mmd_(\\d+)", "{}: MMD\N{SUPERSCRIPT TWO}"),
-    ("mmd_joint", "All layers joined: MMD\N{SUPERSCRIPT TWO}"),
-    ("kl_(\\d+)", "{}: KL, nats"),
-    ("deviation_(\\d+)", "{}: mean deviation"),
-)
-PANEL_WIDTH, PANEL_HEIGHT = 470, 300
-MOST_COLUMNS = 5
+_SINGLE = {
+    "loss": "Loss, all terms",
+    "reconstruction": "Reconstruction error",
+    "l1": "L1 error",
+    "mse": "Mean squared error",
+    "mmd_joint": "All layers joined: MMD\N{SUPERSCRIPT TWO}",
+}
+_LAYERED = {
+    "mmd": "MMD\N{SUPERSCRIPT TWO}",
+    "kl": "KL, nats",
+    "deviation": "mean deviation",
+}
+# Inches.
+_PANEL_WIDTH, _PANEL_HEIGHT = 3.13, 2.0
+_MOST_COLUMNS = 5
 
 
-def panels(history):
-    """Which quantities of a history are drawn: rows of (name, title, layer or None).
+class Panel(NamedTuple):
+    """A quantity that is drawn.
 
-    Those that `draw_losses` lists, if they or their validation values are there: what there is one
-    of in the first rows, then what there is one of for each layer, layers in order.
+    Attributes:
+      name: of the quantity in the history, without "val_".
+      title: above the panel.
+      layer: its number if the quantity is one layer's, else None.
+    """
+
+    name: str
+    title: str
+    layer: int | None = None
+
+
+def panels(history: Mapping[str, Any]) -> list[list[Panel]]:
+    """The rows of panels of a history.
+
+    The panels show the quantities that `draw_losses` lists, if they or their validation values are
+    there. Quantities of the whole model fill the first rows, then each quantity that every layer
+    has fills rows of its own, layers in order.
     """
     names = {name.removeprefix("val_") for name in history}
-    single, layered = [], []
-    for pattern, title in KINDS:
-        matches = [match for name in names if (match := re.fullmatch(pattern, name))]
-        if "\\d" not in pattern:
-            single += [(match.group(), title, None) for match in matches]
-        elif matches:
-            layered.append(sorted((int(match[1]), match.group(), title) for match in matches))
-    layers = max((group[-1][0] for group in layered), default=0)
+    single = [Panel(name, title) for name, title in _SINGLE.items() if name in names]
+    of_kind = {
+        kind: sorted(int(match[1]) for name in names if (match := re.fullmatch(pattern, name)))
+        for kind, pattern in ((kind, rf"{kind}_(\d+)") for kind in _LAYERED)
+    }
+    layers = max(map(max, filter(None, of_kind.values())), default=0)
     groups = [
-        [(name, title.format(layer_title(layer, layers)), layer) for layer, name, title in group]
-        for group in layered
+        [
+            Panel(f"{kind}_{layer}", f"{layer_title(layer, layers)}: {_LAYERED[kind]}", layer)
+            for layer in numbers
+        ]
+        for kind, numbers in of_kind.items()
     ]
-    columns = min(max(layers, 3), MOST_COLUMNS)
+    columns = min(max(layers, 3), _MOST_COLUMNS)
     if layers < columns:
         # Too few layers to fill rows of their own.
         single, groups = [*single, *(panel for group in groups for panel in group)], []
@@ -62,8 +77,8 @@ def panels(history):
     ]
 
 
-def curve(history, name):
-    """The points of one quantity that are known: (steps, values).
+def curve(history: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The finite points of one quantity: (steps, values).
 
     Raises:
       InputError: if there are not as many values as steps.
@@ -74,11 +89,15 @@ def curve(history, name):
             f"The history holds {len(history[name])} values of {name} for {len(steps)} steps."
         )
     values = np.array([np.nan if value is None else value for value in history[name]], np.float64)
-    known = np.isfinite(values)
-    return np.asarray(steps, np.float64)[known], values[known]
+    finite = np.isfinite(values)
+    return np.asarray(steps, np.float64)[finite], values[finite]
 
 
-def draw_losses(path, history, fade_in=None):
+def draw_losses(
+    path: pathlib.Path | str,
+    history: Mapping[str, Any],
+    fade_in: Sequence[tuple[int, int]] | None = None,
+) -> pathlib.Path:
     """Draws the losses of a run.
 
     Args:
@@ -97,59 +116,58 @@ def draw_losses(path, history, fade_in=None):
       InputError: if the history has no "step" or nothing to draw, if lengths differ, or if the
         file cannot be written.
     """
-    found = panels(history)
-    if "step" not in history or not found:
+    rows = panels(history)
+    if "step" not in history or not rows:
         raise InputError(
             f'The history holds {", ".join(history) or "nothing"}; it needs "step" and a loss.'
         )
-    columns = max(map(len, found))
+    columns = max(map(len, rows))
     starts = {layer: start for layer, (start, _) in enumerate(fade_in or (), start=1) if start > 0}
-    width = PANEL_WIDTH * max(columns, 2)
-    lines, above = heading("Losses", _explanation(history, found, starts), width - 2 * MARGIN)
-    height = PANEL_HEIGHT * len(found) + above
-    figure = Figure(
-        (width / DOTS_PER_INCH, height / DOTS_PER_INCH), DOTS_PER_INCH, layout="constrained"
+    size = (_PANEL_WIDTH * max(columns, 2), _PANEL_HEIGHT * len(rows))
+    figure = Figure(size, DOTS_PER_INCH, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
+    blanks = [["."] * (columns - len(row)) for row in rows]
+    grid = figure.subplot_mosaic(
+        [[*(panel.name for panel in row), *rest] for row, rest in zip(rows, blanks, strict=True)]
     )
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - above / height), w_pad=0.08, h_pad=0.06)
-    write_heading(figure, lines, width, height)
-    grid = figure.subplots(len(found), columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_visible(False)
-    same_scale = {}
-    for axes_row, row in zip(grid, found, strict=True):
-        for axes, (name, title, layer) in zip(axes_row, row, strict=False):
-            axes.set_visible(True)
-            axes.set_title(title, fontsize=9, loc="left")
-            values = _draw_panel(axes, history, name)
-            same_scale.setdefault(re.sub(r"_(\d+|joint)$", "", name), []).append((axes, values))
-            for which, start in starts.items():
-                color = "black" if which == layer else "0.75"
-                axes.axvline(start, lw=0.9, ls="--", color=color, zorder=0)
-    for kind, members in same_scale.items():
-        _scale([axes for axes, _ in members], kind, np.concatenate([v for _, v in members]))
+    kinds = {}
+    for name, title, layer in (panel for row in rows for panel in row):
+        axes = grid[name]
+        axes.set_title(title, fontsize=9, loc="left")
+        values = _draw_panel(axes, history, name)
+        for which, start in starts.items():
+            colour = "black" if which == layer else "0.75"
+            axes.axvline(start, lw=0.9, ls="--", color=colour, zorder=0)
+        kinds.setdefault(re.sub(r"_(\d+|joint)$", "", name), []).append((axes, values))
+    for kind, members in kinds.items():
+        first, *others = (axes for axes, _ in members)
+        for axes in others:
+            axes.sharey(first)
+        _scale(first, kind, np.concatenate([values for _, values in members]))
     figure.supxlabel("training step", fontsize=9)
-    return save_figure(figure, path)
+    return save_figure(figure, path, "Losses", _explanation(history, rows, starts))
 
 
-def _explanation(history, found, starts):
+def _explanation(history, rows, starts):
+    names = " ".join(panel.name for row in rows for panel in row)
     text = "Reconstruction is a mean over pixels and channels."
-    if any(name.startswith("mmd_") for row in found for name, *_ in row):
+    if "mmd_" in names:
         text += " MMD\N{SUPERSCRIPT TWO} is the distance of a batch of codes from the prior."
-    if any(name.startswith("deviation_") for row in found for name, *_ in row):
+    if "deviation_" in names:
         text += " Deviations are the posterior's, where the prior's is 1."
     if starts:
         order = sorted(starts.items(), key=lambda item: item[1])
-        named = [f"layer {layer} (step {start:,})" for layer, start in order]
-        text += f" Dashed: where {', '.join(named[:-1])}{' and ' * (len(named) > 1)}{named[-1]} "
-        text += "start to fade in" if len(named) > 1 else "starts to fade in"
-        text += ", black in the panels of that layer."
+        layers = listing(f"layer {layer} (step {start:,})" for layer, start in order)
+        text += f" Dashed: where {layers} {'start' if len(order) > 1 else 'starts'} to fade in, "
+        text += "black in the panels of that layer."
     if any(name.startswith("val_") for name in history):
         text += " Blue: training batches; orange: held-out images."
     return text
 
 
 def _draw_panel(axes, history, name):
-    drawn = []
+    """Draws a quantity's curves and returns all their values."""
+    parts = []
     for key, style in (
         (name, {"color": "tab:blue", "lw": 1}),
         (f"val_{name}", {"color": "tab:orange", "lw": 1.2, "marker": "o", "ms": 2.5}),
@@ -157,42 +175,39 @@ def _draw_panel(axes, history, name):
         if key in history:
             steps, values = curve(history, key)
             axes.plot(steps, values, **style)
-            drawn.append(values)
+            parts.append(values)
     axes.set_xlim(0, 1.02 * max(1, *history["step"]))
     axes.xaxis.set_major_locator(ticker.MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="0.92")
     axes.spines[["top", "right"]].set_visible(False)
-    return np.concatenate(drawn)
+    return np.concatenate(parts)
 
 
-def _scale(panels_alike, kind, values):
+def _scale(axes, kind, values):
     if kind == "deviation":
-        for axes in panels_alike:
-            axes.set_ylim(0, max(1.0, 1.05 * values.max(initial=0)))
+        axes.set_ylim(0, max(1.0, 1.05 * values.max(initial=0)))
         return
     if not len(values) or np.ptp(values) == 0:
         return
-    near_zero = np.median(np.abs(values))
-    if values.min() > 0 and values.max() > 3 * values.min():
-        decades = np.log10(values.max() / values.min())
-        scale, options = "log", {}
-        locator = ticker.LogLocator(subs=(1, 2, 5) if decades < 2 else (1,))
-        low, high = values.min() / 10 ** (0.05 * decades), values.max() * 10 ** (0.05 * decades)
-    elif values.min() <= 0 and np.ptp(values) > 20 * near_zero > 0:
+    lowest, highest = values.min(), values.max()
+    typical = np.median(np.abs(values))
+    if lowest > 0 and highest > 3 * lowest:
+        decades = np.log10(highest / lowest)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if decades < 2 else (1,)))
+        axes.set_ylim(lowest / 10 ** (0.05 * decades), highest * 10 ** (0.05 * decades))
+    elif lowest <= 0 and highest - lowest > 20 * typical > 0:
         # Unbiased estimates scatter around zero once they are small: a straight scale there, a
         # logarithmic one for the fall before it.
-        width = 10 ** np.ceil(np.log10(max(-values.min(), near_zero)))
-        scale, options = "symlog", {"linthresh": width, "linscale": 0.8}
-        locator = ticker.SymmetricalLogLocator(base=10, linthresh=width)
-        low, high = min(1.2 * values.min(), -0.2 * width), 1.5 * values.max()
+        width = 10 ** np.ceil(np.log10(max(-lowest, typical)))
+        axes.set_yscale("symlog", linthresh=width, linscale=0.8)
+        axes.yaxis.set_major_locator(ticker.SymmetricalLogLocator(base=10, linthresh=width))
+        axes.set_ylim(min(1.2 * lowest, -0.2 * width), 1.5 * highest)
     else:
-        scale, options, locator = "linear", {}, ticker.MaxNLocator(4)
-        low, high = values.min() - 0.05 * np.ptp(values), values.max() + 0.05 * np.ptp(values)
-    for axes in panels_alike:
-        axes.set_yscale(scale, **options)
-        axes.set_ylim(low, high)
-        axes.yaxis.set_major_locator(copy.copy(locator))
-        axes.yaxis.set_minor_locator(ticker.NullLocator())
-        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: number(value)))
+        margin = 0.05 * (highest - lowest)
+        axes.yaxis.set_major_locator(ticker.MaxNLocator(4))
+        axes.set_ylim(lowest - margin, highest + margin)
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
+    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: number(value)))

@@ -1,115 +1,291 @@
 """The pictures that show what each latent layer does. Arrays and callables in, PNG files out.
 
 `decode` is always a callable: a latent dict [n, d_l] -> images [n, H, W, C] in [0, 1], 1 or 3
-channels. In the pictures dimensions count from 1, as layers do; in arguments `dim` counts from 0.
+channels. Every `draw_...` function writes a PNG file at `path`, returns the path, and raises an
+InputError if the file cannot be written. In the pictures dimensions count from 1, as layers do; in
+arguments `dims` count from 0.
 """
 
+from __future__ import annotations
+
 import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.figures.drawing import layer_title, mosaic, number, save_mosaic, zoom
+from tf_mmdvlae.figures.drawing import layer_title, number, save_mosaic, zoom
 from tf_mmdvlae.figures.losses import draw_losses
-from tf_mmdvlae.figures.tiles import (
-    HIGH,
-    LOW,
-    decode_in_batches,
-    layer_tiles,
-    manifold_tiles,
-    traversal_tiles,
-)
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.functions import in_batches
+from tf_mmdvlae.model.latents import Latents
 
-WIDEST = 1100
-MOST_DIMENSIONS = 10
+Decode = Callable[[Latents], np.ndarray]
+
+LOW, HIGH = -3.0, 3.0
+# Dots.
+_WIDEST = 1100
+_MOST_DIMENSIONS = 10
+_ROWS_OF_SAMPLES = 8
+_ROWS_OF_ORIGINALS = 3
+_START = "one test image's code, decoded,"
 
 
-def draw_manifold(path, decode, base, layer, dims, fixed_at, steps=None):
+# ---- images in rows and columns -----------------------------------------------------------------
+
+
+def decode_images(decode: Decode, codes: Latents) -> np.ndarray:
+    """Decodes any number of codes, a few at a time.
+
+    Args:
+      decode: see the head of this file.
+      codes: a latent dict of at least one row.
+
+    Returns:
+      float32 images [n, H, W, C], clipped to [0, 1].
+
+    Raises:
+      InputError: if the result is not one finite image per code.
+    """
+    codes = latents.check(codes)
+    rows = latents.row_count(codes)
+    images = np.asarray(in_batches(decode, codes), np.float32)
+    if images.ndim != 4 or len(images) != rows:
+        raise InputError(f"{rows} codes were decoded to an array of shape {list(images.shape)}.")
+    if not np.isfinite(images).all():
+        raise InputError("The decoder's images hold values that are not finite.")
+    return np.clip(images, 0.0, 1.0)
+
+
+def manifold_tiles(
+    decode: Decode, base: Latents, layer: int, dims: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images of a manifold: one or two dimensions of a layer over [-3, 3], the rest fixed.
+
+    Args:
+      decode: see the head of this file.
+      base: a latent dict of one code [1, d_l], which gives the fixed dimensions.
+      layer: 1 (lowest) to L.
+      dims: one dimension of the layer or two, from 0.
+
+    Returns:
+      The images [rows, columns, H, W, C], as many columns as fit a page, and the values of the
+      columns, left to right. The first dimension grows to the right. The second, if there is one,
+      grows from the bottom row to the top row, through the same values.
+
+    Raises:
+      InputError: if there is no such layer or dimension, or `base` is not one code.
+    """
+    shape = decode_images(decode, base).shape[1:]
+    steps = 13 if max(shape[:2]) * zoom(shape) < 100 else 9
+    images = decode_images(decode, latents.grid(base, layer, dims, LOW, HIGH, steps))
+    return images.reshape(-1, steps, *shape), np.linspace(LOW, HIGH, steps)
+
+
+def traversal_tiles(
+    decode: Decode, base: Latents, layer: int, dims: Sequence[int], values: Sequence[float]
+) -> np.ndarray:
+    """The images of a traversal: one row per dimension, the start and then one column per value.
+
+    Args:
+      decode: see the head of this file.
+      base: a latent dict of one code [1, d_l].
+      layer: 1 (lowest) to L.
+      dims: dimensions of the layer, from 0.
+      values: what each dimension is set to, in turn.
+
+    Returns:
+      Images [len(dims), 1 + len(values), H, W, C]; the first of each row is `base` decoded.
+
+    Raises:
+      InputError: if there is no such layer or dimension, or `base` is not one code.
+    """
+    return _start_and_changes(
+        decode, base, [latents.traverse(base, layer, dim, values) for dim in dims]
+    )
+
+
+def layer_tiles(decode: Decode, base: Latents, columns: int, seed: int = 0) -> np.ndarray:
+    """The images of `draw_layers`: one row per layer, lowest first.
+
+    Args:
+      decode: see the head of this file.
+      base: a latent dict of one code [1, d_l].
+      columns: draws of each layer.
+      seed: of the draws.
+
+    Returns:
+      Images [L, 1 + columns, H, W, C]; the first of each row is `base` decoded, the others have
+      that row's layer drawn from the prior and every other layer as in `base`.
+
+    Raises:
+      InputError: if `base` is not one code.
+    """
+    draws = latents.sample_prior(latents.dimensions(base), columns, seed)
+    return _start_and_changes(
+        decode,
+        base,
+        [latents.redraw(base, layer, codes) for layer, codes in enumerate(draws.values(), start=1)],
+    )
+
+
+def _start_and_changes(decode, base, rows):
+    if latents.row_count(base) != 1:
+        raise InputError(f"One code is wanted to start from, not {latents.row_count(base)}.")
+    codes = latents.concatenate([part for changes in rows for part in (base, changes)])
+    images = decode_images(decode, codes)
+    return images.reshape(len(rows), -1, *images.shape[1:])
+
+
+def _columns_that_fit(image_shape):
+    return max(2, int(_WIDEST / (zoom(image_shape) * image_shape[1])))
+
+
+# ---- pictures -----------------------------------------------------------------------------------
+
+
+def draw_manifold(
+    path: pathlib.Path | str,
+    decode: Decode,
+    base: Latents,
+    layer: int,
+    dims: Sequence[int],
+    fixed_at: str,
+) -> pathlib.Path:
     """Draws one layer on a grid over [-3, 3], every other dimension fixed.
 
     Args:
-      path: the PNG file.
-      decode, base, layer, dims, steps: see `manifold_tiles`.
+      decode, base, layer, dims: see `manifold_tiles`.
       fixed_at: what `base` is, in words that go on from "fixed at".
 
-    Returns:
-      The path.
-
     Raises:
-      InputError: as `manifold_tiles`, or if the file cannot be written.
+      InputError: as `manifold_tiles`.
     """
-    tiles, values = manifold_tiles(decode, base, layer, dims, steps)
+    tiles, values = manifold_tiles(decode, base, layer, dims)
     sizes = latents.dimensions(base)
     size, two = sizes[layer - 1], len(dims) > 1
     if len(dims) == size:
         which = "both of its dimensions" if two else "its one dimension"
+    elif two:
+        first, second = (dim + 1 for dim in dims)
+        which = f"dimensions {first} and {second} of {size}, those that vary most between images,"
     else:
-        which = (
-            f"dimension{'s' if two else ''} {' and '.join(str(dim + 1) for dim in dims)} of {size}"
-        )
-        which += ", those that vary most between images," if two else ""
+        which = f"dimension {dims[0] + 1} of {size}"
     labels = [number(value) for value in values]
     explanation = f"This layer alone changes: {which} from {labels[0]} to {labels[-1]}."
     if sum(sizes) > len(dims):
         explanation += f" All else is fixed at {fixed_at}."
     return save_mosaic(
         path,
-        mosaic(tiles, gap=0 if two else 1),
-        zoom(tiles.shape[2:]),
+        tiles,
         f"{layer_title(layer, len(sizes))}: what it draws",
         explanation,
-        labels[::-1] if two else (),
-        labels,
-        f"dimension {dims[1] + 1}" if two else "",
-        f"dimension {dims[0] + 1}",
+        gap=0 if two else 1,
+        row_labels=labels[::-1] if two else (),
+        column_labels=labels,
+        row_axis=f"dimension {dims[1] + 1}" if two else "",
+        column_axis=f"dimension {dims[0] + 1}",
     )
 
 
-def draw_samples(path, decode, latent_dims, seed=0, rows=8):
+def draw_traversal(
+    path: pathlib.Path | str,
+    decode: Decode,
+    base: Latents,
+    layer: int,
+    dims: Sequence[int],
+) -> pathlib.Path:
+    """Draws one layer's dimensions, each alone, from -3 to 3.
+
+    Args:
+      decode, base, layer, dims: see `traversal_tiles`; `base` is a test image's code.
+
+    Raises:
+      InputError: as `traversal_tiles`.
+    """
+    values = np.linspace(LOW, HIGH, 7)
+    tiles = traversal_tiles(decode, base, layer, dims, values)
+    sizes = latents.dimensions(base)
+    explanation = (
+        f"Each row shows {_START} and then the same code with one of this layer's dimensions "
+        "set to each value, all else kept."
+    )
+    if len(dims) < sizes[layer - 1]:
+        explanation += f" {len(dims)} of its {sizes[layer - 1]} dimensions are shown."
+    if len(dims) > 1:
+        explanation += " The dimension that varies most between images comes first."
+    return save_mosaic(
+        path,
+        tiles,
+        f"{layer_title(layer, len(sizes))}: one dimension at a time",
+        explanation,
+        columns_apart=(0,),
+        row_labels=[f"dimension {dim + 1}" for dim in dims],
+        column_labels=["start", *map(number, values)],
+        column_axis="value of the row's dimension",
+    )
+
+
+def draw_layers(
+    path: pathlib.Path | str, decode: Decode, base: Latents, seed: int = 0
+) -> pathlib.Path:
+    """Draws what each layer alone changes: each row redraws one layer and keeps the others.
+
+    Args:
+      decode, base, seed: see `layer_tiles`; `base` is a test image's code.
+
+    Raises:
+      InputError: as `layer_tiles`.
+    """
+    shape = decode_images(decode, base).shape[1:]
+    tiles = layer_tiles(decode, base, _columns_that_fit(shape) - 1, seed)
+    layers = len(tiles)
+    return save_mosaic(
+        path,
+        tiles,
+        "What each layer changes",
+        f"Each row shows {_START} and then the same code with that one layer drawn anew from "
+        "the prior" + (", all other layers kept." if layers > 1 else "."),
+        columns_apart=(0,),
+        row_labels=[layer_title(layer, layers) for layer in range(1, layers + 1)],
+        column_labels=["start", *[""] * (tiles.shape[1] - 1)],
+    )
+
+
+def draw_samples(
+    path: pathlib.Path | str, decode: Decode, latent_dims: Sequence[int], seed: int = 0
+) -> pathlib.Path:
     """Draws images decoded from the prior, as many columns as fit.
 
     Args:
-      path: the PNG file.
       decode: see the head of this file.
       latent_dims: (d_1, ..., d_L), lowest layer first.
       seed: of the draws.
-      rows: rows of images.
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: if the file cannot be written.
     """
-    one = decode_in_batches(decode, latents.zeros(latent_dims))
-    columns = _columns_that_fit(one.shape[1:])
-    codes = latents.sample_prior(latent_dims, rows * columns, seed)
-    images = decode_in_batches(decode, codes)
+    shape = decode_images(decode, latents.zeros(latent_dims)).shape[1:]
+    columns = _columns_that_fit(shape)
+    codes = latents.sample_prior(latent_dims, _ROWS_OF_SAMPLES * columns, seed)
     return save_mosaic(
         path,
-        mosaic(images.reshape(rows, columns, *images.shape[1:]), gap=1),
-        zoom(images.shape[1:]),
+        decode_images(decode, codes).reshape(_ROWS_OF_SAMPLES, columns, *shape),
         "Samples",
         "Images that never were: each is decoded from one draw of all layers from the prior, "
         "the standard normal distribution.",
     )
 
 
-def draw_reconstructions(path, images, reconstructions, pairs=3):
+def draw_reconstructions(
+    path: pathlib.Path | str, images: np.ndarray, reconstructions: np.ndarray
+) -> pathlib.Path:
     """Draws images with their reconstructions below them.
 
     Args:
-      path: the PNG file.
-      images: [n, H, W, C] in [0, 1], n >= 1; as many from the start as fit are drawn.
+      images: [n, H, W, C] in [0, 1], n >= 1; as many from the start as fill up to three rows.
       reconstructions: the same shape.
-      pairs: rows of originals at most, each with a row of reconstructions below it.
-
-    Returns:
-      The path.
 
     Raises:
-      InputError: if there are no images, shapes differ, or the file cannot be written.
+      InputError: if there are no images or shapes differ.
     """
     images = np.asarray(images, np.float32)
     reconstructions = np.asarray(reconstructions, np.float32)
@@ -118,92 +294,31 @@ def draw_reconstructions(path, images, reconstructions, pairs=3):
             f"Images of shape {list(images.shape)} and reconstructions of shape "
             f"{list(reconstructions.shape)} cannot be drawn together."
         )
-    columns = min(_columns_that_fit(images.shape[1:]), len(images))
-    pairs = min(pairs, len(images) // columns)
+    shape = images.shape[1:]
+    columns = min(_columns_that_fit(shape), len(images))
+    pairs = min(_ROWS_OF_ORIGINALS, len(images) // columns)
     both = np.stack([images, reconstructions])[:, : pairs * columns]
-    tiles = both.reshape(2, pairs, columns, *images.shape[1:]).swapaxes(0, 1)
+    tiles = both.reshape(2, pairs, columns, *shape).swapaxes(0, 1)
     return save_mosaic(
         path,
-        mosaic(
-            np.clip(tiles.reshape(2 * pairs, columns, *images.shape[1:]), 0, 1),
-            gap=1,
-            rows_apart=range(1, 2 * pairs, 2),
-        ),
-        zoom(images.shape[1:]),
+        tiles.reshape(2 * pairs, columns, *shape),
         "Reconstructions",
-        "Images that the model was not trained on, and below each what comes back "
-        "when it is encoded and decoded.",
-        ["original", "reconstruction"] * pairs,
+        "Images that the model was not trained on, and below each image its reconstruction: "
+        "the image encoded and decoded.",
+        rows_apart=range(1, 2 * pairs, 2),
+        row_labels=["original", "reconstruction"] * pairs,
     )
 
 
-def draw_traversal(path, decode, base, layer, dims, starts_from):
-    """Draws one layer's dimensions, each alone, from -3 to 3.
-
-    Args:
-      path: the PNG file.
-      decode, base, layer, dims: see `traversal_tiles`.
-      starts_from: what `base` is, in words.
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: as `traversal_tiles`, or if the file cannot be written.
-    """
-    values = np.linspace(LOW, HIGH, 7)
-    tiles = traversal_tiles(decode, base, layer, dims, values)
-    sizes = latents.dimensions(base)
-    explanation = (
-        f"A row shows {starts_from} and then the same code with one of this layer's dimensions "
-        "set to each value, all else kept."
-    )
-    if len(dims) < sizes[layer - 1]:
-        explanation += f" {len(dims)} of its {sizes[layer - 1]} dimensions are shown."
-    if len(dims) > 1:
-        explanation += " What varies most between images comes first."
-    return save_mosaic(
-        path,
-        mosaic(tiles, gap=1, columns_apart=(0,)),
-        zoom(tiles.shape[2:]),
-        f"{layer_title(layer, len(sizes))}: one dimension at a time",
-        explanation,
-        [f"dimension {dim + 1}" for dim in dims],
-        ["start", *map(number, values)],
-        column_axis="value of the row's dimension",
-    )
-
-
-def draw_layers(path, decode, base, starts_from, seed=0):
-    """Draws what each layer alone changes: one layer redrawn a row, the others kept.
-
-    Args:
-      path: the PNG file.
-      decode, base, seed: see `layer_tiles`.
-      starts_from: what `base` is, in words.
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: as `layer_tiles`, or if the file cannot be written.
-    """
-    shape = decode_in_batches(decode, base).shape[1:]
-    tiles = layer_tiles(decode, base, _columns_that_fit(shape) - 1, seed)
-    layers = len(tiles)
-    return save_mosaic(
-        path,
-        mosaic(tiles, gap=1, columns_apart=(0,)),
-        zoom(shape),
-        "What each layer changes",
-        f"A row shows {starts_from} and then the same code with that one layer drawn anew from "
-        "the prior" + (", all other layers kept." if layers > 1 else "."),
-        [layer_title(layer, layers) for layer in range(1, layers + 1)],
-        ["start", *[""] * (tiles.shape[1] - 1)],
-    )
-
-
-def draw_all(folder, encode, decode, images, history=None, fade_in=None, seed=0, batch_size=128):
+def draw_all(
+    folder: pathlib.Path | str,
+    encode: Callable[[np.ndarray], tuple[Latents, Latents]],
+    decode: Decode,
+    images: np.ndarray,
+    history: Mapping[str, Any] | None = None,
+    fade_in: Sequence[tuple[int, int]] | None = None,
+    seed: int = 0,
+) -> list[pathlib.Path]:
     """Draws every picture of a model.
 
     Args:
@@ -216,7 +331,6 @@ def draw_all(folder, encode, decode, images, history=None, fade_in=None, seed=0,
         are plenty.
       history, fade_in: see `draw_losses`; without a history there is no losses.png.
       seed: of the draws from the prior.
-      batch_size: images a call of `encode` and codes a call of `decode`.
 
     Returns:
       The paths: manifold_layer_<l>.png and traversal_layer_<l>.png for each layer, samples.png,
@@ -229,53 +343,31 @@ def draw_all(folder, encode, decode, images, history=None, fade_in=None, seed=0,
     images = np.asarray(images, np.float32)
     if images.ndim != 4 or not len(images):
         raise InputError(f"Images of shape {list(images.shape)} cannot be drawn.")
-
-    def decode_some(codes):
-        return decode_in_batches(decode, codes, batch_size)
-
-    means = latents.concatenate(
-        [
-            encode(images[start : start + batch_size])[0]
-            for start in range(0, len(images), batch_size)
-        ]
-    )
+    means, _ = in_batches(encode, images)
     sizes = latents.dimensions(means)
-    start, starts_from = latents.take(means, [0]), "one test image's code, decoded,"
+    start = latents.take(means, [0])
     paths = []
     for layer in range(1, len(sizes) + 1):
         active = latents.most_active(means, layer)
-        # The highest layer decides what is drawn: at zero it draws something between all of it,
-        # often nothing that can be recognised, and what a lower layer does to that cannot be seen.
-        at_zero = layer == len(sizes)
-        paths.append(
-            draw_manifold(
-                folder / f"manifold_layer_{layer}.png",
-                decode_some,
-                latents.zeros(sizes) if at_zero else start,
-                layer,
-                sorted(active[:2]),
-                "zero, the middle of the prior" if at_zero else "the code of one test image",
-            )
-        )
-        paths.append(
-            draw_traversal(
-                folder / f"traversal_layer_{layer}.png",
-                decode_some,
-                start,
-                layer,
-                active[:MOST_DIMENSIONS],
-                starts_from,
-            )
-        )
-    first = images[: 3 * _columns_that_fit(images.shape[1:])]
-    rebuilt = decode_some(latents.take(means, slice(len(first))))
-    paths.append(draw_samples(folder / "samples.png", decode_some, sizes, seed))
-    paths.append(draw_reconstructions(folder / "reconstructions.png", first, rebuilt))
-    paths.append(draw_layers(folder / "layers.png", decode_some, start, starts_from, seed))
+        manifold = folder / f"manifold_layer_{layer}.png"
+        traversal = folder / f"traversal_layer_{layer}.png"
+        base, fixed_at = start, "the code of one test image"
+        if layer == len(sizes):
+            # The highest layer decides what is drawn, so its own manifold may start from zero. A
+            # lower layer's may not: there the highest layer draws a mean of everything, on which
+            # the effect of a lower layer cannot be seen.
+            base, fixed_at = latents.zeros(sizes), "zero, the middle of the prior"
+        paths += [
+            draw_manifold(manifold, decode, base, layer, sorted(active[:2]), fixed_at),
+            draw_traversal(traversal, decode, start, layer, active[:_MOST_DIMENSIONS]),
+        ]
+    first = images[: _ROWS_OF_ORIGINALS * _columns_that_fit(images.shape[1:])]
+    rebuilt = decode_images(decode, latents.take(means, slice(len(first))))
+    paths += [
+        draw_samples(folder / "samples.png", decode, sizes, seed),
+        draw_reconstructions(folder / "reconstructions.png", first, rebuilt),
+        draw_layers(folder / "layers.png", decode, start, seed),
+    ]
     if history is not None:
         paths.append(draw_losses(folder / "losses.png", history, fade_in))
     return paths
-
-
-def _columns_that_fit(image_shape):
-    return max(2, int(WIDEST / (zoom(image_shape) * image_shape[1])))

@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_mmdvlae.evaluation.report.cells import easiest_first
 from tf_mmdvlae.figures import answers, run
-from tf_mmdvlae.figures.drawing import mosaic, save_mosaic, zoom
+from tf_mmdvlae.figures.drawing import save_mosaic
 from tf_mmdvlae.model import latents
 
 _FIGURE_IMAGES = 1_000
@@ -53,11 +53,9 @@ def draw_pictures(folder, metrics, case):
 def _draw_samples(path, decode, draw, seed, title):
     codes = draw(_SAMPLE_ROWS**2, seed)
     images = decode(codes)
-    tiles = images.reshape(_SAMPLE_ROWS, _SAMPLE_ROWS, *images.shape[1:])
     return save_mosaic(
         path,
-        mosaic(tiles, gap=1),
-        zoom(images.shape[1:]),
+        images.reshape(_SAMPLE_ROWS, _SAMPLE_ROWS, *images.shape[1:]),
         title,
         "Each is decoded from one draw of all layers.",
     )
@@ -83,14 +81,14 @@ def _draw_known(path, case):
     result = case.decode(latents.arithmetic(codes["a"], codes["minus"], codes["plus"]))
     columns = [*(pictures[n] for n in ("a", "minus", "plus")), result]
     columns += [case.decode(codes["truth"]), pictures["truth"]]
-    tiles = np.stack(columns, axis=1)
     return save_mosaic(
         path,
-        mosaic(np.clip(tiles, 0, 1), gap=2, columns_apart=(2,)),
-        zoom(tiles.shape[2:]),
+        np.stack(columns, axis=1),
         "Arithmetic with a known answer",
         "a \N{MINUS SIGN} minus + plus, all layers. minus is plus but for one factor, which has "
         "a's value; so the truth is a with plus's value of that factor.",
+        gap=2,
+        columns_apart=(2,),
         row_labels=[name.replace("_", " ") for name in shown],
         column_labels=["a", "minus", "plus", "result", "best possible", "truth"],
     )
