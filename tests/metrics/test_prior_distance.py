@@ -1,12 +1,83 @@
-"""How far codes are from the prior, and layers from one another."""
+"""How far codes are from the prior."""
+
+import json
+import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.spatial.distance import cdist
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.metrics.layer_dependence import layer_dependence
-from tf_mmdvlae.metrics.prior_distance import prior_distance
+from tf_mmdvlae.metrics.prior_distance import prior_distance, prior_match
+from tf_mmdvlae.model import latents
+
+
+def squared_norm(codes):
+    return np.square(codes).sum(axis=1).mean()
+
+
+def test_prior_match_sees_posterior_samples_of_each_layer_and_of_all_joined():
+    rows = 4096
+    means = {"z_1": np.full((rows, 2), 3.0), "z_2": np.zeros((rows, 5))}
+    deviations = {"z_1": np.full((rows, 2), 0.5), "z_2": np.ones((rows, 5))}
+    result = prior_match(means, deviations, squared_norm)
+    assert list(result) == ["mmd_1", "mmd_2", "mmd_joint"]
+    # E |z|^2 = d (mean^2 + deviation^2).
+    for name, expected in (("mmd_1", 2 * 9.25), ("mmd_2", 5), ("mmd_joint", 23.5)):
+        assert result[name]["batches"] == 32
+        assert result[name]["batch_size"] == 128
+        assert result[name]["standard_error"] > 0
+        error = 4 * result[name]["standard_error"]
+        assert result[name]["value"] == pytest.approx(expected, abs=error)
+    json.dumps(result, allow_nan=False)
+
+
+def test_prior_match_uses_full_batches_of_all_rows_once():
+    means = {"z_1": np.arange(10, dtype=np.float32)[:, None]}
+    deviations = {"z_1": np.zeros((10, 1))}
+    seen = []
+
+    def spy(codes):
+        seen.append(codes[:, 0].tolist())
+        return len(seen)
+
+    result = prior_match(means, deviations, spy, batch_size=4)["mmd_1"]
+    assert [len(batch) for batch in seen[:2]] == [4, 4]
+    used = np.concatenate(seen[:2])
+    assert len(set(used)) == 8
+    assert set(used) <= set(range(10))
+    assert used.tolist() != sorted(used)
+    assert result["value"] == 1.5
+    assert result["standard_error"] == pytest.approx(stats.sem([1, 2]))
+    # The joined codes are cut into the same batches.
+    assert seen[2:] == seen[:2]
+
+
+def test_prior_match_follows_its_seed():
+    draws = latents.sample_prior((3,), 300, seed=1)
+    ones = {"z_1": np.ones((300, 3))}
+    first = prior_match(draws, ones, squared_norm, seed=5)
+    assert first == prior_match(draws, ones, squared_norm, seed=5)
+    assert first != prior_match(draws, ones, squared_norm, seed=6)
+
+
+def test_prior_match_with_few_rows_says_the_size():
+    draws = latents.sample_prior((3,), 7, seed=1)
+    result = prior_match(draws, draws, squared_norm)["mmd_1"]
+    assert (result["batches"], result["batch_size"]) == (1, 7)
+    assert math.isnan(result["standard_error"])
+    assert "one batch" in result["note"]
+
+
+def test_prior_match_refuses():
+    draws = latents.sample_prior((3,), 7, seed=1)
+    with pytest.raises(InputError, match="at least 2"):
+        prior_match(latents.take(draws, [0]), latents.take(draws, [0]), squared_norm)
+    with pytest.raises(InputError, match="at least 2"):
+        prior_match(draws, draws, squared_norm, batch_size=1)
+    with pytest.raises(InputError, match="same layers and shapes"):
+        prior_match(draws, latents.take(draws, [0, 1]), squared_norm)
 
 
 def mmd_squared(codes):
@@ -38,10 +109,10 @@ def distances(means, deviations, **arguments):
 
 
 def test_codes_drawn_from_the_prior_lie_within_chance_of_it():
-    found = distances(*codes({"z_1": 2, "z_2": 3}))
-    assert set(found) == {"z_1", "z_2", "all"}
+    results = distances(*codes({"z_1": 2, "z_2": 3}))
+    assert set(results) == {"z_1", "z_2", "all"}
     for name, dimension in (("z_1", 2), ("z_2", 3), ("all", 5)):
-        result = found[name]
+        result = results[name]
         effect = result["effect_size"]
         assert abs(effect["value"]) < 4 * effect["standard_error"]
         assert effect["count"] == 10
@@ -57,22 +128,22 @@ def test_codes_drawn_from_the_prior_lie_within_chance_of_it():
 def test_codes_far_from_the_prior_are_always_told_from_it():
     means, deviations = codes({"z_1": 2, "z_2": 2})
     means["z_2"] = means["z_2"] * np.float32(0.2) + np.float32(2)
-    found = distances(means, deviations)
-    assert found["z_2"]["effect_size"]["value"] > 20
-    assert found["z_2"]["rejected"]["value"] == 1
-    assert found["z_2"]["mean_distance"]["value"] == pytest.approx(2, abs=0.05)
+    results = distances(means, deviations)
+    assert results["z_2"]["effect_size"]["value"] > 20
+    assert results["z_2"]["rejected"]["value"] == 1
+    assert results["z_2"]["mean_distance"]["value"] == pytest.approx(2, abs=0.05)
     # cov - I is -0.96 on the diagonal.
-    assert found["z_2"]["covariance_distance"]["value"] == pytest.approx(0.96, abs=0.02)
-    assert found["all"]["rejected"]["value"] == 1
-    assert found["z_1"]["rejected"]["value"] < 0.5
+    assert results["z_2"]["covariance_distance"]["value"] == pytest.approx(0.96, abs=0.02)
+    assert results["all"]["rejected"]["value"] == 1
+    assert results["z_1"]["rejected"]["value"] < 0.5
 
 
-def test_layers_that_follow_the_prior_but_not_jointly_are_found_out():
+def test_layers_that_follow_the_prior_but_not_jointly_are_results_out():
     means, deviations = codes({"z_1": 2, "z_2": 2})
     means["z_2"] = means["z_1"].copy()
-    found = distances(means, deviations)
-    assert found["all"]["effect_size"]["value"] > 5
-    assert found["all"]["effect_size"]["value"] > 3 * abs(found["z_1"]["effect_size"]["value"])
+    results = distances(means, deviations)
+    assert results["all"]["effect_size"]["value"] > 5
+    assert results["all"]["effect_size"]["value"] > 3 * abs(results["z_1"]["effect_size"]["value"])
 
 
 def test_a_collapsed_posterior_matches_the_prior_and_has_no_active_unit():
@@ -102,77 +173,3 @@ def test_progress_ends_at_its_total():
     )
     # z_1 and "all" have one dimension between them.
     assert told == [(1, 3), (2, 3), (3, 3)]
-
-
-def slow_distance_correlation(a, b):
-    """Szekely and Rizzo 2014, definition 2 and equation 1.5, entry by entry."""
-    n = len(a)
-
-    def centred(points):
-        d = [[float(np.linalg.norm(p - q)) for q in points] for p in points]
-        rows = [sum(row) / (n - 2) for row in d]
-        whole = sum(map(sum, d)) / ((n - 1) * (n - 2))
-        return [
-            [d[i][j] - rows[i] - rows[j] + whole if i != j else 0.0 for j in range(n)]
-            for i in range(n)
-        ]
-
-    def product(x, y):
-        return sum(x[i][j] * y[i][j] for i in range(n) for j in range(n)) / (n * (n - 3))
-
-    x, y = centred(a), centred(b)
-    return product(x, y) / np.sqrt(product(x, x) * product(y, y))
-
-
-def test_distance_correlation_is_that_of_a_slow_double_loop():
-    means, deviations = codes({"z_1": 2, "z_2": 3}, n=45)
-    means["z_2"][:, 0] += np.abs(means["z_1"][:, 0])
-    (found,) = layer_dependence(means, deviations, permutations=5)
-    expected = slow_distance_correlation(*map(np.float64, means.values()))
-    assert found["value"] == pytest.approx(expected, abs=1e-9)
-    assert found["layers"] == ["z_1", "z_2"]
-    assert found["count"] == 45
-
-
-def test_a_layer_that_is_another_one_turned_has_a_distance_correlation_of_one():
-    means, deviations = codes({"z_1": 2, "z_2": 2}, n=300)
-    turn = np.array([[0.6, -0.8], [0.8, 0.6]], np.float32)
-    means["z_2"] = 3 * means["z_1"] @ turn + 1
-    (found,) = layer_dependence(means, deviations)
-    assert found["value"] == pytest.approx(1, abs=1e-6)
-    assert found["p_value"] == pytest.approx(1 / 201)
-
-
-def test_a_dependence_without_correlation_is_seen():
-    means, deviations = codes({"z_1": 1, "z_2": 1}, n=400)
-    means["z_2"] = np.square(means["z_1"]) + np.float32(0.1) * means["z_2"]
-    assert abs(np.corrcoef(means["z_1"][:, 0], means["z_2"][:, 0])[0, 1]) < 0.2
-    (found,) = layer_dependence(means, deviations)
-    assert found["value"] > 0.1
-    assert found["p_value"] < 0.02
-
-
-def test_independent_layers_are_within_chance():
-    found = layer_dependence(*codes({"z_1": 2, "z_2": 3, "z_3": 1}, n=500))
-    assert [pair["layers"] for pair in found] == [["z_1", "z_2"], ["z_1", "z_3"], ["z_2", "z_3"]]
-    for pair in found:
-        assert abs(pair["value"]) < 4 * pair["null_deviation"]
-        assert pair["p_value"] > 0.005
-        assert 0 < pair["standard_error"] < 0.05
-
-
-def test_one_layer_depends_on_no_other():
-    assert layer_dependence(*codes({"z_1": 2})) == []
-
-
-def test_a_layer_that_does_not_vary_has_no_distance_correlation():
-    means, deviations = codes({"z_1": 2, "z_2": 2}, n=60)
-    means["z_2"][:] = 1
-    (found,) = layer_dependence(means, deviations)
-    assert np.isnan(found["value"])
-    assert "does not vary" in found["note"]
-
-
-def test_a_few_codes_are_too_few_for_distance_correlation():
-    with pytest.raises(InputError, match="at least 40 codes"):
-        layer_dependence(*codes({"z_1": 2, "z_2": 2}, n=30))

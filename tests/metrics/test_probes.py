@@ -1,3 +1,5 @@
+"""What layers know of labels, by neighbours and by a line."""
+
 import json
 import math
 
@@ -6,12 +8,12 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score, roc_auc_score
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.metrics import probes
-from tf_mmdvlae.metrics.layer_knowledge import layer_knowledge
+from tf_mmdvlae.metrics.probes import layer_knowledge, probe_layers
 from tf_mmdvlae.model import latents
 
 
@@ -91,18 +93,17 @@ def test_estimates_are_those_of_scikit_learn():
             assert estimate == pytest.approx(value, abs=tolerance), (label, predictor)
 
 
-def test_estimates_are_those_of_the_single_probes():
-    train, train_labels = layered(700, 4, dims=(2, 8))
-    test, test_labels = layered(300, 5, dims=(2, 8))
+def test_one_predictor_of_each_label_gives_the_numbers_of_layer_knowledge():
+    (train, train_labels), (test, test_labels) = layered(700, 4, (2, 8)), layered(300, 5, (2, 8))
     train_labels["light"][::3] = test_labels["light"][:20] = np.nan
-    result = layer_knowledge(train, train_labels, test, test_labels)
-    for label, predictor, probe in (
-        ("digit", "neighbours", probes.nearest_neighbour_accuracy),
-        ("smiling", "linear", probes.logistic_auc),
-        ("light", "linear", probes.linear_r2),
-    ):
-        alone = probe(train["z_2"], train_labels[label], test["z_2"], test_labels[label])
-        assert result[label][predictor]["z_2"] == alone
+    arguments = train, train_labels, test, test_labels
+    both, one = layer_knowledge(*arguments), probe_layers(*arguments)
+    for label, predictor in (("digit", "neighbours"), ("smiling", "linear"), ("light", "linear")):
+        assert one[label] == {
+            "measure": both[label]["measure"],
+            "chance": both[label]["chance"],
+            "layers": both[label][predictor],
+        }
 
 
 def test_rows_without_a_label_are_left_out_of_that_label_only():
@@ -165,21 +166,20 @@ def test_labels_that_do_not_vary():
 
 
 def test_one_search_a_layer_serves_all_labels_that_the_same_rows_have(monkeypatch):
-    searched = []
+    shapes, fit = [], NearestNeighbors.fit
 
-    def counting(train_codes, test_codes, count):
-        searched.append(train_codes.shape)
-        return search(train_codes, test_codes, count)
+    def counting_fit(search, codes):
+        shapes.append(codes.shape)
+        return fit(search, codes)
 
-    search = probes.nearest_rows
-    monkeypatch.setattr(probes, "nearest_rows", counting)
+    monkeypatch.setattr(NearestNeighbors, "fit", counting_fit)
     (train, train_labels), rest = layered(200, 0), layered(100, 1)
     layer_knowledge(train, train_labels, *rest)
-    assert searched == [(200, 2), (200, 3), (200, 5)]
-    searched.clear()
+    assert shapes == [(200, 2), (200, 3), (200, 5)]
+    shapes.clear()
     train_labels["light"][:30] = np.nan
     layer_knowledge(train, train_labels, *rest)
-    assert sorted(searched) == [(170, 2), (170, 3), (170, 5), (200, 2), (200, 3), (200, 5)]
+    assert sorted(shapes) == [(170, 2), (170, 3), (170, 5), (200, 2), (200, 3), (200, 5)]
 
 
 def test_neighbours_are_drawn_from_all_of_a_train_set_that_is_too_large():
@@ -217,7 +217,144 @@ def test_what_does_not_match_is_refused():
         layer_knowledge(train, labels, {"z_1": test["z_1"]}, test_labels)
     with pytest.raises(InputError, match="'digit' is"):
         layer_knowledge(train, labels, test, {**test_labels, "digit": test_labels["light"]})
-    with pytest.raises(InputError, match="train codes have shape"):
+    with pytest.raises(InputError, match="40 train codes and labels of shape \\[39\\]"):
         layer_knowledge(train, {**labels, "light": labels["light"][:-1]}, test, test_labels)
     with pytest.raises(InputError, match="no test codes"):
         layer_knowledge(train, labels, *layered(0, 1))
+    broken = {**test, "z_2": np.full((20, 3), np.nan)}
+    with pytest.raises(InputError, match="test codes hold values that are not finite"):
+        layer_knowledge(train, labels, broken, test_labels)
+
+
+# ---- one label, one layer --------------------------------------------------------------------
+
+
+def noise(rows, dims=3, seed=0):
+    return np.random.default_rng(seed).standard_normal((rows, dims))
+
+
+def probe(train_codes, train_label, test_codes, test_label):
+    """What `probe_layers` says of one label and one layer of codes [n, d]."""
+    results = probe_layers(
+        {"z_1": train_codes}, {"label": train_label}, {"z_1": test_codes}, {"label": test_label}
+    )
+    return results["label"]["layers"]["z_1"]
+
+
+def test_nearest_neighbours_perfect_and_null():
+    classes = np.random.default_rng(3).integers(0, 4, 1000)
+    train, test = classes[:600], classes[600:]
+    apart = 10 * np.eye(4)[classes] + 0.1 * noise(1000, 4)
+    perfect = probe(apart[:600], train, apart[600:], test)
+    assert perfect == {"value": 1.0, "standard_error": 0.0, "count": 400, "neighbours": 15}
+    null = probe(noise(600), train, noise(400, seed=1), test)
+    assert null["value"] == pytest.approx(0.25, abs=4 * null["standard_error"])
+    assert null["standard_error"] == pytest.approx(
+        math.sqrt(null["value"] * (1 - null["value"]) / 400)
+    )
+
+
+def test_nearest_neighbours_by_hand():
+    train = np.array([[0.0], [1.0], [2.0], [10.0], [11.0]])
+    labels = np.array([0, 0, 1, 1, 1])
+    test = np.array([[0.5], [10.5], [1.2], [9.0]])
+    nearest = probes.nearest_rows(train, test, 3)
+    assert nearest[2].tolist() == [1, 2, 0]
+    assert probes.majority(labels[nearest]).tolist() == [0, 1, 0, 1]
+    few = probe(train, labels, test, np.array([1, 1, 1, 1]))
+    assert (few["neighbours"], few["value"]) == (5, 1.0)
+
+
+def test_auc_matches_the_rank_statistic_of_one_dimension():
+    attribute = np.random.default_rng(1).random(900) < 0.3
+    codes = noise(900, 1) + attribute[:, None]
+    result = probe(codes[:500], attribute[:500], codes[500:], attribute[500:])
+    scores, truth = codes[500:, 0], attribute[500:]
+    rank = stats.mannwhitneyu(scores[truth], scores[~truth]).statistic
+    assert result["value"] == pytest.approx(rank / truth.sum() / (~truth).sum())
+    assert result["positives"] == truth.sum()
+    assert result["count"] == 400
+    # The area of two unit normals that lie one apart is Phi(1 / sqrt 2).
+    assert result["value"] == pytest.approx(
+        stats.norm.cdf(1 / math.sqrt(2)), abs=4 * result["standard_error"]
+    )
+
+
+def test_auc_perfect_null_and_degenerate():
+    attribute = np.random.default_rng(2).random(1000) < 0.5
+    halves = (slice(600), slice(600, None))
+    codes = noise(1000)
+    codes[:, 1] = 1000 * (attribute + 0.1 * codes[:, 1])
+    train, test = halves
+    perfect = probe(codes[train], attribute[train], codes[test], attribute[test])
+    assert (perfect["value"], perfect["standard_error"]) == (1.0, 0.0)
+    null = probe(noise(600), attribute[train], noise(400, seed=9), attribute[test])
+    assert null["value"] == pytest.approx(0.5, abs=4 * null["standard_error"])
+    constant = probe(np.ones((600, 2)), attribute[train], np.ones((400, 2)), attribute[test])
+    assert constant["value"] == 0.5
+    for degenerate in (
+        probe(codes[train], np.ones(600, bool), codes[test], attribute[test]),
+        probe(codes[train], attribute[train], codes[test], np.zeros(400, bool)),
+    ):
+        assert math.isnan(degenerate["value"])
+        assert math.isnan(degenerate["standard_error"])
+        assert "one class" in degenerate["note"]
+
+
+def test_r2_perfect_null_and_degenerate():
+    codes = noise(1000)
+    values = codes @ [1.0, -2.0, 0.5] + 4
+    perfect = probe(codes[:600], values[:600], codes[600:], values[600:])
+    assert perfect["value"] == pytest.approx(1)
+    assert perfect["standard_error"] == pytest.approx(0, abs=1e-9)
+    null = probe(noise(600, seed=5), values[:600], noise(400, seed=6), values[600:])
+    assert null["value"] == pytest.approx(0, abs=0.05)
+    flat = probe(codes[:600], values[:600], codes[600:], np.full(400, 0.1))
+    assert math.isnan(flat["value"])
+    assert "one value" in flat["note"]
+
+
+@pytest.mark.parametrize(
+    ("measure", "values"),
+    [
+        ("r2", lambda codes: codes @ [1.0, -2.0, 0.5]),
+        ("auc", lambda codes: codes[:, 0] > 0.3),
+        ("accuracy", lambda codes: np.floor(codes[:, 0])),
+    ],
+)
+def test_rows_without_a_label_are_left_out(measure, values):
+    def score(*arguments):
+        return probes.score_predictor(measure, probes.LINEAR[measure], *arguments)
+
+    train, test = noise(200), noise(100, seed=1)
+    expected = score(train[7:], values(train[7:]), test[:-3], values(test[:-3]))
+    assert "note" not in expected
+    train_labels, test_labels = values(train).astype(np.float32), values(test).astype(np.float32)
+    train_labels[:7] = [np.nan] * 6 + [np.inf]
+    test_labels[-3:] = np.nan
+    result = score(train, train_labels, test, test_labels)
+    for part in ("7 of 200 train rows", "3 of 100 test rows"):
+        assert part in result["note"]
+    assert result.pop("note").count("left out") == 2
+    assert result == pytest.approx(expected, abs=1e-6)
+    assert result["count"] == 97
+    nothing = np.full(200, np.nan)
+    for labels, count in (((nothing, test_labels), 97), ((train_labels, nothing[:100]), 0)):
+        result = score(train, labels[0], test, labels[1])
+        assert math.isnan(result["value"])
+        assert math.isnan(result["standard_error"])
+        assert result["count"] == count
+        assert "have no label" in result["note"]
+
+
+def test_probe_layers_with_a_factor_that_some_rows_lack():
+    train, train_labels = layered(400, 0)
+    test, test_labels = layered(200, 1)
+    train_labels["light"][::2] = test_labels["light"][:50] = np.nan
+    result = probe_layers(train, train_labels, test, test_labels)
+    assert result["light"]["layers"]["all"]["value"] == pytest.approx(1)
+    assert result["light"]["layers"]["all"]["count"] == 150
+    assert "note" not in result["smiling"]["layers"]["all"]
+    test_labels["light"][:] = np.nan
+    result = probe_layers(train, train_labels, test, test_labels)["light"]["layers"]
+    assert all(math.isnan(layer["value"]) for layer in result.values())

@@ -15,8 +15,8 @@ from tf_mmdvlae.metrics.attribute_edits import attribute_edits
 from tf_mmdvlae.metrics.disentanglement.scores import disentanglement
 from tf_mmdvlae.metrics.known_arithmetic import known_arithmetic
 from tf_mmdvlae.metrics.layer_dependence import LEAST_ROWS, layer_dependence
-from tf_mmdvlae.metrics.layer_knowledge import layer_knowledge
 from tf_mmdvlae.metrics.prior_distance import prior_distance
+from tf_mmdvlae.metrics.probes import layer_knowledge
 from tf_mmdvlae.metrics.reconstruction import reconstruction_quality
 from tf_mmdvlae.metrics.sample_quality import sample_quality
 from tf_mmdvlae.metrics.semi_supervised import semi_supervised_errors

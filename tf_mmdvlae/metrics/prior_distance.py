@@ -1,51 +1,138 @@
-"""Whether codes of real images can be told from the prior: distances beside their chance level."""
+"""How far the codes of real images are from the prior: distances beside their chance level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics import estimates
+from tf_mmdvlae.metrics.estimates import Estimate
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.latents import Latents
 
-# A mean that varies less than this over images says next to nothing (Burda et al. 2015).
 ACTIVE_VARIANCE = 0.01
-_BOOTSTRAP_DRAWS = 100
+BOOTSTRAP_DRAWS = 100
 
 
-def prior_distance(
-    means, deviations, mmd_squared, batch_size=256, null_draws=2000, seed=0, progress=None
-):
-    """How far each layer, and all layers joined, are from N(0, I), beside what chance alone gives.
+def prior_match(
+    means: Latents,
+    deviations: Latents,
+    mmd_squared: Callable[[np.ndarray], float],
+    batch_size: int = 128,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """The squared MMD from N(0, I) of each layer and of all layers joined.
 
-    Codes are posterior samples, z = mean + deviation * e with e from N(0, I).
+    Codes are posterior samples, z = mean + deviation * e with e from N(0, I), in an order that
+    depends on the seed alone: in the order of a split that is sorted by class, no batch would be
+    like the whole. Rows that do not fill a batch are left out, because an MMD of fewer rows is
+    noisier and, if its estimator is biased, larger.
 
     Args:
-      means: posterior means, a latent dict [n, d_l].
+      means: posterior means [n, d_l].
       deviations: posterior standard deviations, of the same shapes, >= 0.
-      mmd_squared: codes [batch, d] float32 -> the squared MMD from N(0, I) as one number; it is
-        called for each layer's d and for the d of all layers together.
-      batch_size: codes in each MMD, at least 2.
-      null_draws: how many batches of N(0, I) the null distribution of a dimension is made of.
-      seed: of all draws.
-      progress: None, or called as progress(done, total).
+      mmd_squared: takes codes [batch, d] float32 and gives their squared MMD from N(0, I); called
+        for each layer's d and for the d of all layers together.
+      batch_size: codes in each MMD, at least 2. With fewer rows than that, all are one batch.
+      seed: of the draws and the order.
 
     Returns:
-      {"z_1", ..., "z_L", "all"} -> a dict of
-        "mmd_squared": {"value", "standard_error", "count"}, the mean over `count` batches;
-        "null": {"mean", "deviation", "quantile_95", "draws"}, of MMD^2 between the prior and
-        batches that were drawn from it, of the same size;
-        "effect_size": {"value", "standard_error", "count"}: (mean MMD^2 - null mean) / null
-        deviation; 0 for codes that follow the prior;
-        "rejected": {"value", "standard_error", "count"}: share of batches whose MMD^2 lies above
-        the null's 95% quantile; 0.05 for codes that follow the prior, 1 for codes that a test on
-        one batch always tells from it;
-        "mean_distance": |mean of z| / sqrt(d) and "covariance_distance": |cov z - I|_F / sqrt(d),
-        both 0 for the prior but for chance, with a bootstrap's standard error and the number of
-        codes;
-        "active_units": {"value", "of", "count"}: dimensions whose posterior mean has a variance
-        above 0.01 over images (Burda, Grosse and Salakhutdinov 2015, arXiv 1509.00519).
+      {"mmd_1", ..., "mmd_L", "mmd_joint"}, each {"value", "standard_error", "batches",
+      "batch_size"}: the mean over batches, its standard error, the number of batches and their
+      size. One batch alone has no standard error.
 
     Raises:
       InputError: for a batch size or a number of rows below 2, or shapes that do not match.
     """
+    codes, size = _posterior_sets(means, deviations, batch_size, seed)
+    results = {}
+    for name, layer in codes.items():
+        result = estimates.mean(_batch_mmds(layer, mmd_squared, size), "batch")
+        result["batches"], result["batch_size"] = result.pop("count"), size
+        results["mmd_joint" if name == "all" else name.replace("z_", "mmd_")] = result
+    return results
+
+
+def prior_distance(
+    means: Latents,
+    deviations: Latents,
+    mmd_squared: Callable[[np.ndarray], float],
+    batch_size: int = 256,
+    null_draws: int = 2000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The MMD of `prior_match` beside what chance alone gives, and other distances.
+
+    Args:
+      means, deviations, mmd_squared, batch_size, seed: as in `prior_match`.
+      null_draws: how many batches of N(0, I) make up the null distribution of a dimension.
+      progress: called as progress(done, total) after each of them.
+
+    Returns:
+      {"z_1", ..., "z_L", "all"} -> a dict of
+        "mmd_squared": estimate, the mean over `count` batches;
+        "null": {"mean", "deviation", "quantile_95", "draws"} of MMD^2 between the prior and
+        batches of the same size that were drawn from it;
+        "effect_size": estimate of (mean MMD^2 - null mean) / null deviation; 0 for codes that
+        follow the prior;
+        "rejected": estimate, the share of batches whose MMD^2 lies above the null's 95% quantile;
+        0.05 for codes that follow the prior, 1 where a test on any one batch rejects it;
+        "mean_distance": |mean of z| / sqrt(d) and "covariance_distance": |cov z - I|_F / sqrt(d),
+        estimates by bootstrap over codes, both 0 for the prior but for chance;
+        "active_units": {"value", "of", "count"}: the number of dimensions that are `active`.
+
+    Raises:
+      InputError: as `prior_match`.
+    """
+    codes, size = _posterior_sets(means, deviations, batch_size, seed)
+    all_means = {**latents.check(means), "all": latents.join(means)}
+    dimensions = sorted({values.shape[1] for values in codes.values()})
+    nulls = {}
+    for index, dimension in enumerate(dimensions):
+        generator = np.random.default_rng([seed, 2, dimension])
+        nulls[dimension] = null = np.empty(null_draws)
+        for draw in range(null_draws):
+            prior = generator.standard_normal((size, dimension), np.float32)
+            null[draw] = np.asarray(mmd_squared(prior))
+            if progress:
+                progress(index * null_draws + draw + 1, len(dimensions) * null_draws)
+    results = {}
+    for name, layer in codes.items():
+        null = nulls[layer.shape[1]]
+        mean, deviation, edge = null.mean(), null.std(ddof=1), np.quantile(null, 0.95)
+        mmds = _batch_mmds(layer, mmd_squared, size)
+        results[name] = {
+            "mmd_squared": estimates.mean(mmds, "batch"),
+            "null": {
+                "mean": float(mean),
+                "deviation": float(deviation),
+                "quantile_95": float(edge),
+                "draws": null_draws,
+            },
+            "effect_size": estimates.mean((mmds - mean) / deviation, "batch"),
+            "rejected": estimates.share(mmds > edge),
+            **_moment_distances(layer, np.random.default_rng([seed, 3])),
+            "active_units": {
+                "value": int(active(all_means[name]).sum()),
+                "of": layer.shape[1],
+                "count": len(layer),
+            },
+        }
+    return results
+
+
+def active(means: np.ndarray) -> np.ndarray:
+    """Which dimensions carry something, bool [d]: the variance of their posterior means [n, d]
+    over images is above 0.01 (Burda, Grosse and Salakhutdinov 2016, arXiv 1509.00519)."""
+    return means.var(axis=0) > ACTIVE_VARIANCE
+
+
+def _posterior_sets(means, deviations, batch_size, seed):
+    """Posterior samples of each layer and of "all" joined, and the size of a batch of them."""
     codes = latents.posterior_samples(means, deviations, seed)
     rows = latents.row_count(codes)
     if min(rows, batch_size) < 2:
@@ -53,66 +140,22 @@ def prior_distance(
             f"An MMD needs at least 2 codes a batch; there are {rows} codes and the batch size "
             f"is {batch_size}."
         )
-    size = min(batch_size, rows)
-    sets = {**codes, "all": latents.join(codes)}
-    wide = {**latents.check(means), "all": latents.join(means)}
-    dimensions = sorted({values.shape[1] for values in sets.values()})
-    nulls = {}
-    for index, dimension in enumerate(dimensions):
-        generator = np.random.default_rng([seed, 2, dimension])
-        values = np.empty(null_draws)
-        for draw in range(null_draws):
-            prior = generator.standard_normal((size, dimension), np.float32)
-            values[draw] = np.asarray(mmd_squared(prior))
-            if progress:
-                progress(index * null_draws + draw + 1, len(dimensions) * null_draws)
-        nulls[dimension] = values
+    return {**codes, "all": latents.join(codes)}, min(batch_size, rows)
+
+
+def _batch_mmds(codes, mmd_squared, size):
+    starts = range(0, len(codes) - size + 1, size)
+    return np.array([float(np.asarray(mmd_squared(codes[at : at + size]))) for at in starts])
+
+
+def _moment_distances(codes, generator):
+    count = len(codes)
+    samples = [codes[generator.integers(0, count, count)] for _ in range(BOOTSTRAP_DRAWS)]
+    measures = {"mean_distance": _mean_distance, "covariance_distance": _covariance_distance}
     return {
-        name: _distances(values, wide[name], nulls[values.shape[1]], mmd_squared, size, seed)
-        for name, values in sets.items()
+        name: estimates.bootstrap(measure(codes), [measure(rows) for rows in samples], count)
+        for name, measure in measures.items()
     }
-
-
-def _distances(codes, means, null, mmd_squared, size, seed):
-    batches = [codes[start : start + size] for start in range(0, len(codes) - size + 1, size)]
-    found = np.array([float(np.asarray(mmd_squared(batch))) for batch in batches])
-    deviation = null.std(ddof=1)
-    edge = np.quantile(null, 0.95)
-    share = float(np.mean(found > edge))
-    generator = np.random.default_rng([seed, 3])
-    drawn = [codes[generator.integers(0, len(codes), len(codes))] for _ in range(_BOOTSTRAP_DRAWS)]
-    result = {
-        "mmd_squared": _mean(found),
-        "null": {
-            "mean": float(null.mean()),
-            "deviation": float(deviation),
-            "quantile_95": float(edge),
-            "draws": len(null),
-        },
-        "effect_size": _mean((found - null.mean()) / deviation),
-        "rejected": {
-            "value": share,
-            "standard_error": float(np.sqrt(share * (1 - share) / len(found))),
-            "count": len(found),
-        },
-        "active_units": {
-            "value": int(np.sum(means.var(axis=0) > ACTIVE_VARIANCE)),
-            "of": codes.shape[1],
-            "count": len(means),
-        },
-    }
-    for name, measure in (
-        ("mean_distance", _mean_distance),
-        ("covariance_distance", _covariance_distance),
-    ):
-        spread = np.std([measure(rows) for rows in drawn], ddof=1)
-        result[name] = {
-            "value": measure(codes),
-            "standard_error": float(spread),
-            "count": len(codes),
-            "bootstrap_draws": _BOOTSTRAP_DRAWS,
-        }
-    return result
 
 
 def _mean_distance(codes):
@@ -122,13 +165,3 @@ def _mean_distance(codes):
 def _covariance_distance(codes):
     covariance = np.atleast_2d(np.cov(codes, rowvar=False))
     return float(np.linalg.norm(covariance - np.eye(len(covariance))) / np.sqrt(len(covariance)))
-
-
-def _mean(values):
-    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-    result = {
-        "value": float(np.mean(values)),
-        "standard_error": float(error),
-        "count": len(values),
-    }
-    return result if len(values) > 1 else {**result, "note": "one batch only: no standard error"}

@@ -1,5 +1,9 @@
 """What codes are worth where labels are few: a classifier from a hundred or a thousand of them."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -7,7 +11,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics.estimates import Estimate, estimate, unknown
+from tf_mmdvlae.metrics.probes import check_codes
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.latents import Latents
 
 TEST_ROWS = 10_000
 FOLDS = 3
@@ -15,27 +22,26 @@ REGULARISATION = (0.1, 1.0, 10.0, 100.0)
 
 
 def semi_supervised_errors(
-    train_means,
-    train_labels,
-    test_means,
-    test_labels,
-    label_counts=(100, 1000),
-    repeats=10,
-    seed=0,
-):
+    train_means: Latents,
+    train_labels: np.ndarray,
+    test_means: Latents,
+    test_labels: np.ndarray,
+    label_counts: Sequence[int] = (100, 1000),
+    repeats: int = 10,
+    seed: int = 0,
+) -> dict[str, Estimate]:
     """Test error of a support vector machine that saw a few labelled codes of all layers joined.
 
     The measure of Zhao, Song and Ermon 2017 (InfoVAE, arXiv 1706.02262): the encoder has learned
     from all images without labels, the classifier from a few labelled codes. Its kernel is
     Gaussian, its codes are standardised, and its C is chosen among 0.1, 1, 10 and 100 by
-    cross-validation in 3 folds (2 where a class has 2 labels), all within the labelled codes. Each
-    class gets as many labels as the others, whatever its share in train.
+    cross-validation in 3 folds (2 where a class has 2 labels), all within the labelled codes. All
+    classes get the same number of labels, whatever their shares in train.
 
     Args:
-      train_means, test_means: posterior means, latent dicts [n, d_l] and [m, d_l].
+      train_means, test_means: posterior means [n, d_l] and [m, d_l].
       train_labels, test_labels: classes as whole numbers, or an attribute as bool, [n] and [m].
-      label_counts: how many codes are labelled; where the classes don't divide it, as many fewer
-        as it takes.
+      label_counts: how many codes are labelled; rounded down to a multiple of the classes.
       repeats: how often they are drawn, at least 2.
       seed: of all draws.
 
@@ -53,8 +59,8 @@ def semi_supervised_errors(
       InputError: for layers, labels or numbers of rows that do not match, no rows, codes that are
         not finite, labels of another type, or fewer than 2 repeats.
     """
-    train, train_labels = _cases("train", train_means, train_labels)
-    test, test_labels = _cases("test", test_means, test_labels)
+    train, train_labels = _labelled_codes("train", train_means, train_labels)
+    test, test_labels = _labelled_codes("test", test_means, test_labels)
     if latents.dimensions(train_means) != latents.dimensions(test_means):
         raise InputError("Train and test codes have different layers or dimensions.")
     if (train_labels.dtype.kind == "b") != (test_labels.dtype.kind == "b"):
@@ -68,42 +74,29 @@ def semi_supervised_errors(
     if len(test) > TEST_ROWS:
         rows = generator.choice(len(test), TEST_ROWS, replace=False)
         test, test_labels = test[rows], test_labels[rows]
-    rows_of = [np.flatnonzero(train_labels == label) for label in np.unique(train_labels)]
-    results = {}
+    class_rows = [np.flatnonzero(train_labels == label) for label in np.unique(train_labels)]
+    classes, results = len(class_rows), {}
     for count in label_counts:
-        share = count // len(rows_of)
-        result = {"value": float("nan"), "standard_error": float("nan"), "count": len(test)}
-        result |= {"labels": share * len(rows_of), "repeats": repeats}
-        result["chance"] = 1 - 1 / len(rows_of)
-        if note := _obstacle(rows_of, share):
-            result["note"] = note
-        else:
-            wrong = []
-            for _ in range(repeats):
-                drawn = [generator.choice(rows, share, replace=False) for rows in rows_of]
-                labelled = np.concatenate(drawn)
-                classifier = _fitted(train[labelled], train_labels[labelled], share, generator)
-                wrong.append(classifier.predict(test) != test_labels)
-            wrong = np.array(wrong, np.float64)
-            result["value"] = float(wrong.mean())
-            variance = np.var(wrong.mean(axis=1), ddof=1) / repeats
-            variance += np.var(wrong.mean(axis=0)) / len(test)
-            result["standard_error"] = float(np.sqrt(variance))
-        results[f"labels_{count}"] = result
+        share = count // classes
+        facts = {"labels": share * classes, "repeats": repeats, "chance": 1 - 1 / classes}
+        if note := _obstacle(class_rows, share):
+            results[f"labels_{count}"] = unknown(len(test), note, **facts)
+            continue
+        wrong = np.empty((repeats, len(test)))
+        for repeat in range(repeats):
+            draws = [generator.choice(members, share, replace=False) for members in class_rows]
+            rows = np.concatenate(draws)
+            classifier = _fitted(train[rows], train_labels[rows], share, generator)
+            wrong[repeat] = classifier.predict(test) != test_labels
+        variance = np.var(wrong.mean(axis=1), ddof=1) / repeats
+        variance += np.var(wrong.mean(axis=0)) / len(test)
+        results[f"labels_{count}"] = estimate(wrong.mean(), np.sqrt(variance), len(test), **facts)
     return results
 
 
-def _cases(split, means, labels):
-    codes, labels = latents.join(means), np.asarray(labels)
-    if labels.shape != codes.shape[:1]:
-        raise InputError(
-            f"There are {len(codes)} {split} codes and labels of shape {list(labels.shape)}; each "
-            "code needs one label."
-        )
-    if not len(codes):
-        raise InputError(f"There are no {split} codes.")
-    if not np.isfinite(codes).all():
-        raise InputError(f"The {split} codes hold values that are not finite.")
+def _labelled_codes(split, means, labels):
+    labels = np.asarray(labels)
+    codes = check_codes(split, means, [labels])
     if labels.dtype.kind not in "biu":
         raise InputError(
             f"The {split} labels are {labels.dtype}; they must be whole numbers (classes) or bools "
@@ -112,23 +105,20 @@ def _cases(split, means, labels):
     return codes, labels
 
 
-def _obstacle(rows_of, share):
-    fewest = min(len(rows) for rows in rows_of)
-    if len(rows_of) < 2:
+def _obstacle(class_rows, share):
+    """Why a classifier cannot be fitted with that many labels per class; "" where it can."""
+    fewest = min(map(len, class_rows))
+    if len(class_rows) < 2:
         return "one class only in train: nothing to tell apart"
     if share < 2:
-        return f"fewer than 2 labels for each of {len(rows_of)} classes"
+        return f"fewer than 2 labels for each of {len(class_rows)} classes"
     if fewest < share:
         return f"a class has {fewest} train codes only; it would need {share}"
     return ""
 
 
 def _fitted(codes, labels, share, generator):
-    search = GridSearchCV(
-        make_pipeline(StandardScaler(), SVC()),
-        {"svc__C": REGULARISATION},
-        cv=StratifiedKFold(
-            min(FOLDS, share), shuffle=True, random_state=int(generator.integers(2**31))
-        ),
-    )
-    return search.fit(codes, labels)
+    seed = int(generator.integers(2**31))
+    folds = StratifiedKFold(min(FOLDS, share), shuffle=True, random_state=seed)
+    classifier = make_pipeline(StandardScaler(), SVC())
+    return GridSearchCV(classifier, {"svc__C": REGULARISATION}, cv=folds).fit(codes, labels)

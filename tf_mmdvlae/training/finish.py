@@ -5,7 +5,7 @@ import numpy as np
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.figures import run
-from tf_mmdvlae.metrics.prior_match import prior_match
+from tf_mmdvlae.metrics.prior_distance import prior_match
 from tf_mmdvlae.metrics.probes import probe_layers
 from tf_mmdvlae.metrics.reconstruction import reconstruction_errors
 from tf_mmdvlae.model import latents
