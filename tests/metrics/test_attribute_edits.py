@@ -172,7 +172,7 @@ def test_cases_in_which_a_measure_says_nothing():
     assert math.isnan(point["others_moved"]["value"])
     assert "no other attribute" in point["others_moved"]["note"]
     assert point["face_kept"]["count"] == 8
-    assert point["face_kept"]["note"].startswith("1 left out: where all features are zero")
+    assert point["face_kept"]["note"].startswith("1 of 9 left out: where all features are zero")
     overall = lonely["overall"][0]
     assert math.isnan(overall["others_moved"]["value"])
     assert overall["flipped"]["count"] == 1

@@ -1,14 +1,21 @@
-"""Whether arithmetic on codes gives the right picture, where the right picture can be drawn.
+"""Whether arithmetic on codes gives the right image, where the right image can be drawn.
 
 In a triple, `minus` is `plus` with one factor f set to a's value, so that a - minus + plus must be
 `a` with f set to plus's value: the truth, which the renderer draws. It is the analogy of Reed et
-al. 2015 ("Deep Visual Analogy-Making", NIPS) with a named factor between its two pictures.
+al. 2015 ("Deep Visual Analogy-Making", NIPS) with a named factor between its two images.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics.estimates import estimate, ratio, unknown
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.latents import Latents
 
 APART = 0.25
 """How far apart a's and plus's value of f are at least, as a share of a continuous factor's range.
@@ -23,27 +30,34 @@ CHANGED_SHARE = 0.001
 
 
 def known_arithmetic(
-    encode, decode, render, factors, read=None, triples=100, seed=0, progress=None
-):
+    encode: Callable[[np.ndarray], tuple[Latents, Latents]],
+    decode: Callable[[Latents], np.ndarray],
+    render: Callable[[dict[str, np.ndarray]], np.ndarray],
+    factors: Mapping[str, Any],
+    read: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None,
+    triples: int = 100,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
     """How near arithmetic comes to the truth: for each factor, by set of layers.
 
-    Each factor f has triples of its own. Faces are drawn uniformly and independently, but for f:
-    a's and plus's value are of different classes, or uniform among the pairs that lie a quarter of
-    the range apart. The result is decode(E(a) + w_l (E(plus) - E(minus))) with weights of one in
-    the layers of the set and zero elsewhere, where E gives posterior means.
+    Each factor f has triples of its own. Faces are drawn uniformly and independently, except that
+    a's and plus's values of f are of different classes, or uniform among the pairs that lie a
+    quarter of the range apart. The result is decode(E(a) + w_l (E(plus) - E(minus))) with weights
+    of one in the layers of the set and zero elsewhere, where E gives posterior means.
 
-    An error is the mean of |picture - truth| over the channels of the pixels that change from `a`
+    An error is the mean of |result - truth| over the channels of the pixels that change from `a`
     to the truth (by more than 4 of 255 levels in a channel), averaged over triples. Left out are
     triples where less than 0.1% of the pixels change so, or do from `minus` to `plus`.
 
     Two bounds go with it: the floor is the error of the truth's reconstruction, the ceiling that
     of a's, which is what arithmetic that moves nothing gives. gap = (error - floor) / (ceiling -
     floor) is 0 at the one and 1 at the other, and above 1 where arithmetic does harm. As a ratio of
-    means, its standard error is by the delta method: deviation((e - floor) - gap (ceiling - floor))
-    / (sqrt(n) mean(ceiling - floor)). Where the ceiling is not above the floor by more than two
-    standard errors, the model does not draw the factor, and the gap is NaN.
+    means, its standard error is by the delta method (see `estimates.ratio`). Where the ceiling is
+    not above the floor by more than two standard errors, the model does not draw the factor, and
+    the gap is NaN.
 
-    `read` tells what a picture shows, and changes are counted from a's reconstruction r:
+    `read` reads the factors off an image, and changes are counted from a's reconstruction r:
 
     * moved: 1 is all the way and 0 nothing. For a continuous f, with v = plus's value - a's,
       sum v (read(result) - read(r)) / sum v^2, the slope of the change on the wanted one; its
@@ -61,23 +75,23 @@ def known_arithmetic(
       decode: a latent dict -> images.
       render: factor name -> values [n] -> uint8 images [n, H, W, C].
       factors: factor name -> what has `kind` ("continuous" or "categorical"), `low`, `high` and
-        `classes`, such as `data.face_factors.FACTORS`.
+        `classes`, such as `data.faces.factors.FACTORS`.
       read: images -> factor name -> values [n] in the factor's unit, or class probabilities [n, k];
         None leaves out what needs it.
       triples: for each factor, at least 1.
       seed: of the draws.
-      progress: None, or called with (factors done, factors in all) after each.
+      progress: called as progress(done, total) after each factor.
 
     Returns:
       {"factors": name -> {"floor", "ceiling", "layers": {"z_1", ..., "z_L", "z_1-2", ...: lowest
       layers together, "all"} -> {"error", "gap", "moved", "others_moved", "others_kept"}, "truth":
       {"moved", "others_moved", "others_kept"}}, "overall": the same, averaged over factors}.
       Overall layers also have "gap_of_means", the gap between the means of error, floor and ceiling
-      over factors, in which a factor counts the more the more it changes the picture; its standard
-      error takes the three as independent, which makes it too large. Each is {"value",
-      "standard_error", "count"}, with the count of triples, and a "note" where some were left out
-      or there is no value; "overall" also has "factors", the number of factors with a value, and
-      its notes name the others. Without `read` there is no "truth" and only "error" and "gap".
+      over factors, in which a factor counts the more the more it changes the image; its standard
+      error takes the three as independent, which makes it too large. Each is an estimate over
+      triples, with a "note" where some were left out or there is no value; "overall" also has
+      "factors", the number of factors with a value, and its notes name the others. Without `read`
+      there is no "truth" and only "error" and "gap".
 
     Raises:
       InputError: for no triples or factors, a factor that does not vary, or a callable that gives
@@ -86,35 +100,37 @@ def known_arithmetic(
     if triples < 1 or not factors:
         raise InputError(f"There must be triples and factors, not {triples} and {len(factors)}.")
     generator = np.random.default_rng(seed)
-    results = {}
+    results: dict[str, Any] = {}
     for name in factors:
-        faces = _draw(factors, name, triples, generator)
-        images, codes = _pictures(encode, render, faces)
+        faces = _draw_faces(factors, name, triples, generator)
+        images, codes = _images_and_codes(encode, render, faces)
         outputs = {
             "a": _decoded(decode, codes["a"], images["a"]),
             "truth": _decoded(decode, codes["truth"], images["a"]),
         }
-        sets = _layer_sets(codes["a"])
-        for layers, weights in sets.items():
+        for layers, weights in _layer_sets(len(codes["a"])).items():
             result = latents.arithmetic(codes["a"], codes["minus"], codes["plus"], weights)
             outputs[layers] = _decoded(decode, result, images["a"])
         changed, seen, note = _changes(images)
-        results[name] = _errors(images["truth"], outputs, sets, changed, seen, note)
+        results[name] = _errors(images["truth"][seen], outputs, changed[seen], seen, note)
         if read is not None:
             readings = {of: _readings(read, output, factors) for of, output in outputs.items()}
-            for part in ("truth", *sets):
-                moves = _moves(factors, name, faces, readings["a"], readings[part], seen, note)
+            before = readings.pop("a")
+            for part, after in readings.items():
                 place = results[name] if part == "truth" else results[name]["layers"]
+                moves = _moves(factors, name, faces, before, after, seen, note)
                 place.setdefault(part, {}).update(moves)
-        if progress is not None:
+        if progress:
             progress(len(results), len(factors))
     overall = _average(results)
-    for found in overall["layers"].values():
-        found["gap_of_means"] = _gap_of_means(found["error"], overall["floor"], overall["ceiling"])
+    for measures in overall["layers"].values():
+        measures["gap_of_means"] = _gap_of_means(
+            measures["error"], overall["floor"], overall["ceiling"]
+        )
     return {"factors": results, "overall": overall}
 
 
-def _draw(factors, name, count, generator):
+def _draw_faces(factors, name, count, generator):
     """{"a", "minus", "plus", "truth"} -> factor name -> values [count]."""
     a = {other: _uniform(factor, count, generator) for other, factor in factors.items()}
     plus = {other: _uniform(factor, count, generator) for other, factor in factors.items()}
@@ -149,7 +165,7 @@ def _within(factor, shares):
     return (factor.low + (factor.high - factor.low) * shares).astype(np.float32).clip(low, high)
 
 
-def _pictures(encode, render, faces):
+def _images_and_codes(encode, render, faces):
     """Images in [0, 1] and codes of each of a triple's faces, by its role."""
     names = next(iter(faces.values()))
     together = {name: np.concatenate([face[name] for face in faces.values()]) for name in names}
@@ -172,11 +188,11 @@ def _pictures(encode, render, faces):
     )
 
 
-def _layer_sets(codes):
+def _layer_sets(count):
     """Name -> weights, lowest layer first: each layer alone, the lowest ones together, and all."""
-    count = len(codes)
-    sets = {f"z_{layer}": np.arange(1, count + 1) == layer for layer in range(1, count + 1)}
-    sets |= {f"z_1-{top}": np.arange(1, count + 1) <= top for top in range(2, count)}
+    numbers = np.arange(1, count + 1)
+    sets = {f"z_{layer}": numbers == layer for layer in numbers}
+    sets |= {f"z_1-{top}": numbers <= top for top in numbers[1:-1]}
     return sets | {"all": np.ones(count)}
 
 
@@ -201,26 +217,24 @@ def _changes(images):
     seen = np.flatnonzero(shares >= CHANGED_SHARE)
     lost = len(shares) - len(seen)
     note = f"{lost} of {len(shares)} triples change hardly a pixel and are left out"
-    return changed, seen, note if lost else None
+    return changed, seen, note if lost else ""
 
 
-def _errors(truth, outputs, sets, changed, seen, note):
-    changed, channels = changed[seen], truth.shape[3]
+def _errors(truth, outputs, changed, seen, note):
+    """Floor, ceiling, and the error and the gap of each set of layers."""
+    channels, pixels = truth.shape[3], changed.sum(axis=(1, 2))
     errors = {
-        of: np.einsum("nhwc,nhw->n", np.abs(output[seen] - truth[seen]), changed, dtype=np.float64)
-        / (channels * changed.sum(axis=(1, 2)))
+        of: np.einsum("nhwc,nhw->n", np.abs(output[seen] - truth), changed, dtype=np.float64)
+        / (channels * pixels)
         for of, output in outputs.items()
     }
-    floor, ceiling = errors["truth"], errors["a"]
+    floor, ceiling = errors.pop("truth"), errors.pop("a")
     return {
         "floor": _mean(floor, note),
         "ceiling": _mean(ceiling, note),
         "layers": {
-            name: {
-                "error": _mean(errors[name], note),
-                "gap": _gap(errors[name], floor, ceiling, note),
-            }
-            for name in sets
+            name: {"error": _mean(error, note), "gap": _gap(error, floor, ceiling, note)}
+            for name, error in errors.items()
         },
     }
 
@@ -229,19 +243,18 @@ def _gap(errors, floor, ceiling, note):
     room = _mean(ceiling - floor)
     # Written so that the missing standard error of a single triple hides nothing.
     if not room["value"] > 0 or room["value"] <= 2 * room["standard_error"]:
-        known = "the reconstruction of the truth is not clearly nearer to it than that of a"
-        return _estimate(np.nan, np.nan, len(errors), known if len(errors) else note)
-    return _ratio(errors - floor, ceiling - floor, note)
+        reason = "the reconstruction of the truth is not clearly nearer to it than that of a"
+        return unknown(len(errors), reason if len(errors) else note)
+    return ratio(errors - floor, ceiling - floor, note, "triple")
 
 
 def _readings(read, images, factors):
     """Factor name -> value, or most probable class [n]."""
-    given = read(images)
-    readings = {}
+    predictions, readings = read(images), {}
     for name, factor in factors.items():
-        if name not in given:
-            raise InputError(f"The reader does not read {name}; it reads {', '.join(given)}.")
-        values = np.asarray(given[name], np.float64)
+        if name not in predictions:
+            raise InputError(f"The reader does not read {name}; it reads {', '.join(predictions)}.")
+        values = np.asarray(predictions[name], np.float64)
         categorical = factor.kind == "categorical"
         shape = (len(images), len(factor.classes)) if categorical else (len(images),)
         if values.shape != shape:
@@ -258,7 +271,8 @@ def _moves(factors, name, faces, before, after, seen, note):
         moved = _mean((after[name] == faces["plus"][name])[seen], note)
     else:
         wanted = faces["plus"][name].astype(np.float64) - faces["a"][name]
-        moved = _ratio((wanted * (after[name] - before[name]))[seen], (wanted**2)[seen], note)
+        moves = wanted * (after[name] - before[name])
+        moved = ratio(moves[seen], (wanted**2)[seen], note, "triple")
     shifts, stays = [], []
     for other, factor in factors.items():
         if other != name and factor.kind == "categorical":
@@ -275,42 +289,25 @@ def _moves(factors, name, faces, before, after, seen, note):
 
 def _mean_over_others(values, kind, note):
     if not values:
-        return _estimate(np.nan, np.nan, 0, f"there is no other {kind} factor")
+        return unknown(0, f"there is no other {kind} factor")
     return _mean(np.mean(values, axis=0), note)
 
 
-def _mean(values, note=None):
-    return _ratio(np.asarray(values, np.float64), np.ones(len(values)), note)
-
-
-def _ratio(above, below, note=None):
-    """mean(above) / mean(below), with the delta method's standard error."""
-    count = len(above)
-    if not count:
-        return _estimate(np.nan, np.nan, 0, note)
-    value = above.mean() / below.mean()
-    if count == 1:
-        return _estimate(value, np.nan, 1, note or "one triple only: no standard error")
-    deviation = np.std(above - value * below, ddof=1)
-    return _estimate(value, deviation / (np.sqrt(count) * below.mean()), count, note)
-
-
-def _estimate(value, error, count, note=None):
-    result = {"value": float(value), "standard_error": float(error), "count": int(count)}
-    return result | ({"note": note} if note else {})
+def _mean(values, note=""):
+    return ratio(np.asarray(values, np.float64), np.ones(len(values)), note, "triple")
 
 
 def _gap_of_means(error, floor, ceiling):
     room = ceiling["value"] - floor["value"]
     if not room > 0:
-        return _estimate(np.nan, np.nan, error["count"], "the ceiling is not above the floor")
+        return unknown(error["count"], "the ceiling is not above the floor")
     gap = (error["value"] - floor["value"]) / room
     parts = (
         error["standard_error"],
         (1 - gap) * floor["standard_error"],
         gap * ceiling["standard_error"],
     )
-    return _estimate(gap, np.sqrt(np.sum(np.square(parts))) / room, error["count"])
+    return estimate(gap, np.sqrt(np.sum(np.square(parts))) / room, error["count"])
 
 
 def _average(results):
@@ -322,11 +319,11 @@ def _average(results):
         }
     known = [result for result in results.values() if np.isfinite(result["value"])]
     missing = [name for name, result in results.items() if not np.isfinite(result["value"])]
-    note = f"not known for {', '.join(missing)}" if missing else None
+    note = f"not known for {', '.join(missing)}" if missing else ""
     count = sum(result["count"] for result in known)
     if not known:
-        return _estimate(np.nan, np.nan, count, note) | {"factors": 0}
+        return unknown(count, note, factors=0)
     # Each factor has triples of its own: the errors are independent.
     error = np.sqrt(sum(result["standard_error"] ** 2 for result in known)) / len(known)
     value = np.mean([result["value"] for result in known])
-    return _estimate(value, error, count, note) | {"factors": len(known)}
+    return estimate(value, error, count, note, factors=len(known))

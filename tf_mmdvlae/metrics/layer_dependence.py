@@ -1,18 +1,24 @@
 """Whether latent layers depend on one another: distance correlation beside its chance level."""
 
+from __future__ import annotations
+
 import itertools
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics.estimates import Estimate, estimate, unknown
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.latents import Latents
 
 LEAST_ROWS = 40
 """The jackknife leaves out a tenth, and what is left must say something."""
 
 
-def layer_dependence(means, deviations, rows=1000, permutations=200, seed=0):
+def layer_dependence(
+    means: Latents, deviations: Latents, rows: int = 1000, permutations: int = 200, seed: int = 0
+) -> list[Estimate]:
     """The distance correlation of every two layers' posterior samples.
 
     The bias-corrected squared distance correlation (Szekely and Rizzo 2014, arXiv 1310.2926): with
@@ -37,13 +43,13 @@ def layer_dependence(means, deviations, rows=1000, permutations=200, seed=0):
       InputError: for fewer than 40 codes, or shapes that do not match.
     """
     codes = latents.posterior_samples(means, deviations, seed)
-    found = latents.row_count(codes)
-    if found < LEAST_ROWS:
+    count = latents.row_count(codes)
+    if count < LEAST_ROWS:
         raise InputError(
-            f"Distance correlation needs at least {LEAST_ROWS} codes; there are {found}."
+            f"Distance correlation needs at least {LEAST_ROWS} codes; there are {count}."
         )
     generator = np.random.default_rng([seed, 4])
-    chosen = generator.permutation(found)[:rows]
+    chosen = generator.permutation(count)[:rows]
     distances = {
         name: squareform(pdist(np.asarray(values, np.float64)[chosen]))
         for name, values in codes.items()
@@ -57,10 +63,9 @@ def layer_dependence(means, deviations, rows=1000, permutations=200, seed=0):
 def _dependence(first, second, distances, permutations, generator):
     a, b = distances[first], distances[second]
     count = len(a)
-    result = {"layers": [first, second], "value": float("nan"), "standard_error": float("nan")}
-    result |= {"count": count, "permutations": permutations}
+    facts = {"layers": [first, second], "permutations": permutations}
     if not (a.any() and b.any()):
-        return result | {"note": "a layer does not vary"}
+        return unknown(count, "a layer does not vary", **facts)
     centred_a, centred_b = _centred(a), _centred(b)
     scale = np.sqrt(np.sum(centred_a**2) * np.sum(centred_b**2))
     value = np.sum(centred_a * centred_b) / scale
@@ -76,12 +81,9 @@ def _dependence(first, second, distances, permutations, generator):
         norm = np.sqrt(np.sum(some_a**2) * np.sum(some_b**2))
         left_out.append(np.sum(some_a * some_b) / norm if norm > 0 else value)
     error = np.sqrt(0.9 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
-    return result | {
-        "value": float(value),
-        "standard_error": float(error),
-        "null_deviation": float(null.std(ddof=1)),
-        "p_value": float((1 + np.sum(null >= value)) / (1 + permutations)),
-    }
+    facts["null_deviation"] = float(null.std(ddof=1))
+    facts["p_value"] = float((1 + np.sum(null >= value)) / (1 + permutations))
+    return estimate(value, error, count, **facts)
 
 
 def _centred(distances):

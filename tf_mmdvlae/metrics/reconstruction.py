@@ -1,25 +1,30 @@
 """How far reconstructions are from their images, over a whole split."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics.estimates import Estimate, mean
 
 
-def reconstruction_errors(reconstruct, batches):
+def reconstruction_errors(
+    reconstruct: Callable[[np.ndarray], np.ndarray], batches: Iterable[np.ndarray]
+) -> dict[str, Estimate]:
     """L1 and mean squared error of reconstructions, averaged over all images.
 
     For each image, the mean over pixels and channels of |x - y| and of (x - y)^2. Each image
     counts the same, also those of a last batch that is short.
 
     Args:
-      reconstruct: images [n, H, W, C] in [0, 1] -> as many images of the same shape; for the
-        numbers that the package reports, decode of the posterior means.
-      batches: an iterable of float image batches [n, H, W, C] in [0, 1].
+      reconstruct: takes images [n, H, W, C] in [0, 1] and gives images of the same shape; for the
+        numbers that the package reports, it decodes the posterior means.
+      batches: float image batches [n, H, W, C] in [0, 1].
 
     Returns:
-      {"l1": ..., "mse": ...}, each {"value", "standard_error", "count"}: the mean over images,
-      its standard error (deviation between images / sqrt(count)) and the number of images. One
-      image alone has no standard error: NaN, and a "note".
+      {"l1", "mse"} -> estimate over images.
 
     Raises:
       InputError: if there are no images, or a reconstruction has another shape than its image.
@@ -27,7 +32,9 @@ def reconstruction_errors(reconstruct, batches):
     return _measure({"l1": _absolute, "mse": _squared}, reconstruct, batches)
 
 
-def reconstruction_quality(reconstruct, batches):
+def reconstruction_quality(
+    reconstruct: Callable[[np.ndarray], np.ndarray], batches: Iterable[np.ndarray]
+) -> dict[str, Estimate]:
     """The errors above, and two measures that are larger the better.
 
     PSNR is -10 log10 of an image's mean squared error, in decibels; the mean over images is taken
@@ -39,8 +46,8 @@ def reconstruction_quality(reconstruct, batches):
       reconstruct, batches: as in `reconstruction_errors`.
 
     Returns:
-      {"l1", "mse", "psnr", "ssim"}, each as in `reconstruction_errors`. An image that comes back
-      without any error has no finite PSNR: it is left out, and a "note" says how many were.
+      {"l1", "mse", "psnr", "ssim"} -> estimate over images. An image that comes back without any
+      error has no finite PSNR: it is left out, and a "note" says how many were.
 
     Raises:
       InputError: as in `reconstruction_errors`.
@@ -61,9 +68,10 @@ def _measure(measures, reconstruct, batches):
             )
         for name, measure in measures.items():
             values[name].extend(measure(images, outputs))
-    if not all(map(len, values.values())):
+    if not all(values.values()):
         raise InputError("There are no images to reconstruct.")
-    return {name: _mean(np.array(found)) for name, found in values.items()}
+    missing = "they came back without any error"
+    return {name: mean(per_image, "image", missing) for name, per_image in values.items()}
 
 
 def _absolute(images, outputs):
@@ -85,20 +93,3 @@ def _similarity(images, outputs):
     size = min(11, *images.shape[1:3])
     pair = (tf.constant(values, tf.float32) for values in (images, outputs))
     return tf.image.ssim(*pair, max_val=1.0, filter_size=size).numpy()
-
-
-def _mean(values):
-    finite = values[np.isfinite(values)]
-    count = len(finite)
-    result = {"value": float("nan"), "standard_error": float("nan"), "count": count}
-    notes = []
-    if count < len(values):
-        lost = len(values) - count
-        notes.append(f"{lost} of {len(values)} came back without error and are left out")
-    if count:
-        result["value"] = float(np.mean(finite))
-    if count > 1:
-        result["standard_error"] = float(np.std(finite, ddof=1) / np.sqrt(count))
-    elif count:
-        notes.append("one image only: no standard error")
-    return result | ({"note": "; ".join(notes)} if notes else {})

@@ -5,6 +5,8 @@ feature space (pixels, or a classifier's last hidden layer). Numbers from differ
 crops or image counts don't compare.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from sklearn.metrics import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
@@ -12,6 +14,7 @@ from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics.estimates import Estimate, bootstrap, estimate
 
 BLOCK_ROWS = 1_000
 QUARTERS = 20
@@ -19,7 +22,7 @@ QUARTERS = 20
 _one_thread = threadpool_limits.wrap(limits=1)
 
 
-def sample_quality(real, generated, seed=0):
+def sample_quality(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
     """All measures of this file, as they are by default.
 
     Args:
@@ -41,7 +44,9 @@ def sample_quality(real, generated, seed=0):
 
 
 @_one_thread
-def frechet_distance(real, generated, seed=0, bootstrap_draws=None):
+def frechet_distance(
+    real: np.ndarray, generated: np.ndarray, seed: int = 0, bootstrap_draws: int | None = None
+) -> Estimate:
     """Squared Wasserstein-2 distance between Gaussians fitted to both sets (Heusel et al. 2017).
 
     |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2)) with sample means and covariances
@@ -76,17 +81,18 @@ def frechet_distance(real, generated, seed=0, bootstrap_draws=None):
             np.bincount(generator.integers(0, len(x), len(x)), minlength=len(x)) for x in sides
         ]
         redrawn.append(_gaussian_distance(*map(_moments, sides, times)))
-    return {
-        "value": _gaussian_distance(*(_moments(x, np.ones(len(x), int)) for x in sides)),
-        "standard_error": float(np.std(redrawn, ddof=1)),
-        "count": len(generated),
-        "real_count": len(real),
-        "bootstrap_draws": bootstrap_draws,
-    }
+    value = _gaussian_distance(*(_moments(x, np.ones(len(x), int)) for x in sides))
+    return bootstrap(value, redrawn, len(generated), real_count=len(real))
 
 
 @_one_thread
-def kernel_distance(real, generated, subsets=100, subset_size=1000, seed=0):
+def kernel_distance(
+    real: np.ndarray,
+    generated: np.ndarray,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> Estimate:
     """Squared MMD with a cubic kernel, averaged over subsets: KID (Binkowski et al. 2018).
 
     The unbiased MMD^2 with k(x, y) = (x . y / d + 1)^3 (arXiv 1801.01401) between equally large
@@ -124,18 +130,14 @@ def kernel_distance(real, generated, subsets=100, subset_size=1000, seed=0):
         for _ in range(subsets)
     ]
     error = np.std(values, ddof=1) * np.sqrt(size / (rows - size) + 1 / subsets)
-    return {
-        "value": float(np.mean(values)),
-        "standard_error": float(error),
-        "count": len(generated),
-        "real_count": len(real),
-        "subsets": subsets,
-        "subset_size": size,
-    }
+    counts = {"real_count": len(real), "subsets": subsets, "subset_size": size}
+    return estimate(np.mean(values), error, len(generated), **counts)
 
 
 @_one_thread
-def precision_recall_density_coverage(real, generated, neighbours=5, seed=0):
+def precision_recall_density_coverage(
+    real: np.ndarray, generated: np.ndarray, neighbours: int = 5, seed: int = 0
+) -> dict[str, Estimate]:
     """How far the two sets lie within each other, by balls that reach to the k-th neighbour.
 
     Around each row lies a ball up to the k-th nearest other row of its own set (Euclidean).
@@ -176,7 +178,7 @@ def precision_recall_density_coverage(real, generated, neighbours=5, seed=0):
     rows = min(len(real), len(generated))
     neighbours = min(neighbours, rows - 1)
     values = _overlaps(real, generated, neighbours)
-    errors, note = dict.fromkeys(values, float("nan")), {}
+    errors, note = dict.fromkeys(values, float("nan")), ""
     if rows // 4 > neighbours:
         quarters = [
             _overlaps(
@@ -187,13 +189,12 @@ def precision_recall_density_coverage(real, generated, neighbours=5, seed=0):
             for _ in range(QUARTERS)
         ]
         for name in values:
-            spread = np.std([quarter[name] for quarter in quarters], ddof=1)
-            errors[name] = float(spread / np.sqrt(3))
+            errors[name] = np.std([part[name] for part in quarters], ddof=1) / np.sqrt(3)
     else:
-        note = {"note": f"too few rows for quarters of more than {neighbours}: no standard error"}
-    counts = {"count": len(generated), "real_count": len(real), "neighbours": neighbours}
+        note = f"too few rows for quarters of more than {neighbours}: no standard error"
+    counts = {"real_count": len(real), "neighbours": neighbours}
     return {
-        name: {"value": value, "standard_error": errors[name], **counts, **note}
+        name: estimate(value, errors[name], len(generated), note, **counts)
         for name, value in values.items()
     }
 

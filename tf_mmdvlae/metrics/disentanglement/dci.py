@@ -1,12 +1,15 @@
 """DCI: what a tree ensemble that reads the factors from the codes looks at."""
 
+from __future__ import annotations
+
 from itertools import pairwise
 
 import numpy as np
 from scipy.special import entr
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from tf_mmdvlae.metrics.disentanglement.factor_table import unknown
+from tf_mmdvlae.metrics.disentanglement.factor_table import FactorTable
+from tf_mmdvlae.metrics.estimates import Estimate, estimate, unknown
 
 MOST_ROWS = 4_000
 TREES = 25
@@ -15,7 +18,7 @@ PARTS = 6
 FEWEST_ROWS_A_PART = 50
 
 
-def importance_scores(table, seed):
+def importance_scores(table: FactorTable, seed: int) -> dict[str, dict[str, Estimate]]:
     """Disentanglement, completeness and informativeness (Eastwood and Williams 2018, ICLR).
 
     For each factor an ensemble of extremely randomised trees is fitted on one half of the rows (at
@@ -54,28 +57,16 @@ def importance_scores(table, seed):
             _scores(table, slice(low, high), slice(half + low, half + high), seed)
             for low, high in pairwise(ends)
         ]
-    result = {}
-    for kind, scores in whole.items():
-        result[kind] = {}
-        for name, value in scores.items():
-            if np.isnan(value):
-                result[kind][name] = unknown(count, "one only: nothing to spread over")
-                continue
-            result[kind][name] = {
-                "value": value,
-                "standard_error": float("nan"),
-                "count": count,
-                "parts": len(parts),
-            }
-            if parts:
-                scatter = np.std([part[kind][name] for part in parts], ddof=1)
-                result[kind][name]["standard_error"] = float(scatter / np.sqrt(PARTS))
-            else:
-                result[kind][name]["note"] = "too few rows to part: no standard error"
-    return result
+    return {
+        kind: {
+            name: _estimate(value, [part[kind][name] for part in parts], count)
+            for name, value in scores.items()
+        }
+        for kind, scores in whole.items()
+    }
 
 
-def disentanglement_of(importances):
+def disentanglement_of(importances: np.ndarray) -> float:
     """The weighted mean over rows of one less the entropy along a row of R [D, F], base F."""
     if importances.shape[1] < 2:
         return float("nan")
@@ -83,11 +74,21 @@ def disentanglement_of(importances):
     return float(_concentrations(importances.T) @ _shares(rows))
 
 
-def completeness_of(importances):
+def completeness_of(importances: np.ndarray) -> float:
     """The mean over columns of one less the entropy along a column of R [D, F], base D."""
     if len(importances) < 2:
         return float("nan")
     return float(_concentrations(importances).mean())
+
+
+def _estimate(value, values_of_parts, count):
+    if np.isnan(value):
+        return unknown(count, "one only: nothing to spread over")
+    parts = len(values_of_parts)
+    if not parts:
+        return estimate(value, np.nan, count, "too few rows to part: no standard error", parts=0)
+    error = np.std(values_of_parts, ddof=1) / np.sqrt(PARTS)
+    return estimate(value, error, count, parts=parts)
 
 
 def _concentrations(columns):

@@ -1,29 +1,32 @@
-"""Codes beside the factors that their images were drawn from, as the disentanglement scores take
-them, and how those scores state an estimate."""
+"""Codes beside the factors that their images were drawn from, for the disentanglement scores."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.metrics import prior_distance
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.latents import Latents
 
 BINS = 20
 MOST_CLASSES = 100
 FEWEST_ROWS = 8
-ACTIVE_VARIANCE = 0.01
 
 
 @dataclass(frozen=True)
 class FactorTable:
-    """The rows that a score is made of, in random order.
+    """The rows that the scores are computed from, in random order.
 
     Attributes:
       codes: all layers side by side, float64 [n, D].
       layers: layer name -> its columns of `codes`, a slice; lowest layer first.
       names: names of the F factors that vary.
-      left_out: names of the factors that have one value only, which nothing can be said about.
+      left_out: names of the factors that have one value only, about which nothing can be said.
       values: F arrays [n]: float64 for a continuous factor, class numbers for another.
       classes: whole numbers [n, F], each column 0 to K - 1 with none missing: the class, or for a
         continuous factor the bin of `equal_width_bins`.
@@ -38,16 +41,15 @@ class FactorTable:
     classes: np.ndarray
     continuous: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.codes)
 
-    def active(self):
-        """Which dimensions carry something, bool [D]: the variance of the posterior mean over
-        images is more than 0.01 (Burda et al. 2016, arXiv 1509.00519)."""
-        return self.codes.var(axis=0) > ACTIVE_VARIANCE
+    def active(self) -> np.ndarray:
+        """Which dimensions carry something, bool [D]; see `prior_distance.active`."""
+        return prior_distance.active(self.codes)
 
-    def dimension_names(self):
-        """ "z_1[0]", "z_1[1]", ... in the order of the columns."""
+    def dimension_names(self) -> list[str]:
+        """The columns' names "z_1[0]", "z_1[1]", ..., in their order."""
         return [
             f"{layer}[{dim}]"
             for layer, columns in self.layers.items()
@@ -55,18 +57,19 @@ class FactorTable:
         ]
 
 
-def factor_table(means, factors, most_rows, generator):
+def factor_table(
+    means: Latents,
+    factors: Mapping[str, np.ndarray],
+    most_rows: int,
+    generator: np.random.Generator,
+) -> FactorTable:
     """Checks codes and factors, and draws the rows to work on.
 
     Args:
-      means: posterior means, a latent dict [n, d_l].
-      factors: factor name -> array [n]: floats are a continuous factor, whole numbers and bools
-        classes.
+      means: posterior means [n, d_l].
+      factors: factor name -> [n]: floats are a continuous factor, whole numbers and bools classes.
       most_rows: how many rows to keep at most, drawn without replacement.
-      generator: a NumPy generator, of the rows and their order.
-
-    Returns:
-      A `FactorTable`.
+      generator: of the rows and their order.
 
     Raises:
       InputError: for numbers of rows or types that do not match, fewer than 8 rows, values that
@@ -83,8 +86,8 @@ def factor_table(means, factors, most_rows, generator):
     # A data set sorted by a factor would put one half of its values in train, the other in test.
     rows = generator.permutation(len(codes))[:most_rows]
     names, left_out, values, classes, continuous = [], [], [], [], []
-    for name, given in factors.items():
-        column = _checked(name, np.asarray(given), len(codes))[rows]
+    for name, column in factors.items():
+        column = _checked(name, np.asarray(column), len(codes))[rows]
         is_continuous = column.dtype.kind == "f"
         binned = equal_width_bins(column[:, None])[:, 0] if is_continuous else column
         distinct, numbers = np.unique(binned, return_inverse=True)
@@ -114,7 +117,7 @@ def factor_table(means, factors, most_rows, generator):
     )
 
 
-def equal_width_bins(columns):
+def equal_width_bins(columns: np.ndarray) -> np.ndarray:
     """Numbers 0 to 19 [n, m] of the bins of equal width between each column's least and largest
     value, both included. A column that does not vary is in one bin."""
     low, high = columns.min(axis=0), columns.max(axis=0)
@@ -122,33 +125,7 @@ def equal_width_bins(columns):
     return np.minimum((columns - low) / width * BINS, BINS - 1).astype(np.int64)
 
 
-def bootstrap_weights(rows, draws, generator):
-    """How often each row is in each bootstrap sample: whole numbers [draws, rows]."""
-    return generator.multinomial(rows, np.full(rows, 1 / rows), size=draws)
-
-
-def estimate(value, draws, count, **others):
-    """{"value", "standard_error", "count", "bootstrap_draws", ...}; NaN where the value is NaN.
-
-    The standard error is the deviation over bootstrap draws.
-    """
-    value = float(value)
-    error = float(np.std(draws, ddof=1)) if np.isfinite(value) else float("nan")
-    return {
-        "value": value,
-        "standard_error": error,
-        "count": int(count),
-        "bootstrap_draws": len(draws),
-        **others,
-    }
-
-
-def unknown(count, note):
-    """An estimate that can't be made, and why."""
-    return {"value": float("nan"), "standard_error": float("nan"), "count": count, "note": note}
-
-
-def top_two_gap(scores, axis):
+def top_two_gap(scores: np.ndarray, axis: int) -> np.ndarray:
     """The difference of the largest and the second largest along an axis with two or more."""
     largest = np.partition(scores, -2, axis=axis)
     return np.take(largest, -1, axis=axis) - np.take(largest, -2, axis=axis)

@@ -1,15 +1,20 @@
 """FactorVAE's score: whether what stays still tells which factor was held."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from tf_mmdvlae.metrics.disentanglement.factor_table import estimate, unknown
+from tf_mmdvlae.metrics.disentanglement.factor_table import FactorTable
+from tf_mmdvlae.metrics.estimates import Estimate, bootstrap, unknown
 
 VOTES = 800
 ROWS_A_VOTE = 64
 DRAWS = 100
 
 
-def majority_vote_scores(table, generator):
+def majority_vote_scores(
+    table: FactorTable, generator: np.random.Generator
+) -> dict[str, dict[str, Estimate]]:
     """FactorVAE's score (Kim and Mnih 2018, arXiv 1802.05983) of dimensions and of layers.
 
     A vote: draw a factor, then a row; among the rows that share its class (of a continuous factor
@@ -68,7 +73,7 @@ def majority_vote_scores(table, generator):
     return result
 
 
-def factor_from_block(settling, scoring):
+def factor_from_block(settling: np.ndarray, scoring: np.ndarray) -> np.ndarray:
     """The share of `scoring` votes whose factor is the one that their block has most votes for.
 
     Args:
@@ -77,7 +82,7 @@ def factor_from_block(settling, scoring):
     return block_from_factor(settling.swapaxes(-2, -1), scoring.swapaxes(-2, -1))
 
 
-def block_from_factor(settling, scoring):
+def block_from_factor(settling: np.ndarray, scoring: np.ndarray) -> np.ndarray:
     """The share of `scoring` votes that are for the block that has most votes of their factor."""
     blocks = settling.argmax(axis=-1)[..., None]
     return np.take_along_axis(scoring, blocks, axis=-1).sum((-2, -1)) / scoring.sum((-2, -1))
@@ -121,7 +126,7 @@ def _score(stages, share, generator):
             for stage in stages
         ]
         draws.append(share(*resampled))
-    return estimate(share(*totals), draws, VOTES)
+    return bootstrap(share(*totals), draws, VOTES)
 
 
 def _resample(groups, generator):

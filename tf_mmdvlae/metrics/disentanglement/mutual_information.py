@@ -9,6 +9,10 @@ continuous factor below about 19 * 20 / n nats it does not see, and a layer can 
 best dimension.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy.special import entr
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -16,12 +20,11 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from tf_mmdvlae.metrics.disentanglement.factor_table import (
     BINS,
-    bootstrap_weights,
+    FactorTable,
     equal_width_bins,
-    estimate,
     top_two_gap,
-    unknown,
 )
+from tf_mmdvlae.metrics.estimates import bootstrap, bootstrap_weights, unknown
 
 DRAWS = 40
 PRODUCT_DIMENSIONS = 20
@@ -31,7 +34,7 @@ GUESS_SHARE = 0.01
 ROWS_A_GROUP = 25
 
 
-def mutual_information(table, generator):
+def mutual_information(table: FactorTable, generator: np.random.Generator) -> dict[str, Any]:
     """The mutual information of dimensions and of layers with every factor, and its gaps.
 
     MIG (Chen et al. 2018, arXiv 1802.04942) is the mean over factors f of the gap between the two
@@ -87,12 +90,14 @@ def mutual_information(table, generator):
     return result
 
 
-def class_entropies(classes):
+def class_entropies(classes: np.ndarray) -> np.ndarray:
     """The entropy of each column of class numbers [n, F], in nats: [F]."""
     return np.array([entr(np.bincount(column) / len(column)).sum() for column in classes.T])
 
 
-def binned_information(code_bins, classes, weights):
+def binned_information(
+    code_bins: np.ndarray, classes: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """The plug-in mutual information of every dimension with every factor.
 
     Args:
@@ -121,7 +126,7 @@ def binned_information(code_bins, classes, weights):
     return np.stack(results)
 
 
-def layer_log_ratios(codes, table):
+def layer_log_ratios(codes: np.ndarray, table: FactorTable) -> np.ndarray:
     """log q(f | z) - log p(f) of each row and factor, q fitted on the other half of the rows.
 
     Its mean over rows is the lower bound on the mutual information. q works on the codes and their
@@ -198,7 +203,7 @@ def _mig(shares, draws, count):
     if len(shares) < 2:
         return unknown(count, "one only: no gap to a second")
     gaps = top_two_gap(draws, axis=-2).mean(axis=-1)
-    return estimate(top_two_gap(shares, axis=-2).mean(), gaps, count)
+    return bootstrap(top_two_gap(shares, axis=-2).mean(), gaps, count)
 
 
 def _mig_sup(shares, draws, active, count):
@@ -207,7 +212,7 @@ def _mig_sup(shares, draws, active, count):
     if not active.any():
         return unknown(count, "no active dimension")
     gaps = top_two_gap(draws[:, active], axis=-1).mean(axis=-1)
-    return estimate(
+    return bootstrap(
         top_two_gap(shares[active], axis=-1).mean(), gaps, count, active=int(active.sum())
     )
 

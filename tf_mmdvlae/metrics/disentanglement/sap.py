@@ -1,20 +1,20 @@
 """SAP: how far the best single predictor of a factor is ahead of the second best."""
 
+from __future__ import annotations
+
 import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from tf_mmdvlae.metrics.disentanglement.factor_table import (
-    bootstrap_weights,
-    estimate,
-    top_two_gap,
-    unknown,
-)
+from tf_mmdvlae.metrics.disentanglement.factor_table import FactorTable, top_two_gap
+from tf_mmdvlae.metrics.estimates import Estimate, bootstrap, bootstrap_weights, unknown
 
 DRAWS = 40
 
 
-def separated_predictability(table, generator):
+def separated_predictability(
+    table: FactorTable, generator: np.random.Generator
+) -> dict[str, dict[str, Estimate]]:
     """The separated attribute predictability score of dimensions and of layers.
 
     SAP (Kumar et al. 2018, arXiv 1711.00848) is the mean over factors of the gap between the two
@@ -25,8 +25,8 @@ def separated_predictability(table, generator):
     predicts nothing: 0, or 1 / classes.
 
     Args:
-      table: a `FactorTable`.
-      generator: a NumPy generator, of the bootstrap draws over the rows that are judged.
+      table: the codes and their factors.
+      generator: of the bootstrap draws over the rows that are judged.
 
     Returns:
       {"dimensions": {"sap"}, "layers": {"sap"}}: estimates in [0, 1], with the "ceiling" that a
@@ -49,11 +49,13 @@ def separated_predictability(table, generator):
             continue
         scores = np.stack([_scores(table.codes[:, part], table, half, weights) for part in columns])
         value, *draws = top_two_gap(scores, axis=0).mean(axis=-1)
-        result[kind] = {"sap": estimate(value, draws, count, ceiling=float(ceiling))}
+        result[kind] = {"sap": bootstrap(value, draws, count, ceiling=float(ceiling))}
     return result
 
 
-def squared_correlations(predicted, truth, weights):
+def squared_correlations(
+    predicted: np.ndarray, truth: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """The squared correlation of [n] with [n], under each of the weights [S, n]: [S].
 
     `predicted` is in the unit of `truth`. 0 where one of the two does not vary.
@@ -69,7 +71,9 @@ def squared_correlations(predicted, truth, weights):
     return np.where(varies, covariance**2 / np.where(varies, of_predicted * of_truth, 1.0), 0.0)
 
 
-def balanced_accuracies(predicted, truth, weights):
+def balanced_accuracies(
+    predicted: np.ndarray, truth: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """The mean over the classes of `truth` [n] of the share that `predicted` [n] has right: [S].
 
     Under each of the weights [S, n]. A class that has no weight does not count.

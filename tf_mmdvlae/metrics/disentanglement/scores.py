@@ -1,5 +1,10 @@
 """Disentanglement where the factors are known: five scores, for dimensions and for whole layers."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -8,11 +13,14 @@ from tf_mmdvlae.metrics.disentanglement.factor_table import BINS, factor_table
 from tf_mmdvlae.metrics.disentanglement.factor_vae import majority_vote_scores
 from tf_mmdvlae.metrics.disentanglement.mutual_information import mutual_information
 from tf_mmdvlae.metrics.disentanglement.sap import separated_predictability
+from tf_mmdvlae.model.latents import Latents
 
 MOST_ROWS = 10_000
 
 
-def disentanglement(means, factors, seed=0):
+def disentanglement(
+    means: Latents, factors: Mapping[str, np.ndarray], seed: int = 0
+) -> dict[str, Any]:
     """How cleanly the codes keep the factors apart, by dimension and by layer.
 
     Scores of dimensions depend on how a layer is turned, which an MMD to N(0, I) leaves open; those
