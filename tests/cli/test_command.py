@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tf_mmdvlae.cli.command import run
+from tf_mmdvlae.cli.command import Command, Flag
 
 
 @pytest.fixture
@@ -41,17 +41,12 @@ def while_finalizing(values):
 def test_sigterm_ends_a_command_at_once(call, monkeypatch, capsys, signals):
     monkeypatch.setattr("sys.argv", ["bin/any"])
     began = time.monotonic()
-    assert run("any", "does nothing.", lambda values: None, call) == 128 + signal.SIGTERM
+    assert Command("any", "Does nothing.", {}, call)() == 128 + signal.SIGTERM
     assert time.monotonic() - began < 8
     assert "Stopped; nothing is left half written." in capsys.readouterr().err
 
 
-def test_the_help_keeps_long_flags_apart_from_what_they_do(monkeypatch, capsys):
-    from absl import flags
-
-    def define(values):
-        flags.DEFINE_bool("a_flag_of_many_words", False, "does much", flag_values=values)
-
-    monkeypatch.setattr("sys.argv", ["bin/any", "--help"])
-    assert run("any", "does nothing.", define, None) == 0
-    assert "--a_flag_of_many_words does much" in capsys.readouterr().out
+def test_the_help_keeps_long_flags_apart_from_what_they_do():
+    table = {"a_flag_of_many_words": Flag(bool, "does much")}
+    command = Command("any", "Does nothing.", table, None)
+    assert "--a_flag_of_many_words does much" in command.help()

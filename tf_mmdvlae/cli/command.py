@@ -1,67 +1,222 @@
-"""What all commands share: reading flags, --help, --version, and errors in one or two lines."""
+"""What all commands share: a table of flags, --help, --version, and errors in one or two lines."""
+
+from __future__ import annotations
 
 import os
 import signal
 import sys
 import tempfile
+import textwrap
+from collections.abc import Callable
+from types import FrameType, SimpleNamespace
+from typing import NamedTuple
 
 from absl import flags
 
 from tf_mmdvlae import __version__
 from tf_mmdvlae.common.errors import InputError, TrainingStopped
+from tf_mmdvlae.config import known_datasets
 
 _CONFIG = "--config."
+_DEFINITIONS = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    list: flags.DEFINE_list,
+}
 
 
-def run(name, about, define_flags, call, takes_config=False):
-    """Runs a command and returns its exit code.
+class Flag(NamedTuple):
+    """One flag of a command.
 
-    Args:
-      name: the command, such as "train".
-      about: what it does, for --help.
-      define_flags: called with a `flags.FlagValues` to define the command's flags.
-      call: called with the parsed flags (and a list of (path, value) of --config.<path>=<value>
-        when `takes_config`).
-      takes_config: whether --config.<section>.<field>=<value> is taken.
-
-    Returns:
-      0; 1 for what the user's input or the run made impossible; 2 for flags that can't be read;
-      128 + the signal's number when stopped by one.
+    Attributes:
+      type: str, int, float, bool, list (words with commas between them), or a function that turns
+        the text into a value.
+      help: what the flag is for, for --help and for the message where a required flag is missing.
+      default: the value where the flag is not given.
+      required: whether the command needs the flag.
+      choices: the only values that the flag, or each word of a list, may have; any if empty.
+      at_least: the smallest number that the flag may have.
     """
-    values = flags.FlagValues()
-    define_flags(values)
-    arguments = sys.argv[1:]
-    if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
-        print(f"bin/{name} {__version__}: {about.strip()}\n\nFlags:{_flag_help(values)}")
-        return 0
-    if "--version" in arguments:
-        print(f"tf_mmdvlae {__version__}")
-        return 0
-    try:
-        overrides, rest = _split_overrides(arguments) if takes_config else ([], arguments)
-        unparsed = values([name, *rest])[1:]
-        if unparsed:
-            raise flags.Error(f"{unparsed[0]!r} is not a flag; flags begin with --.")
-    except flags.UnrecognizedFlagError as error:
-        known = ", ".join(f"--{flag}" for flag in sorted(values))
-        return _fail(f"--{error.flagname} is not a flag of bin/{name}. Known: {known}.", 2)
-    except flags.Error as error:
-        return _fail(f"{error} See bin/{name} --help.", 2)
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        _load_tensorflow()
-        call(*((values, overrides) if takes_config else (values,)))
-    except InputError as error:
-        return _fail(error, 1)
-    except TrainingStopped as error:
-        return _fail(error, error.exit_code)
-    except KeyboardInterrupt as stop:
-        code = stop.args[0] if stop.args else 130
-        return _fail("Stopped; nothing is left half written. Give the same command again.", code)
-    return 0
+
+    type: Callable[..., object]
+    help: str
+    default: object = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    at_least: int | None = None
 
 
-def bars_on_terminals_only():
+class Command:
+    """A command of `bin/`. Called without arguments, it reads `sys.argv` and runs."""
+
+    def __init__(
+        self,
+        name: str,
+        about: str | None,
+        table: dict[str, Flag],
+        run: Callable[[SimpleNamespace], None],
+        takes_config: bool = False,
+    ):
+        """Describes a command.
+
+        Args:
+          name: as in `bin/<name>`.
+          about: what the command does, for --help.
+          table: the flags by name, in the order of --help.
+          run: does the work; takes what `parse` returns.
+          takes_config: whether the command takes --config.<section>.<field>=<value>.
+        """
+        self.name = name
+        self.about = (about or "").strip()
+        self.table = table
+        self.takes_config = takes_config
+        self._run = run
+
+    def parse(self, arguments: list[str]) -> SimpleNamespace:
+        """Reads the command line without running anything.
+
+        Args:
+          arguments: what follows the command's name.
+
+        Returns:
+          The value of each flag by name; `overrides` is the list of (path, value) pairs of
+          --config.<path>=<value>.
+
+        Raises:
+          flags.Error: if a flag is not known or its value can't be read.
+          InputError: if a required flag is missing or a value is not among a flag's choices.
+        """
+        overrides, rest = _split_overrides(arguments) if self.takes_config else ([], arguments)
+        definitions = flags.FlagValues()
+        for name, flag in self.table.items():
+            limits = {} if flag.at_least is None else {"lower_bound": flag.at_least}
+            define = _DEFINITIONS.get(flag.type, flags.DEFINE_string)
+            define(name, flag.default, flag.help, flag_values=definitions, **limits)
+        try:
+            words = definitions([self.name, *rest])[1:]
+        except flags.UnrecognizedFlagError as error:
+            known = ", ".join(f"--{name}" for name in sorted(self.table))
+            raise flags.Error(
+                f"--{error.flagname} is not a flag of bin/{self.name}. Known: {known}."
+            ) from None
+        if words:
+            raise flags.Error(f"{words[0]!r} is not a flag; flags begin with --.")
+        values = SimpleNamespace(**definitions.flag_values_dict(), overrides=overrides)
+        for name, flag in self.table.items():
+            self._check(values, name, flag)
+        return values
+
+    def _check(self, values, name, flag):
+        value = getattr(values, name)
+        if flag.required:
+            self.require(values, name)
+        if value and flag.choices:
+            for word in value if flag.type is list else [value]:
+                if word not in flag.choices:
+                    known = ", ".join(flag.choices)
+                    raise InputError(f"--{name} is {word!r}; it must be one of {known}.")
+        if value and flag.type not in (str, *_DEFINITIONS):
+            setattr(values, name, flag.type(value))
+
+    def require(self, values: SimpleNamespace, *names: str) -> None:
+        """Refuses a command line that lacks one of these flags.
+
+        Raises:
+          InputError: if a flag has no value.
+        """
+        for name in names:
+            if not getattr(values, name):
+                raise InputError(f"Give --{name}: {self.table[name].help}.")
+
+    def help(self) -> str:
+        """The answer to --help."""
+        indent = max(map(len, self.table)) + 5
+        lines = [f"bin/{self.name} of tf_mmdvlae {__version__}\n\n{self.about}\n\nFlags:"]
+        for name, flag in self.table.items():
+            default = ",".join(flag.default) if flag.type is list and flag.default else flag.default
+            note = " [required]" if flag.required else ""
+            note += "" if default is None or default is False else f" [default: {default}]"
+            text = f"{f'  --{name}':<{indent}}{flag.help}{note}"
+            lines.append(textwrap.fill(text, 100, subsequent_indent=" " * indent))
+        return "\n".join(lines)
+
+    def __call__(self) -> int:
+        """Runs the command and returns its exit code.
+
+        Returns:
+          0; 1 if the user's input or the run made it impossible; 2 for flags that can't be read;
+          128 + the signal's number when a signal stopped the command.
+        """
+        arguments = sys.argv[1:]
+        if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
+            print(self.help())
+            return 0
+        if "--version" in arguments:
+            print(f"tf_mmdvlae {__version__}")
+            return 0
+        try:
+            values = self.parse(arguments)
+            signal.signal(signal.SIGTERM, _interrupt)
+            _load_tensorflow()
+            self._run(values)
+        except flags.Error as error:
+            return _fail(f"{error} See bin/{self.name} --help.", 2)
+        except InputError as error:
+            return _fail(error, 1)
+        except TrainingStopped as error:
+            return _fail(error, error.exit_code)
+        except KeyboardInterrupt as stop:
+            code = stop.args[0] if stop.args else 130
+            return _fail(
+                "Stopped; nothing is left half written. Give the same command again.", code
+            )
+        return 0
+
+
+def absolute_path(text: str) -> str:
+    """A path that holds from any folder, as a run is resumed and drawn again from any."""
+    return os.path.abspath(os.path.expanduser(text))
+
+
+EXPORT = Flag(
+    str,
+    "an export, such as exports/mnist (its newest version) or exports/mnist/3",
+    required=True,
+)
+DATASET = Flag(
+    str, f"one of {', '.join(known_datasets())}, or another TFDS image set", required=True
+)
+DATA_DIR = Flag(
+    absolute_path, "root of the TFDS data sets [default: TFDS's own, ~/tensorflow_datasets]"
+)
+RUN_DATA_DIR = Flag(absolute_path, "root of the TFDS data sets [default: the run's]")
+DATA_FLAGS = {
+    "data_dir": DATA_DIR,
+    "image_dir": Flag(absolute_path, "folder of JPEG and PNG pictures, for --dataset=image_folder"),
+    "labels": Flag(
+        absolute_path,
+        "CSV file, for --dataset=image_folder: a file name per row, then a column per attribute",
+    ),
+}
+
+
+def data_settings(values: SimpleNamespace) -> dict[str, str]:
+    """The fields of `DataConfig` that --data_dir, --image_dir and --labels set.
+
+    Raises:
+      InputError: if --image_dir or --labels comes with another data set than image_folder.
+    """
+    settings = {name: getattr(values, name) for name in DATA_FLAGS if getattr(values, name)}
+    for name in ("image_dir", "labels"):
+        if name in settings and values.dataset != "image_folder":
+            raise InputError(
+                f"--{name} needs --dataset=image_folder, but --dataset is {values.dataset}."
+            )
+    return settings
+
+
+def bars_on_terminals_only() -> None:
     """Stops TFDS from writing its progress bars, thousands of lines, into files and pipes."""
     if not sys.stderr.isatty():
         import tensorflow_datasets as tfds
@@ -69,10 +224,10 @@ def bars_on_terminals_only():
         tfds.disable_progress_bar()
 
 
-def _terminated(number, frame):
+def _interrupt(number: int, frame: FrameType | None) -> None:
     if _is_finalizing(frame):
-        # What a finalizer raises is dropped: once more, a moment later.
-        signal.signal(signal.SIGALRM, lambda _, frame: _terminated(number, frame))
+        # Python drops what a finalizer raises, so the handler runs again a moment later.
+        signal.signal(signal.SIGALRM, lambda _, frame: _interrupt(number, frame))
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         return
     raise KeyboardInterrupt(128 + number)
@@ -87,8 +242,8 @@ def _is_finalizing(frame):
 def _load_tensorflow():
     """Loads TensorFlow without the lines that it prints while it looks for devices.
 
-    They come from C++ before any level can be set. The devices found are shown by the commands; to
-    see the lines, set TF_CPP_MIN_LOG_LEVEL.
+    They come from C++ before any level can be set. The commands say themselves which devices they
+    use; TF_CPP_MIN_LOG_LEVEL in the environment shows the lines.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         _leave_memory_to_others()
@@ -119,31 +274,18 @@ def _leave_memory_to_others():
 
 def _split_overrides(arguments):
     overrides, rest = [], []
-    waiting = None
-    for argument in arguments:
-        if waiting is not None:
-            overrides.append((waiting, argument))
-            waiting = None
-        elif argument.startswith(_CONFIG):
-            path, equals, value = argument.removeprefix(_CONFIG).partition("=")
-            if equals:
-                overrides.append((path, value))
-            else:
-                waiting = path
-        else:
+    remaining = iter(arguments)
+    for argument in remaining:
+        if not argument.startswith(_CONFIG):
             rest.append(argument)
-    if waiting is not None:
-        raise flags.Error(f"{_CONFIG}{waiting} has no value.")
+            continue
+        path, equals, value = argument.removeprefix(_CONFIG).partition("=")
+        if not equals:
+            value = next(remaining, None)
+            if value is None:
+                raise flags.Error(f"{argument} has no value.")
+        overrides.append((path, value))
     return overrides, rest
-
-
-def _flag_help(values):
-    text, width = "", max(map(len, values)) + 1
-    for name in sorted(values):
-        flag = values[name]
-        default = "" if flag.default in (None, False) else f" [default: {flag.default}]"
-        text += f"\n  --{name:<{width}}{flag.help}{default}"
-    return text
 
 
 def _fail(message, code):

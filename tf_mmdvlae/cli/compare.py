@@ -1,85 +1,54 @@
-"""bin/compare: the model beside its relatives, trained and measured alike."""
-
-from absl import flags
-
-from tf_mmdvlae.cli.command import run
-
-_ABOUT = """trains the model and its relatives alike, measures all, and writes one table.
+"""Trains the model and its relatives alike, measures all, and writes one table.
 
   bin/compare --dataset=mnist --steps=3000 --seeds=3
   bin/compare --dataset=mnist --steps=3000 --models=vae,mmd_vlae,paper
 
-The models: vae, mmd_vae, vlae, mmd_vlae, mmd_vlae_progressive, mmd_vlae_nested, and paper, which is
-another network.
-Given again, the command goes on where it stopped."""
+The model `paper` is a network of its own; the others have the preset's network. If a comparison
+was stopped, the same command continues it.
+"""
+
+from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag
+from tf_mmdvlae.config import known_datasets
+from tf_mmdvlae.config.relatives import RELATIVES
+
+FLAGS = {
+    "dataset": Flag(str, f"one of {', '.join(known_datasets())}", required=True),
+    "preset": Flag(str, "preset with the networks and settings", "default"),
+    "steps": Flag(int, "training steps of each run [default: the preset's]", at_least=1),
+    "seeds": Flag(int, "runs of each model, with seeds 0, 1, ...", 1, at_least=1),
+    "models": Flag(list, f"some of {', '.join(RELATIVES)}, paper [default: all but paper]"),
+    "metrics": Flag(list, "families of metrics; see bin/evaluate --help [default: all]"),
+    "features": Flag(str, "space in which samples are compared; see bin/evaluate --help", "pixels"),
+    "judge": Flag(str, "folder of bin/train_classifier; see bin/evaluate --help"),
+    "data_dir": DATA_DIR,
+    "workdir": Flag(str, "folder of the comparison [default: runs/compare/<dataset>]"),
+}
 
 
-def _define(values):
-    flags.DEFINE_string("dataset", None, "one that has a config file", flag_values=values)
-    flags.DEFINE_string("preset", "default", "the networks and settings", flag_values=values)
-    flags.DEFINE_integer(
-        "steps", None, "of each run [default: the preset's]", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer("seeds", 1, "runs of each model", lower_bound=1, flag_values=values)
-    flags.DEFINE_list("models", None, "which [default: all but paper]", flag_values=values)
-    flags.DEFINE_list(
-        "metrics", None, "families; see bin/evaluate [default: all]", flag_values=values
-    )
-    flags.DEFINE_string(
-        "features", "pixels", "space of samples; see bin/evaluate", flag_values=values
-    )
-    flags.DEFINE_string(
-        "judge", None, "folder of bin/train_classifier; see bin/evaluate", flag_values=values
-    )
-    flags.DEFINE_string("data_dir", None, "root of the TFDS data sets", flag_values=values)
-    flags.DEFINE_string(
-        "workdir",
-        None,
-        "folder of the comparison [default: runs/compare/DATASET]",
-        flag_values=values,
-    )
-
-
-def _call(values, overrides):
-    import dataclasses
-
-    from tf_mmdvlae.common.errors import InputError
-    from tf_mmdvlae.config import get_config
-    from tf_mmdvlae.config import settings as configs
-    from tf_mmdvlae.evaluation.families import metric
-
-    if not values.dataset:
-        raise InputError("Give --dataset, such as --dataset=mnist.")
-    for name in values.metrics or ():
-        metric(name)
-    config = get_config(values.dataset, values.preset)
-    if values.data_dir:
-        import os
-
-        data_dir = os.path.abspath(os.path.expanduser(values.data_dir))
-        config = dataclasses.replace(
-            config, data=dataclasses.replace(config.data, data_dir=data_dir)
-        )
-    if values.steps:
-        config = dataclasses.replace(
-            config, train=dataclasses.replace(config.train, steps=values.steps)
-        )
-    config = configs.override(config, overrides)
-
+def _run(flags):
     from tf_mmdvlae.cli.evaluate import judge_of
-    from tf_mmdvlae.config.relatives import RELATIVES
+    from tf_mmdvlae.config import get_config
+    from tf_mmdvlae.config.settings import override
     from tf_mmdvlae.evaluation.compare import compare
+    from tf_mmdvlae.evaluation.families import metric
     from tf_mmdvlae.evaluation.report.comparison import markdown_table
 
-    workdir = values.workdir or f"runs/compare/{values.dataset}"
+    for name in flags.metrics or ():
+        metric(name)
+    config = get_config(flags.dataset, flags.preset)
+    config = config.changed(
+        data={"data_dir": flags.data_dir or config.data.data_dir},
+        train={"steps": flags.steps or config.train.steps},
+    )
+    workdir = flags.workdir or f"runs/compare/{flags.dataset}"
     comparison = compare(
-        config,
+        override(config, flags.overrides),
         workdir,
-        values.models or tuple(RELATIVES),
-        values.seeds,
-        values.metrics,
-        values.features,
-        judge_of(values),
+        flags.models or tuple(RELATIVES),
+        flags.seeds,
+        flags.metrics,
+        flags.features,
+        judge_of(flags),
     )
     print(f"\n{markdown_table(comparison)}")
     print(f"Table:    {workdir}/comparison.md")
@@ -87,6 +56,4 @@ def _call(values, overrides):
     print(f"Numbers:  {workdir}/comparison.json")
 
 
-def main():
-    """Runs the command; returns its exit code."""
-    return run("compare", _ABOUT, _define, _call, takes_config=True)
+main = Command("compare", __doc__, FLAGS, _run, takes_config=True)

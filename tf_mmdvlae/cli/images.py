@@ -15,17 +15,6 @@ MOST_ROWS = 40
 _log = logging.getLogger(__name__)
 
 
-def required(values, *names):
-    """Flags that a command can't do without.
-
-    Raises:
-      InputError: if one is missing.
-    """
-    for name in names:
-        if not values[name].value:
-            raise InputError(f"Give --{name}: {values[name].help}.")
-
-
 def find(text, flag):
     """The picture files that a flag names: files with commas between them, or folders.
 
