@@ -1,11 +1,13 @@
 """Drawn faces: the picture follows its factors, and the stored data set follows the picture."""
 
 import hashlib
+import itertools
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.faces.renderer import FACTORS, render, sample_factors
@@ -275,7 +277,8 @@ def test_drawing_needs_no_tensorflow():
     assert done.stdout.strip() == "False"
 
 
-SIZES = {"train": 70, "validation": 5, "test": 3}
+# More faces to train on than the builder draws before it writes them.
+SIZES = {"train": 1100, "validation": 5, "test": 3}
 
 
 @pytest.fixture(scope="module")
@@ -284,9 +287,6 @@ def builder_class():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SyntheticFaces, "SPLIT_SIZES", SIZES)
-        # Blocks smaller than a split, so that their seams are crossed.
-        patch.setattr("tf_mmdvlae.data.faces.builder._TASK", 8)
-        patch.setattr("tf_mmdvlae.data.faces.builder._BLOCK", 24)
         yield SyntheticFaces
 
 
@@ -304,6 +304,7 @@ def stored(builder_class, tmp_path_factory):
     return splits, builder
 
 
+@pytest.mark.slow
 def test_stored_pictures_are_the_drawings_of_the_stored_factors(stored):
     splits, _ = stored
     for split, size in SIZES.items():
@@ -313,6 +314,7 @@ def test_stored_pictures_are_the_drawings_of_the_stored_factors(stored):
         np.testing.assert_array_equal(images, render(factors))
 
 
+@pytest.mark.slow
 def test_every_sampled_face_is_stored_once_and_splits_differ(stored, builder_class):
     splits, _ = stored
     for split, size in SIZES.items():
@@ -322,6 +324,7 @@ def test_every_sampled_face_is_stored_once_and_splits_differ(stored, builder_cla
     assert not np.intersect1d(splits["train"]["yaw"], splits["test"]["yaw"]).size
 
 
+@pytest.mark.slow
 def test_labels_have_names_and_the_info_says_where_the_data_come_from(stored):
     _, builder = stored
     for name in CATEGORICAL:
@@ -332,15 +335,14 @@ def test_labels_have_names_and_the_info_says_where_the_data_come_from(stored):
 
 
 def test_a_failure_while_drawing_leaves_nothing_behind(builder_class, tmp_path, monkeypatch):
-    calls = []
+    calls, encode = itertools.count(), tf.io.encode_png
 
-    def fail_later(factors):
-        calls.append(len(factors["yaw"]))
-        if len(calls) > 4:
+    def fail_later(*arguments, **settings):
+        if next(calls) > 4:
             raise OSError("disk on fire")
-        return render(factors)
+        return encode(*arguments, **settings)
 
-    monkeypatch.setattr("tf_mmdvlae.data.faces.builder.render", fail_later)
+    monkeypatch.setattr(tf.io, "encode_png", fail_later)
     with pytest.raises(OSError, match="disk on fire"):
         builder_class(data_dir=tmp_path).download_and_prepare()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

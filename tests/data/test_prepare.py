@@ -17,8 +17,7 @@ from tensorflow_datasets.image_classification import mnist
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
 from tf_mmdvlae.data import pipeline
-from tf_mmdvlae.data import prepare as prepare_module
-from tf_mmdvlae.data.prepare import prepare
+from tf_mmdvlae.data.prepare import FILES, MNIST_IMAGES, prepare
 
 COUNT = 12
 
@@ -36,11 +35,8 @@ def no_network(monkeypatch):
 def small_mnist(monkeypatch):
     monkeypatch.setattr(mnist, "_TRAIN_EXAMPLES", 7)
     monkeypatch.setattr(mnist, "_TEST_EXAMPLES", 5)
-    shapes = {
-        name: ({60000: 7, 10000: 5}[shape[0]], *shape[1:])
-        for name, shape in prepare_module._MNIST_SHAPES.items()
-    }
-    monkeypatch.setattr(prepare_module, "_MNIST_SHAPES", shapes)
+    for part, count in (("train", 7), ("t10k", 5)):
+        monkeypatch.setitem(MNIST_IMAGES, part, count)
 
 
 def idx(values):
@@ -318,7 +314,7 @@ def test_what_can_not_be_prepared(tmp_path):
     with pytest.raises(InputError, match=r"--source=.*nowhere is not a folder"):
         prepare("mnist", tmp_path / "nowhere", tmp_path / "tfds")
     (tmp_path / "in the way").write_text("")
-    for name in prepare_module.FILES["mnist"]:
+    for name in FILES["mnist"]:
         (tmp_path / name).write_text("")
     with pytest.raises(InputError, match="in the way can't be written"):
         prepare("mnist", tmp_path, tmp_path / "in the way")

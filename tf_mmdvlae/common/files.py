@@ -250,4 +250,4 @@ def read_arrays(path: pathlib.Path | str) -> dict[str, np.ndarray]:
 def write_arrays(path: pathlib.Path | str, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes name -> array to `path` as .npz, whole or not at all."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)

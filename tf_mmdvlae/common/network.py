@@ -1,5 +1,7 @@
 """Whether a download host can be reached."""
 
+from __future__ import annotations
+
 import threading
 import urllib.error
 import urllib.parse
@@ -9,7 +11,7 @@ NETWORK_SECONDS = 3.0
 """How long a download host may take to answer before the network counts as unreachable."""
 
 
-def network_reachable(url):
+def network_reachable(url: str) -> bool:
     """Whether the server of `url` answers, also through a proxy, within `NETWORK_SECONDS`."""
     parts = urllib.parse.urlsplit(url)
     request = urllib.request.Request(f"{parts.scheme}://{parts.netloc}/", method="HEAD")
@@ -25,7 +27,7 @@ def network_reachable(url):
         except (OSError, ValueError):
             answers.append(False)
 
-    # Looking up a name has no time limit of its own, hence a thread, which is left behind.
+    # The look-up of a name has no time limit of its own, so a thread does it and is left behind.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(NETWORK_SECONDS)

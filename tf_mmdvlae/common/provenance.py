@@ -1,12 +1,15 @@
-"""What made a result: package versions and commit."""
+"""The package versions and the commit behind a result."""
+
+from __future__ import annotations
 
 import pathlib
 import platform
 import subprocess
+from typing import Any
 
 
-def provenance():
-    """What made a result: versions of the packages that matter, and the commit if there is one."""
+def provenance() -> dict[str, Any]:
+    """The versions of the packages that matter, and the commit if there is one."""
     import keras
     import numpy
     import tensorflow
@@ -25,18 +28,13 @@ def provenance():
     }
 
 
-def _commit():
+def _commit() -> str | None:
     folder = pathlib.Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
         return None
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty"]
     try:
-        described = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip()
+    return result.stdout.strip()

@@ -1,5 +1,7 @@
 """One encoded image -> uint8 pixels of the model's shape."""
 
+from __future__ import annotations
+
 import io
 import math
 
@@ -9,7 +11,9 @@ from PIL import ExifTags, Image, ImageOps
 _TURNED_ASIDE = (5, 6, 7, 8)
 
 
-def decode(content, image_shape, crop=1.0, upright=False):
+def decode(
+    content: bytes | str, image_shape: tuple[int, ...], crop: float = 1.0, upright: bool = False
+) -> tuple[np.ndarray, bool]:
     """Decodes an image, keeps its centre and scales that to `image_shape`.
 
     The centre has the aspect of `image_shape` and `crop` of the largest extent that fits: for a

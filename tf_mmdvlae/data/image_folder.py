@@ -1,14 +1,25 @@
 """A folder of JPEG and PNG images as a data set."""
 
+from __future__ import annotations
+
 import csv
 import hashlib
 import logging
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.data.decode import decode
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_mmdvlae.config.settings import DataConfig
+    from tf_mmdvlae.data.reading import Shape
 
 _log = logging.getLogger(__name__)
 
@@ -21,25 +32,16 @@ _FALSE = ({"0", "false"}, {"-1", "false"})
 
 
 class FolderSource:
-    """One split of a folder of images, read at any depth.
+    """One split of a folder of images at any depth, a `reading.Source`.
 
     A file is in the test split when a hash of its name within the folder says so; new files move
-    no others. The order within a split is that of the same hashes: it is always the same, and the
-    first n images are of all sub-folders, not of the first ones. Labels are the columns of
-    `data.labels`, or else "class", the first level of sub-folders, where there are two or more.
-
-    Attributes:
-      name: folder and split, for messages.
-      count: images in the split, unreadable ones included.
-      class_names: label name -> the names of its classes, for the labels that are class ids; the
-        same for both splits.
-      upright: True; images are turned as their EXIF orientation says.
-      cache_folder: where a disk cache of it belongs.
-      fingerprint: what the cache's key is made of.
-      shuffle_buffer: how many elements of `contents` to shuffle among.
+    no others. The order within a split is that of the same hashes, so that it is always the same
+    and the first n images come from all sub-folders. Labels are the columns of `data.labels`, or
+    else "class", the first level of sub-folders, where there are two or more. Both splits have the
+    same classes. Images are turned as their EXIF orientation says.
 
     Args:
-      data: a `DataConfig`.
+      data: names the folder and the file of labels.
       which: "train" or "test".
 
     Raises:
@@ -47,105 +49,83 @@ class FolderSource:
         or if the file of labels is missing, malformed or of other images.
     """
 
-    upright = True
-
-    def __init__(self, data, which):
+    def __init__(self, data: DataConfig, which: str) -> None:
         self._root = _root(data)
         names = _image_names(self._root)
-        labels, self.class_names = {}, {}
+        labels: dict[str, np.ndarray] = {}
+        self.class_names: dict[str, list[str]] = {}
         if data.labels:
-            names, labels, self.class_names = read_labels(data.labels, names)
+            names, labels, self.class_names = _read_labels(data.labels, names)
         elif len(folders := sorted({_folder(name) for name in names})) > 1:
             ids = {folder: number for number, folder in enumerate(folders)}
             labels = {"class": np.array([ids[_folder(name)] for name in names], np.int64)}
             self.class_names = {"class": folders}
-        inside = [
-            at
-            for at, name in enumerate(names)
-            if in_test_split(name, data.test_fraction) == (which == "test")
-        ]
-        inside.sort(key=lambda at: _hash(names[at]))
-        self._names = [names[at] for at in inside]
-        self._labels = {name: values[inside] for name, values in labels.items()}
+        limit = data.test_fraction * 2**64
+        hashes = [_hash(name) for name in names]
+        rows = [row for row in range(len(names)) if (hashes[row] < limit) == (which == "test")]
+        rows.sort(key=hashes.__getitem__)
+        self._names = [names[row] for row in rows]
+        self._labels = {name: values[rows] for name, values in labels.items()}
         self.name = f"{self._root} {which}"
-        if not self._names:
+        if not rows:
             raise InputError(
                 f"None of the {len(names)} images in {self._root} falls into the {which} split "
                 f"with --config.data.test_fraction={data.test_fraction}; "
                 "the splits are train and test."
             )
-        self.count = self.shuffle_buffer = len(self._names)
+        self.count = self.files = self.shuffle_buffer = len(rows)
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         self.cache_folder = pathlib.Path(cache).expanduser() / "tf_mmdvlae"
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> list[str]:
         parts = [str(self._root.resolve()), *self.class_names]
-        for path in self._paths():
+        for position in range(self.count):
+            parts.append(path := self.identify(position))
             try:
                 status = os.stat(path)
-            except OSError:  # A link to nothing, say; reading it will tell, and leave it out.
-                parts += [path, "unreadable"]
+            except OSError:  # The pass over the images reports it, a link to nothing say.
+                parts.append("unreadable")
             else:
-                parts += [path, str(status.st_size), str(status.st_mtime_ns)]
+                parts += [str(status.st_size), str(status.st_mtime_ns)]
         for name, values in self._labels.items():
             parts += [name, hashlib.sha256(values.tobytes()).hexdigest()]
         return parts
 
-    def batches(self, size):
-        """Yields (paths, labels: name -> [at most `size`]) in the split's order."""
+    def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
         paths = self._paths()
-        for at in range(0, len(paths), size):
-            labels = {name: values[at : at + size] for name, values in self._labels.items()}
-            yield paths[at : at + size], labels
+        for start in range(0, self.count, size):
+            labels = {name: values[start : start + size] for name, values in self._labels.items()}
+            yield paths[start : start + size], labels
 
-    def identify(self, position):
+    def identify(self, position: int) -> str:
         """The path of the image at `position`."""
         return str(self._root / self._names[position])
 
-    @property
-    def files(self):
-        """How many files the images lie in."""
-        return self.count
-
-    def contents(self, part=0, parts=1):
-        """The paths in order, a tf.data.Dataset of scalar strings.
-
-        Args:
-          part, parts: with several parts, every `parts`-th from `part` on.
-        """
+    def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
+        """The paths of the images, in order."""
         import tensorflow as tf
 
-        paths = [os.fsencode(path) for path in self._paths()[part::parts]]
-        return tf.data.Dataset.from_tensor_slices(paths)
+        return tf.data.Dataset.from_tensor_slices(self._paths()[part::parts])
+
+    def decode(self, content: bytes, image_shape: Shape, crop: float) -> tuple[np.ndarray, bool]:
+        return decode(os.fsdecode(content), image_shape, crop, upright=True)
 
     def _paths(self):
-        return [str(self._root / name) for name in self._names]
+        return [os.fsencode(self.identify(position)) for position in range(self.count)]
 
 
-def in_test_split(name, test_fraction):
-    """Whether the file `name` (with "/" between folders) belongs to the test split."""
-    return _hash(name) < test_fraction * 2**64
-
-
-def read_labels(path, names):
-    """Reads a CSV file of labels: a heading, then a row an image.
+def _read_labels(path, names):
+    """Reads a CSV file of labels: a heading, then one row per image.
 
     The first column is a file's name, with its folders or without them where that is unique. Of
     the others, those of true and false, of 1 and 0 or of 1 and -1 become bool (but with 0 and -1
     both, classes), those of words or of at most 100 different integers classes, and those of other
     numbers float32 (an empty field is NaN). A column without any value is left out.
 
-    Args:
-      path: the file.
-      names: the images' names within their folder.
-
     Returns:
-      The names that have a row, in the same order; column -> [n] values; column -> class names for
-      those that are class ids.
-
-    Raises:
-      InputError: if the file can't be read, has no heading or no column, or no row fits an image.
+      Those of `names`, the images within their folder, that have a row, in the same order;
+      column -> [n] values; column -> class names for those that are class ids.
     """
     heading, rows = _read_csv(path)
     by_name = {name: name for name in names}
@@ -156,12 +136,12 @@ def read_labels(path, names):
     if by_name.get(heading[0]):
         raise InputError(f"{path} has no heading; its first row is of the image {heading[0]}.")
     if len(heading) < 2:
-        raise InputError(f"{path} needs a column of file names and then a column an attribute.")
-    values_of, lost = {}, 0
+        raise InputError(f"{path} needs a column of file names and then one column per attribute.")
+    values_of, strangers = {}, 0
     for row in rows:
         name = by_name.get(row[0].strip().replace("\\", "/").removeprefix("./"))
         if name is None:
-            lost += 1
+            strangers += 1
         else:
             values_of[name] = [value.strip() for value in row[1:]]
     if not values_of:
@@ -172,8 +152,8 @@ def read_labels(path, names):
             else f"{path} has no row below its heading."
         )
     labelled = [name for name in names if name in values_of]
-    if lost:
-        _log.warning("%d rows of %s name no image (or several) and are left out.", lost, path)
+    if strangers:
+        _log.warning("%d rows of %s name no image (or several) and are left out.", strangers, path)
     if len(labelled) < len(names):
         _log.warning(
             "%d images have no row in %s and are left out.", len(names) - len(labelled), path
@@ -225,14 +205,15 @@ def _folder(name):
 def _read_csv(path):
     path = pathlib.Path(path).expanduser()
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with (
+            explained(f"--labels={path} can't be read"),
+            open(path, newline="", encoding="utf-8-sig") as file,
+        ):
             rows = [row for row in csv.reader(file) if row]
-    except OSError as error:
-        raise InputError(f"--labels={path} can't be read: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"--labels={path} is not a CSV file: {error}") from error
     if not rows:
-        raise InputError(f"--labels={path} is empty; it needs a heading and a row an image.")
+        raise InputError(f"--labels={path} is empty; it needs a heading and one row per image.")
     heading = [field.strip() for field in rows[0]]
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(heading):

@@ -1,20 +1,23 @@
 """Images as tf.data batches whose order is a function of seed and step."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
-import os
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
+import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.cache import cached
-from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.data.image_folder import FolderSource
-from tf_mmdvlae.data.reading import read
-from tf_mmdvlae.data.tfds_source import TFDSSource, ensure_prepared, find_builder, find_features
+from tf_mmdvlae.data.reading import Shape, Source, read
+
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import DataConfig
 
 _SHARE_OF_MEMORY = 0.25
 _QUICKLY_DECODED = 512 * 2**20
@@ -22,7 +25,7 @@ _QUICKLY_DECODED = 512 * 2**20
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """The readable images of one split, and what is known about them.
+    """The readable images of one split, with their labels.
 
     Attributes:
       name: "train" or "test".
@@ -32,7 +35,7 @@ class Split:
       class_names: name -> the classes' names, for the int64 ones.
       size: number of images.
       skipped: images that could not be read and were left out.
-      stream: how to decode them anew; None when `images` is given.
+      stream: decodes the images anew; None when `images` is given.
     """
 
     name: str
@@ -41,20 +44,20 @@ class Split:
     class_names: dict[str, list[str]]
     size: int
     skipped: int = 0
-    stream: Any = dataclasses.field(default=None, repr=False, compare=False)
+    stream: Stream | None = dataclasses.field(default=None, repr=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """What one process takes of every batch when several train together.
+    """The part of every batch that one process takes when several train together.
 
     A batch is cut into as many equal pieces as there are devices in all, in order: a process's
     pieces lie side by side.
 
     Attributes:
       process: 0 ... processes - 1.
-      processes: how many there are.
-      devices: how many of its own each of them has.
+      processes: number of processes.
+      devices: number of devices of each process.
     """
 
     process: int = 0
@@ -75,18 +78,15 @@ class Description:
     splits: dict[str, int]
 
 
-def load_split(data, image_shape, which):
+def load_split(data: DataConfig, image_shape: Shape, which: str) -> Split:
     """Reads one split, or opens its cache.
 
     Unreadable images are named in the log and left out, with their labels.
 
     Args:
-      data: a `DataConfig`.
+      data: names the data set and its cache.
       image_shape: height, width, channels of the model's images.
       which: "train" or "test".
-
-    Returns:
-      A `Split`.
 
     Raises:
       InputError: if the data set or the split is not there and can't be had, more than 1% of the
@@ -95,7 +95,6 @@ def load_split(data, image_shape, which):
     if which not in ("train", "test"):
         raise InputError(f"There is no split {which!r}; there are train and test.")
     source = _open_source(data, which)
-    image_shape = tuple(image_shape)
     cache, stream, images = _choose_cache(data.cache, source, image_shape), None, None
     if cache == "disk":
         images, labels = cached(source, image_shape, data.crop)
@@ -104,14 +103,21 @@ def load_split(data, image_shape, which):
         store = np.empty((source.count, *image_shape), np.uint8) if cache == "memory" else None
         reading = read(source, image_shape, data.crop, store)
         labels, size = reading.labels, int(reading.readable.sum())
-        if cache == "memory":
+        if store is not None:
             images = store[:size]
         else:
-            stream = _Stream(source, reading.readable, image_shape, data.crop)
+            stream = Stream(source, reading.readable, image_shape, data.crop)
     return Split(which, images, labels, source.class_names, size, source.count - size, stream)
 
 
-def training_batches(split, batch_size, seed, start_step=0, flip=False, share=None):
+def training_batches(
+    split: Split,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    flip: bool = False,
+    share: Share | None = None,
+) -> tf.data.Dataset:
     """Endless shuffled batches; the k-th is a function of `seed` and k alone.
 
     Images kept in memory and on disk come in the same order; with `cache="none"` it is another one,
@@ -120,25 +126,22 @@ def training_batches(split, batch_size, seed, start_step=0, flip=False, share=No
     from there on, at no cost when the images are cached.
 
     Args:
-      split: a `Split`.
-      batch_size: images a batch, at most `split.size`.
+      split: the images.
+      batch_size: images per batch, at most `split.size`.
       seed: an integer from 0.
-      start_step: how many batches were taken before.
+      start_step: number of batches that were taken before.
       flip: True mirrors each image left to right with probability 1/2.
-      share: None, or the `Share` of each batch that is wanted. Its pieces follow each other, one an
-        element; of images in memory or on disk only theirs are read. With `cache="none"` each
-        process shuffles a part of the data of its own, so that the batches are others than in one
-        process.
+      share: the `Share` of each batch that is wanted; None for all. Its pieces follow each other,
+        one per element; of images in memory or on disk only theirs are read. With `cache="none"`
+        each process shuffles a part of the data of its own, so that the batches are others than in
+        one process.
 
     Returns:
-      A tf.data.Dataset of float32 [batch_size, height, width, channels] in [0, 1], or pieces
-      thereof.
+      A dataset of float32 [batch_size, height, width, channels] in [0, 1], or pieces thereof.
 
     Raises:
       InputError: if `batch_size` exceeds the size of the split, or can't be cut into equal pieces.
     """
-    import tensorflow as tf
-
     share = share or Share()
     pieces = share.processes * share.devices
     if batch_size % pieces:
@@ -152,7 +155,7 @@ def training_batches(split, batch_size, seed, start_step=0, flip=False, share=No
             f"{split.name} split."
         )
     size = batch_size // pieces
-    if split.images is None:
+    if split.stream is not None:
         items = split.stream.contents(share.process, share.processes).shuffle(
             split.stream.shuffle_buffer, seed=seed, reshuffle_each_iteration=True
         )
@@ -187,33 +190,25 @@ def training_batches(split, batch_size, seed, start_step=0, flip=False, share=No
     return _mapped(items.enumerate(), to_batch)
 
 
-def evaluation_batches(split, batch_size):
+def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """Every image once, in the order of `split.labels`.
 
     Args:
-      split: a `Split`.
-      batch_size: images a batch; the last one may be shorter.
+      split: the images.
+      batch_size: images per batch; the last batch may be shorter.
 
     Returns:
-      A tf.data.Dataset of float32 [batch, height, width, channels] in [0, 1].
+      A dataset of float32 [batch, height, width, channels] in [0, 1].
     """
-    import tensorflow as tf
-
-    if split.images is None:
+    if split.stream is not None:
         items, fetch = split.stream.contents(), split.stream.fetch
     else:
         items, fetch = tf.data.Dataset.range(split.size), _gather(split.images)
     return _mapped(items.batch(batch_size), lambda batch: _to_float(fetch(batch)))
 
 
-def describe(data):
+def describe(data: DataConfig) -> Description:
     """What a data set holds; reads no image, but prepares a TFDS set that is not prepared yet.
-
-    Args:
-      data: a `DataConfig`.
-
-    Returns:
-      A `Description`.
 
     Raises:
       InputError: if the data set is unknown, has no image, or can't be had.
@@ -221,21 +216,16 @@ def describe(data):
     if data.dataset == "image_folder":
         counts = {which: FolderSource(data, which).count for which in ("train", "test")}
         return Description((None, None, 3), counts)
-    builder = find_builder(data)
-    image, _ = find_features(builder)
-    feature = builder.info.features
-    for name in image:
-        feature = feature[name]
-    ensure_prepared(builder, data)
-    return Description(
-        tuple(feature.shape),
-        {name: info.num_examples for name, info in builder.info.splits.items()},
-    )
+    from tf_mmdvlae.data.tfds_source import describe_builder
+
+    return Description(*describe_builder(data))
 
 
-def _open_source(data, which):
+def _open_source(data, which) -> Source:
     if data.dataset == "image_folder":
         return FolderSource(data, which)
+    from tf_mmdvlae.data.tfds_source import TFDSSource
+
     return TFDSSource(data, data.train_split if which == "train" else data.test_split)
 
 
@@ -265,8 +255,6 @@ def _available_memory():
 
 
 def _shuffled_indices(size, batch_size, seed, start_step):
-    import tensorflow as tf
-
     first, offset = divmod(start_step * batch_size, size)
 
     def permutation(epoch):
@@ -282,42 +270,56 @@ def _shuffled_indices(size, batch_size, seed, start_step):
 
 
 def _gather(images):
-    import tensorflow as tf
-
     # NumPy gathers from memory and from disk alike; a tf.constant would be a second copy of all.
-    def fetch(indices):
-        batch = tf.numpy_function(
-            lambda at: np.take(images, at, axis=0), [indices], tf.uint8, False
-        )
-        return tf.ensure_shape(batch, [None, *images.shape[1:]])
+    return _numpy_map(lambda indices: np.take(images, indices, axis=0), images.shape[1:])
+
+
+def _numpy_map(function, image_shape):
+    """`function` from a batch of items to uint8 [batch, *image_shape], as one of tensors."""
+
+    def fetch(items):
+        batch = tf.numpy_function(function, [items], tf.uint8, False)
+        return tf.ensure_shape(batch, [None, *image_shape])
 
     return fetch
 
 
 def _to_float(images):
-    import tensorflow as tf
-
     return tf.cast(images, tf.float32) / 255.0
 
 
 def _mapped(dataset, function):
-    import tensorflow as tf
-
     dataset = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-class _Stream:
-    """Encoded images in order, the unreadable ones left out, and how to decode a batch of them."""
+class Stream:
+    """The encoded images of a source without the unreadable ones, decoded batch by batch.
 
-    def __init__(self, source, readable, image_shape, crop):
+    Attributes:
+      shuffle_buffer: number of elements of `contents` to shuffle among.
+      fetch: decodes a tensor of some `contents` to uint8 [batch, height, width, channels].
+
+    Args:
+      source: the images.
+      readable: bool [source.count], which of them can be decoded.
+      image_shape: height, width, channels to scale to.
+      crop: side of the centre that is kept, in (0, 1].
+    """
+
+    def __init__(
+        self, source: Source, readable: np.ndarray, image_shape: Shape, crop: float
+    ) -> None:
         self._source, self._readable = source, readable
-        self._image_shape, self._crop = image_shape, crop
         self.shuffle_buffer = source.shuffle_buffer
 
-    def contents(self, part=0, parts=1):
-        import tensorflow as tf
+        def decode(contents):
+            return np.stack([source.decode(item, image_shape, crop)[0] for item in contents])
 
+        self.fetch = _numpy_map(decode, image_shape)
+
+    def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
+        """The encoded images in order, or with several parts a share of them; see `Source`."""
         if self._readable.all() and parts <= self._source.files:
             return self._source.contents(part, parts)
         contents = self._source.contents()
@@ -326,19 +328,3 @@ class _Stream:
             pairs = tf.data.Dataset.zip(contents, readable).filter(lambda content, good: good)
             contents = pairs.map(lambda content, good: content)
         return contents.shard(parts, part)
-
-    def fetch(self, contents):
-        import tensorflow as tf
-
-        batch = tf.numpy_function(self._decode, [contents], tf.uint8, False)
-        return tf.ensure_shape(batch, [None, *self._image_shape])
-
-    def _decode(self, contents):
-        if isinstance(self._source, FolderSource):
-            contents = [os.fsdecode(path) for path in contents]
-        return np.stack(
-            [
-                decode(content, self._image_shape, self._crop, self._source.upright)[0]
-                for content in contents
-            ]
-        )

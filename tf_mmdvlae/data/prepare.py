@@ -1,17 +1,18 @@
 """Turns files that a person downloaded by hand into a TFDS data set, without the network."""
 
+from __future__ import annotations
+
 import contextlib
 import gzip
-import hashlib
 import logging
+import math
 import os
 import pathlib
-import shutil
-import tempfile
 import zipfile
 import zlib
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.files import digest, hidden_folder
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ FILES = {
         "t10k-labels-idx1-ubyte.gz",
     ),
 }
-"""The data sets that `prepare` knows, and the files that each is made of."""
+"""The data sets that `prepare` takes, and the files that each consists of."""
 
 PAGES = {
     "celeb_a": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (Align&Cropped Images)",
@@ -38,16 +39,13 @@ PAGES = {
 }
 """Where a person finds those files."""
 
-_MNIST_SHAPES = {
-    "train-images-idx3-ubyte.gz": (60000, 28, 28),
-    "train-labels-idx1-ubyte.gz": (60000,),
-    "t10k-images-idx3-ubyte.gz": (10000, 28, 28),
-    "t10k-labels-idx1-ubyte.gz": (10000,),
-}
-_LABELS_AT = 8
+MNIST_IMAGES = {"train": 60_000, "t10k": 10_000}
+"""Number of images in each part of MNIST."""
 
 
-def prepare(dataset, source, data_dir=None):
+def prepare(
+    dataset: str, source: pathlib.Path | str, data_dir: pathlib.Path | str | None = None
+) -> str:
     """Prepares a TFDS data set from files on this machine; no connection is attempted.
 
     Either the whole data set is there afterwards, or nothing of it.
@@ -59,7 +57,7 @@ def prepare(dataset, source, data_dir=None):
       data_dir: the root of the TFDS data sets; None is TFDS's own default.
 
     Returns:
-      The folder of the prepared data set, as a string.
+      The folder of the prepared data set.
 
     Raises:
       InputError: if the data set is not one of these; if a file is missing, truncated, not what
@@ -76,57 +74,35 @@ def prepare(dataset, source, data_dir=None):
     if builder.data_path.exists() and builder.is_prepared():
         print(f"{dataset} is prepared already in {builder.data_dir}.")
         return str(builder.data_dir)
-    found = _find(dataset, source)
+    paths = _find(dataset, source)
     root = pathlib.Path(builder.data_dir_root).expanduser()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        staging = tempfile.mkdtemp(prefix=f"prepare_{dataset}_", dir=root)
-    except OSError as error:
-        raise InputError(f"{root} can't be written: {error.strerror}.") from error
-    try:
-        _stage(dataset, found, pathlib.Path(staging))
-        digests = {}
-        for name, path in found.items():
-            with _reading(path):
-                digests[name] = _digest(pathlib.Path(staging) / name)
-        with _recorded_as(builder, digests):
+    with explained(f"{root} can't be written"), hidden_folder(root / f"prepare_{dataset}") as stage:
+        _stage(dataset, paths, stage)
+        with _recorded_as(builder, stage):
             builder.download_and_prepare(
-                download_dir=os.path.join(staging, "downloads"),
+                download_dir=str(stage / "downloads"),
                 download_config=tfds.download.DownloadConfig(
-                    manual_dir=staging, try_download_gcs=False
+                    manual_dir=str(stage), try_download_gcs=False
                 ),
             )
-    except OSError as error:
-        raise InputError(f"{dataset} could not be written to {root}: {error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     print(f"{dataset} is ready in {builder.data_dir}.")
     return str(builder.data_dir)
 
 
 def _find(dataset, source):
+    """Name -> path of the data set's files."""
     source = pathlib.Path(source).expanduser()
     if not source.is_dir():
         raise InputError(f"--source={source} is not a folder.")
-    by_name = {}
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            by_name.setdefault(path.name.lower(), path)
-    found, missing = {}, []
+    files = (path for path in sorted(source.rglob("*"), reverse=True) if path.is_file())
+    by_name = {path.name.lower(): path for path in files}
+    paths = {}
     for name in FILES[dataset]:
-        spellings = [name.lower()]
-        if name.endswith(".gz"):
-            plain = name.removesuffix(".gz")
-            spellings += [
-                plain,
-                plain.replace("-idx", ".idx"),
-                plain.replace("-idx", ".idx") + ".gz",
-            ]
-        path = next((by_name[s] for s in spellings if s in by_name), None)
-        if path is None:
-            missing.append(name)
-        else:
-            found[name] = path
+        plain = name.removesuffix(".gz")
+        dotted = plain.replace("-idx", ".idx")
+        spellings = (name.lower(), plain.lower(), dotted.lower(), f"{dotted}.gz")
+        paths[name] = next((by_name[s] for s in spellings if s in by_name), None)
+    missing = [name for name, path in paths.items() if path is None]
     if missing:
         hint = f" Get them from {PAGES[dataset]}."
         if any(pathlib.Path(name).stem.lower() + ".csv" in by_name for name in missing):
@@ -134,17 +110,15 @@ def _find(dataset, source):
         elif "img_align_celeba.zip" in missing and "000001.jpg" in by_name:
             hint = f" The images must stay in their zip file.{hint}"
         raise InputError(f"{source} lacks {', '.join(missing)}.{hint}")
-    return found
+    return paths
 
 
-def _stage(dataset, found, staging):
+def _stage(dataset, paths, stage):
     """Checks the files and lays them out under the names by which TFDS finds them."""
-    for name, path in found.items():
-        target = staging / name
+    for name, path in paths.items():
+        target = stage / name
         if dataset == "mnist":
-            content = _read_idx(path, _MNIST_SHAPES[name])
-            if "labels" in name and (largest := max(content[_LABELS_AT:])) > 9:
-                raise InputError(f"{path} holds the label {largest}; digits go from 0 to 9.")
+            content = _read_idx(path, name)
             if path.name == name:
                 target.symlink_to(path.resolve())
             else:
@@ -155,24 +129,16 @@ def _stage(dataset, found, staging):
         else:
             target.symlink_to(path.resolve())
     if dataset == "celeb_a":
-        _check_celeb_a(found)
-
-
-@contextlib.contextmanager
-def _reading(path):
-    """Tells a source that can't be read from a target that can't be written."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
+        _check_celeb_a(paths)
 
 
 def _read(path):
-    with _reading(path):
+    with explained(f"{path} can't be read"):
         return path.read_bytes()
 
 
-def _read_idx(path, shape):
+def _read_idx(path, name):
+    """The unpacked content of one of MNIST's files; the format is that of LeCun's page."""
     content = _read(path)
     if content[:2] == b"\x1f\x8b":
         try:
@@ -181,55 +147,55 @@ def _read_idx(path, shape):
             raise InputError(f"{path} is truncated or damaged: {error}") from error
     elif path.suffix == ".gz":
         raise InputError(f"{path} is not a gzip file.")
-    header = b"\x00\x00\x08" + bytes([len(shape)])
-    header += b"".join(side.to_bytes(4, "big") for side in shape)
-    if content[:4] != header[:4]:
+    is_labels = "labels" in name
+    shape = (MNIST_IMAGES[name.partition("-")[0]], *([] if is_labels else [28, 28]))
+    magic = bytes([0, 0, 8, len(shape)])
+    if content[:4] != magic:
         raise InputError(f"{path} is not an IDX file of {len(shape)}-dimensional bytes.")
-    if content[: len(header)] != header:
-        sides = [
-            int.from_bytes(content[at : at + 4], "big") for at in range(4, 4 + 4 * len(shape), 4)
-        ]
+    length = 4 + 4 * len(shape)
+    sides = [int.from_bytes(content[at : at + 4], "big") for at in range(4, length, 4)]
+    if sides != list(shape):
         raise InputError(f"{path} holds {sides}, but MNIST's has {list(shape)}.")
-    length = len(header)
-    size = 1
-    for side in shape:
-        size *= side
-    if len(content) != length + size:
-        state = "truncated" if len(content) < length + size else "too long"
-        raise InputError(f"{path} is {state}: {len(content)} bytes unpacked, not {length + size}.")
+    size = length + math.prod(shape)
+    if len(content) != size:
+        state = "truncated" if len(content) < size else "too long"
+        raise InputError(f"{path} is {state}: {len(content)} bytes unpacked, not {size}.")
+    if is_labels and (largest := max(content[length:])) > 9:
+        raise InputError(f"{path} holds the label {largest}; digits go from 0 to 9.")
     return content
 
 
-def _check_celeb_a(found):
+def _check_celeb_a(paths):
     from tensorflow_datasets.datasets.celeb_a import celeb_a_dataset_builder as celeb_a
 
-    partition = _rows(found["list_eval_partition.txt"], columns=1)
-    attributes = _rows(found["list_attr_celeba.txt"], names=celeb_a.ATTR_HEADINGS)
-    landmarks = _rows(found["list_landmarks_align_celeba.txt"], names=celeb_a.LANDMARK_HEADINGS)
-    identity = _rows(found["identity_CelebA.txt"], columns=1)
+    list_file = paths["list_eval_partition.txt"]
+    partition = _rows(list_file, columns=1)
     for name, values in partition.items():
         if values not in (["0"], ["1"], ["2"]):
             raise InputError(
-                f"{found['list_eval_partition.txt']} puts {name} in part {values[0]}; "
+                f"{list_file} puts {name} in part {values[0]}; "
                 "it must be 0 (train), 1 (validation) or 2 (test)."
             )
     for part, split in (("0", "train"), ("1", "validation"), ("2", "test")):
         if [part] not in partition.values():
-            raise InputError(
-                f"{found['list_eval_partition.txt']} has no image in part {part} ({split})."
-            )
-    for file, rows in (
-        ("list_attr_celeba.txt", attributes),
-        ("list_landmarks_align_celeba.txt", landmarks),
-        ("identity_CelebA.txt", identity),
+            raise InputError(f"{list_file} has no image in part {part} ({split}).")
+    for file, rule in (
+        ("list_attr_celeba.txt", {"names": celeb_a.ATTR_HEADINGS}),
+        ("list_landmarks_align_celeba.txt", {"names": celeb_a.LANDMARK_HEADINGS}),
+        ("identity_CelebA.txt", {"columns": 1}),
     ):
-        absent = partition.keys() - rows.keys()
-        if absent:
-            raise InputError(
-                f"{found[file]} lacks {len(absent)} of the {len(partition)} images in "
-                f"list_eval_partition.txt, {min(absent)} for one; it is truncated or strange."
-            )
-    _check_zip(found["img_align_celeba.zip"], partition)
+        rows = _rows(paths[file], **rule)
+        _check_complete(paths[file], partition, rows, "; it is truncated or strange")
+    _check_zip(paths["img_align_celeba.zip"], partition)
+
+
+def _check_complete(path, partition, names, remark=""):
+    absent = partition.keys() - names
+    if absent:
+        raise InputError(
+            f"{path} lacks {len(absent)} of the {len(partition)} images in "
+            f"list_eval_partition.txt, {min(absent)} for one{remark}."
+        )
 
 
 def _rows(path, names=None, columns=None):
@@ -250,35 +216,23 @@ def _rows(path, names=None, columns=None):
         columns = len(names)
         lines = lines[2:]
     rows = {}
-    for line in lines:
-        fields = line.split()
-        if not fields:
-            continue
-        if len(fields) != columns + 1 or not all(_is_integer(field) for field in fields[1:]):
+    for name, *values in filter(None, map(str.split, lines)):
+        if len(values) != columns or not all(v.removeprefix("-").isdigit() for v in values):
             raise InputError(
-                f"{path} is truncated or damaged at {fields[0]}: "
+                f"{path} is truncated or damaged at {name}: "
                 f"a file name and {columns} whole numbers belong there."
             )
-        rows[fields[0]] = fields[1:]
+        rows[name] = values
     if not rows or (expected is not None and len(rows) != expected):
         raise InputError(f"{path} has {len(rows)} rows, not the {expected or 'many'} it should.")
     return rows
 
 
-def _is_integer(text):
-    return text.removeprefix("-").isdigit()
-
-
 def _check_zip(path, partition):
     try:
-        with _reading(path), zipfile.ZipFile(path) as archive:
+        with explained(f"{path} can't be read"), zipfile.ZipFile(path) as archive:
             members = {pathlib.PurePosixPath(name).name for name in archive.namelist()}
-            absent = partition.keys() - members
-            if absent:
-                raise InputError(
-                    f"{path} lacks {len(absent)} of the {len(partition)} images in "
-                    f"list_eval_partition.txt, {min(absent)} for one."
-                )
+            _check_complete(path, partition, members)
             damaged = archive.testzip()
     except zipfile.BadZipFile as error:
         raise InputError(f"{path} is truncated or not a zip file: {error}") from error
@@ -293,32 +247,27 @@ def _check_zip(path, partition):
         _log.warning("%s has %d images that no list names; they are left out.", path, surplus)
 
 
-def _digest(path):
-    with open(path, "rb") as file:
-        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextlib.contextmanager
-def _recorded_as(builder, digests):
-    """Lets TFDS take these files, whose content was checked above, for the ones on its record."""
+def _recorded_as(builder, stage):
+    """Lets TFDS take the staged files, whose content was checked, for the ones on its record."""
     from tensorflow_datasets.core.download import checksums
 
     record = builder.url_infos
     original = dict(record)
     try:
         for url, info in original.items():
-            if info.filename not in digests:
+            if info.filename not in FILES[builder.name]:
                 continue
-            size, digest = digests[info.filename]
-            if digest != info.checksum:
+            path = stage / info.filename
+            with explained(f"{path.resolve()} can't be read"):
+                size, checksum = path.stat().st_size, digest(path)
+            if checksum != info.checksum:
                 _log.warning(
                     "%s is whole but not byte for byte TFDS's own (%d bytes for %d); it is taken.",
-                    info.filename,
-                    size,
-                    info.size,
+                    *(info.filename, size, info.size),
                 )
             record[url] = checksums.UrlInfo(
-                size=type(info.size)(size), checksum=digest, filename=info.filename
+                size=type(info.size)(size), checksum=checksum, filename=info.filename
             )
         yield
     finally:

@@ -1,17 +1,25 @@
-"""Reads every image of a source once, in several threads; leaves out what can't be read."""
+"""Reads every image of a source once, in several threads, and leaves out what can't be read."""
+
+from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
+import itertools
 import logging
 import os
-import time
+import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.progress import Progress
-from tf_mmdvlae.data.decode import decode
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _log = logging.getLogger(__name__)
 
@@ -23,10 +31,56 @@ _TASK = 32
 _IN_FLIGHT = 4
 _QUIET_SECONDS = 3
 
+Shape = tuple[int, ...]
+"""Height, width and channels of the model's images."""
+
+
+class Source(Protocol):
+    """The encoded images and the labels of one split, in an order that is always the same.
+
+    Attributes:
+      name: data set and split, for messages.
+      count: number of images, unreadable ones included.
+      files: number of files that hold them.
+      class_names: label name -> the names of its classes, for the labels that are class ids.
+      cache_folder: where a disk cache of the data set belongs.
+      fingerprint: what the cache's key is made of.
+      shuffle_buffer: number of elements of `contents` to shuffle among.
+    """
+
+    name: str
+    count: int
+    class_names: dict[str, list[str]]
+    cache_folder: pathlib.Path
+    shuffle_buffer: int
+
+    @property
+    def files(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> list[str]: ...
+
+    def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
+        """Yields (contents for `decode`, labels: name -> [at most `size`]) in order."""
+
+    def identify(self, position: int) -> str:
+        """The name, for messages, of the image at `position`."""
+
+    def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
+        """The contents for `decode` in order, as scalar strings.
+
+        Args:
+          part, parts: with several parts, those in every `parts`-th file from `part` on; `parts` is
+            at most `files`.
+        """
+
+    def decode(self, content: bytes, image_shape: Shape, crop: float) -> tuple[np.ndarray, bool]:
+        """What `data.decode.decode` gives for one content."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What a pass over a source found.
+    """The outcome of a pass over a source.
 
     Attributes:
       readable: bool [count], which images of the source can be decoded.
@@ -37,90 +91,88 @@ class Reading:
     labels: dict[str, np.ndarray]
 
 
-def read(source, image_shape, crop, store=None):
+def read(
+    source: Source, image_shape: Shape, crop: float, store: np.ndarray | None = None
+) -> Reading:
     """Decodes every image of `source`.
 
     Args:
-      source: a `TFDSSource` or `FolderSource`.
+      source: what to read.
       image_shape: height, width, channels to scale to.
       crop: side of the centre that is kept, in (0, 1].
       store: uint8 [source.count, height, width, channels], whose first n rows are filled with the n
         readable images; None keeps no pixels.
-
-    Returns:
-      A `Reading`.
 
     Raises:
       InputError: if more than 1% of the images can't be decoded.
     """
     readable = np.zeros(source.count, bool)
     labels = collections.defaultdict(list)
-    enlarged = unreadable = kept = seen = 0
-    progress, began, shown = Progress(source.count, "images read"), time.monotonic(), False
-
-    def decode_some(contents):
-        return [_attempt(content, image_shape, crop, source.upright) for content in contents]
-
-    def batches(pool):
-        waiting = collections.deque()
-        for contents, batch_labels in source.batches(_BATCH):
-            tasks = [
-                pool.submit(decode_some, contents[at : at + _TASK])
-                for at in range(0, len(contents), _TASK)
-            ]
-            waiting.append((tasks, batch_labels))
-            if len(waiting) == _IN_FLIGHT:
-                yield waiting.popleft()
-        yield from waiting
-
-    with concurrent.futures.ThreadPoolExecutor(processors()) as pool:
-        try:
-            for tasks, batch_labels in batches(pool):
-                good = []
-                outcomes = (outcome for task in tasks for outcome in task.result())
-                for pixels, small in outcomes:
-                    if isinstance(pixels, Exception):
-                        unreadable += 1
-                        identifier = source.identify(seen + len(good))
-                        _log.warning("%s can't be read and is left out: %s", identifier, pixels)
-                        if unreadable > TOLERATED * source.count:
-                            raise InputError(
-                                f"{unreadable} images of {source.name} can't be read, more than 1% "
-                                f"of its {source.count}; the last was {identifier}: {pixels}"
-                            )
-                        good.append(False)
-                        continue
-                    good.append(True)
-                    enlarged += small
+    position = size = enlarged = 0
+    progress = Progress(source.count, "images read", delay=_QUIET_SECONDS)
+    with contextlib.closing(_decoded_batches(source, image_shape, crop)) as batches:
+        for outcomes, batch_labels in batches:
+            start = position
+            for pixels, is_enlarged in outcomes:
+                if isinstance(pixels, Exception):
+                    _leave_out(source, position, position - size + 1, pixels)
+                else:
+                    readable[position] = True
                     if store is not None:
-                        store[kept] = pixels
-                    kept += 1
-                readable[seen : seen + len(good)] = good
-                for name, values in batch_labels.items():
-                    labels[name].append(values[good])
-                seen += len(good)
-                if shown or time.monotonic() - began > _QUIET_SECONDS:
-                    shown = True
-                    progress.update(seen, source.name)
-        finally:
-            pool.shutdown(cancel_futures=True)
-    if shown:
-        progress.close()
+                        store[size] = pixels
+                    size += 1
+                    enlarged += is_enlarged
+                position += 1
+            for name, values in batch_labels.items():
+                labels[name].append(values[readable[start:position]])
+            progress.update(position, source.name)
+    progress.close()
     if enlarged:
         _log.warning(
             "%d of the %d images of %s are smaller than %dx%d pixels and were enlarged.",
-            *(enlarged, kept, source.name, image_shape[1], image_shape[0]),
+            *(enlarged, size, source.name, image_shape[1], image_shape[0]),
         )
     return Reading(readable, {name: np.concatenate(parts) for name, parts in labels.items()})
 
 
-def _attempt(content, image_shape, crop, upright):
-    try:
-        return decode(content, image_shape, crop, upright)
-    except Exception as error:  # Pillow raises whatever its decoders ran into.
-        return error, False
+def _leave_out(source, position, unreadable, error):
+    identifier = source.identify(position)
+    _log.warning("%s can't be read and is left out: %s", identifier, error)
+    if unreadable > TOLERATED * source.count:
+        raise InputError(
+            f"{unreadable} images of {source.name} can't be read, more than 1% of its "
+            f"{source.count}; the last was {identifier}: {error}"
+        )
 
 
-def processors():
+def _decoded_batches(source, image_shape, crop):
+    """Yields ((pixels or the error, whether enlarged) of each image, labels) of every batch."""
+
+    def attempt(content):
+        try:
+            return source.decode(content, image_shape, crop)
+        except Exception as error:  # Pillow raises whatever its decoders ran into.
+            return error, False
+
+    def attempt_some(contents):
+        return [attempt(content) for content in contents]
+
+    waiting = collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(processors()) as pool:
+        try:
+            for contents, labels in source.batches(_BATCH):
+                tasks = [contents[at : at + _TASK] for at in range(0, len(contents), _TASK)]
+                outcomes = pool.map(attempt_some, tasks)
+                waiting.append((itertools.chain.from_iterable(outcomes), labels))
+                if len(waiting) == _IN_FLIGHT:
+                    yield waiting.popleft()
+            yield from waiting
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def processors() -> int:
     """How many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

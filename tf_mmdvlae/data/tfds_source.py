@@ -1,69 +1,54 @@
-"""Images and labels of a TFDS data set; finding it, and getting it when it is not there."""
+"""The images and labels of a prepared TFDS data set."""
+
+from __future__ import annotations
 
 import contextlib
-import difflib
-import fcntl
 import logging
 import os
 import pathlib
-import shutil
-import urllib.error
-import urllib.parse
-import urllib.request
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
 
-from tf_mmdvlae.common.errors import InputError, first_line
-from tf_mmdvlae.common.network import network_reachable
-from tf_mmdvlae.config import known_datasets
-from tf_mmdvlae.data.prepare import FILES, PAGES
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.data.builders import ensure_prepared, find_builder
+from tf_mmdvlae.data.decode import decode
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import DataConfig
+    from tf_mmdvlae.data.reading import Shape
 
 _SHUFFLED_BYTES = 256 * 2**20
 
 
 class TFDSSource:
-    """One split of a prepared TFDS data set.
-
-    Attributes:
-      name: data set and split, for messages.
-      count: examples in the split, unreadable ones included.
-      files: how many files they lie in.
-      class_names: label name -> the names of its classes, for the labels that are class ids.
-      upright: False; TFDS images are taken as they are stored.
-      cache_folder: where a disk cache of this data set belongs.
-      fingerprint: what the cache's key is made of.
+    """One split of a TFDS data set, a `reading.Source`; its images are taken as they are stored.
 
     Args:
-      data: a `DataConfig`.
+      data: names the data set.
       split: a TFDS split expression.
 
     Raises:
       InputError: if the data set is unknown, has no image, can't be had, or lacks the split.
     """
 
-    upright = False
-
-    def __init__(self, data, split):
-        builder = find_builder(data)
-        self._image, self._labels = find_features(builder)
+    def __init__(self, data: DataConfig, split: str) -> None:
+        builder = self._builder = find_builder(data)
+        self._split = split
+        self._image, self._labels = _find_features(builder)
         ensure_prepared(builder, data)
-        self._builder, self._split = builder, split
+        splits = f"It has: {', '.join(builder.info.splits)}."
         try:
             info = builder.info.splits[split]
         except (KeyError, ValueError) as error:
-            raise InputError(
-                f"{builder.name} has no split {split!r}. It has: {', '.join(builder.info.splits)}."
-            ) from error
+            raise InputError(f"{builder.name} has no split {split!r}. {splits}") from error
         if not info.num_examples:
-            raise InputError(
-                f"Split {split!r} of {builder.name} is empty. "
-                f"It has: {', '.join(builder.info.splits)}."
-            )
+            raise InputError(f"Split {split!r} of {builder.name} is empty. {splits}")
         self.name = f"{builder.name} {split}"
-        self.count = info.num_examples
-        self.files = len(info.file_instructions)
+        self.count: int = info.num_examples
         self.class_names = {
             name: list(feature.names)
             for name, (_, feature) in self._labels.items()
@@ -75,8 +60,15 @@ class TFDSSource:
         average = max(1, whole.num_bytes // max(1, whole.num_examples))
         self.shuffle_buffer = max(1, min(self.count, _SHUFFLED_BYTES // average))
 
-    def batches(self, size):
-        """Yields (encoded images, labels: name -> [at most `size`]) in order."""
+    @property
+    def files(self) -> int:
+        return len(self._shards)
+
+    @property
+    def _shards(self):
+        return self._builder.info.splits[self._split].file_instructions
+
+    def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
         for batch in self._read().batch(size).as_numpy_iterator():
             labels = {
                 name: _at(batch, path).astype(_dtype(feature))
@@ -84,27 +76,21 @@ class TFDSSource:
             }
             yield list(_at(batch, self._image)), labels
 
-    def identify(self, position):
+    def identify(self, position: int) -> str:
         """The TFDS id of the example at `position`: its shard, and its place in that."""
-        for shard in self._builder.info.splits[self._split].file_instructions:
+        for shard in self._shards:
             if position < shard.take:
                 return f"{os.path.basename(shard.filename)}__{shard.skip + position}"
             position -= shard.take
         raise IndexError(position)
 
-    def contents(self, part=0, parts=1):
-        """The encoded images in order, a tf.data.Dataset of scalar strings.
-
-        Args:
-          part, parts: with several parts, those in every `parts`-th file from `part` on; `parts` is
-            at most the number of files.
-        """
+    def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
         return self._read(part, parts, labels=False).map(lambda example: _at(example, self._image))
 
-    def _read(self, part=0, parts=1, labels=True):
-        import tensorflow as tf
-        import tensorflow_datasets as tfds
+    def decode(self, content: bytes, image_shape: Shape, crop: float) -> tuple[np.ndarray, bool]:
+        return decode(content, image_shape, crop)
 
+    def _read(self, part=0, parts=1, labels=True):
         wanted = [self._image] + [path for path, _ in self._labels.values()] * labels
         with _no_deprecations():
             return self._builder.as_dataset(
@@ -122,89 +108,23 @@ class TFDSSource:
             )
 
 
-@contextlib.contextmanager
-def _no_deprecations():
-    """Keeps to itself what TFDS says of its own use of deprecated functions."""
+def describe_builder(data: DataConfig) -> tuple[tuple[int | None, ...], dict[str, int]]:
+    """The shape of a data set's stored images, and its splits: name -> number of examples.
 
-    def wanted(record):
-        return "deprecated" not in record.getMessage()
-
-    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
-    for logger in loggers:
-        logger.addFilter(wanted)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(wanted)
-
-
-def find_builder(data):
-    """The TFDS builder of `data.dataset`, prepared or not.
+    A data set that is not on this machine yet is prepared; no image is read.
 
     Raises:
-      InputError: if there is none of that name; the message lists known ones.
+      InputError: if the data set is unknown, has no image, or can't be had.
     """
-    # TFDS would look into a folder whose name is "~".
-    data_dir = data.data_dir and os.path.expanduser(data.data_dir)
-    if data.dataset == "synthetic_faces":
-        from tf_mmdvlae.data.faces.builder import SyntheticFaces
-
-        return SyntheticFaces(data_dir=data_dir)
-    import tensorflow_datasets as tfds
-
-    # TFDS takes MNIST and Mnist for mnist, but our config of that name would not be found.
-    if any(letter.isupper() for letter in data.dataset.partition("/")[0]):
-        raise InputError(_wrong_case(data.dataset))
-    try:
-        return tfds.builder(data.dataset, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
-        raise InputError(unknown_dataset(data.dataset)) from error
-    except (ValueError, ImportError, RuntimeError, AssertionError) as error:
-        raise InputError(f"TFDS can't open {data.dataset!r}: {first_line(error)}") from error
+    builder = find_builder(data)
+    path, _ = _find_features(builder)
+    ensure_prepared(builder, data)
+    counts = {name: split.num_examples for name, split in builder.info.splits.items()}
+    return tuple(_at(builder.info.features, path).shape), counts
 
 
-def unknown_dataset(name):
-    """The message for a data set that nobody knows."""
-    ours, every = _known()
-    close = difflib.get_close_matches(name.lower(), sorted(every), n=5)
-    message = f"Data set {name!r} is not known."
-    if close:
-        message += f" Close: {', '.join(close)}."
-    return f"{message} Configured: {', '.join(sorted(ours))}; any image set of TFDS works too."
-
-
-def _wrong_case(dataset):
-    from tensorflow_datasets.core.naming import camelcase_to_snakecase
-
-    name = dataset.partition("/")[0].partition(":")[0]
-    _, every = _known()
-    meant = next((n for n in (name.lower(), camelcase_to_snakecase(name)) if n in every), None)
-    if meant is None:
-        return unknown_dataset(dataset)
-    return (
-        f"Data set {dataset!r} is not known: names are lower case; "
-        f"did you mean {meant}{dataset.removeprefix(name)}?"
-    )
-
-
-def _known():
-    """The data sets that have a config file, and all of them."""
-    import tensorflow_datasets as tfds
-
-    ours = set(known_datasets())
-    # Community data sets are listed on a server, and without a network that takes half a minute.
-    return ours, ours | set(tfds.list_builders(with_community_datasets=False))
-
-
-def find_features(builder):
-    """The path of a builder's image, and its labels: name -> (path, feature).
-
-    Raises:
-      InputError: if there is no 8-bit image.
-    """
-    import tensorflow_datasets as tfds
-
+def _find_features(builder):
+    """The path of a builder's image, and its labels: name -> (path, feature)."""
     leaves = dict(_leaves(builder.info.features))
     images = [
         path
@@ -226,8 +146,6 @@ def find_features(builder):
 
 
 def _leaves(features, path=()):
-    import tensorflow_datasets as tfds
-
     if isinstance(features, tfds.features.FeaturesDict):
         for name, feature in features.items():
             yield from _leaves(feature, (*path, name))
@@ -237,8 +155,6 @@ def _leaves(features, path=()):
 
 def _dtype(feature):
     """The NumPy type in which a label is kept; None for what is not a label."""
-    import tensorflow_datasets as tfds
-
     if isinstance(feature, tfds.features.ClassLabel):
         return np.int64 if feature.num_classes else None
     if isinstance(feature, tfds.features.Tensor) and feature.shape == ():
@@ -249,7 +165,7 @@ def _dtype(feature):
     return None
 
 
-def _at(example, path):
+def _at(example: Any, path: Iterable[str]) -> Any:
     for name in path:
         example = example[name]
     return example
@@ -265,105 +181,18 @@ def _nested(by_path):
     return nested
 
 
-def is_prepared(builder):
-    """Whether the data set lies ready on this machine; asks no server."""
-    return builder.data_path.exists() and builder.is_prepared()
-
-
-def ensure_prepared(builder, data):
-    """Makes or downloads a data set that is not there yet.
-
-    Raises:
-      InputError: within seconds when there is no network, or when the download fails; the message
-        says what to fetch and where to put it.
-    """
-    if is_prepared(builder):
-        return
-    if data.dataset == "synthetic_faces":
-        print(f"Drawing {builder.name} into {builder.data_dir}, once.")
-        try:
-            _without_litter(builder)
-        except OSError as error:
-            raise InputError(
-                f"{builder.name} could not be written to {builder.data_dir_root}: {error}"
-            ) from error
-        return
-    server = next(iter(builder.url_infos or {}), "https://storage.googleapis.com/")
-    if not network_reachable(server):
-        raise InputError(
-            f"{builder.name} is not prepared in {builder.data_dir_root} (--data_dir names another "
-            f"place), and "
-            f"{urllib.parse.urlsplit(server).netloc} can't be reached.\n{_by_hand(builder, data)}"
-        )
-    print(f"Downloading {builder.name} into {builder.data_dir}, once.")
-    try:
-        _without_litter(builder)
-    except (InputError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # TFDS passes on whatever its many download paths raise.
-        raise InputError(
-            f"The download of {builder.name} failed: {first_line(error)}\n{_by_hand(builder, data)}"
-        ) from error
-
-
-def _by_hand(builder, data):
-    root = f" --data_dir={data.data_dir}" if data.data_dir else ""
-    if builder.name not in FILES:
-        return (
-            f"Where there is a network, run `tfds build {data.dataset}`, then copy its folder "
-            f"{builder.name} to {builder.data_dir_root}."
-        )
-    advice = (
-        f"Fetch {', '.join(FILES[builder.name])}\n"
-        f"from {PAGES[builder.name]} into one folder, then run\n"
-        f"  bin/prepare --dataset={builder.name} --source=THAT_FOLDER{root}"
-    )
-    if builder.name == "celeb_a":
-        advice += (
-            "\nGoogle Drive's daily quota is the usual cause of a failed download of this set; "
-            "a browser that is signed in often gets past it."
-        )
-    return advice
-
-
-def _without_litter(builder):
-    """Prepares; on failure removes what was half done, but no file that arrived whole."""
-    root = pathlib.Path(builder.data_dir_root).expanduser()
-    downloads = root / "downloads"
-    with _alone(builder.name, root):
-        _prepare(builder, downloads)
-
-
 @contextlib.contextmanager
-def _alone(name, root):
-    """Waits while another process prepares the data set: workers all start with nothing there."""
-    root.mkdir(parents=True, exist_ok=True)
-    path = root / f".{name}.lock"
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another process is preparing {name}; waiting for it ...", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            # Some network file systems have no locks.
-            _log.warning("%s can't be locked; prepare %s in one process alone.", root, name)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+def _no_deprecations():
+    """Keeps TFDS from logging that it uses deprecated functions itself."""
 
+    def is_wanted(record):
+        return "deprecated" not in record.getMessage()
 
-def _prepare(builder, downloads):
-    before = set(downloads.rglob("*.tmp.*"))
+    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    for logger in loggers:
+        logger.addFilter(is_wanted)
     try:
-        # Nothing, where the one that was waited for has prepared it.
-        builder.download_and_prepare()
-    except BaseException:
-        for path in set(downloads.rglob("*.tmp.*")) - before:
-            shutil.rmtree(path, ignore_errors=True)
-        folders = [path for path in downloads.rglob("*") if path.is_dir()]
-        for folder in [*sorted(folders, reverse=True), downloads, builder.data_path.parent]:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_wanted)

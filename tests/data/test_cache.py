@@ -1,0 +1,137 @@
+"""The disk cache: reused, made again when damaged, whole or not there."""
+
+import errno
+import itertools
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import DataConfig
+from tf_mmdvlae.data import pipeline
+
+SHAPE = (8, 8, 3)
+
+
+def cache_folder(data_dir):
+    return pathlib.Path(data_dir) / "tf_mmdvlae_cache"
+
+
+def load_test(data_dir, **settings):
+    data = DataConfig(dataset="tiny_pictures", data_dir=str(data_dir), **settings)
+    return pipeline.load_split(data, SHAPE, "test")
+
+
+@pytest.fixture
+def own_data_dir(data_dir, tmp_path):
+    """The prepared data with caches of its own."""
+    (tmp_path / "tiny_pictures").symlink_to(f"{data_dir}/tiny_pictures")
+    return tmp_path
+
+
+def whole_caches(data_dir):
+    """Folder -> its identity, which changes when the cache is made again."""
+    folders = cache_folder(data_dir).glob("[!.]*")
+    return {folder: folder.stat().st_ino for folder in folders}
+
+
+def test_disk_cache_is_reused_and_made_again_when_damaged(own_data_dir, caplog):
+    expected = load_test(own_data_dir, cache="memory")
+    for _ in range(2):
+        split = load_test(own_data_dir, cache="disk")
+        np.testing.assert_array_equal(split.images, expected.images)
+        caches = whole_caches(own_data_dir)
+    assert whole_caches(own_data_dir) == caches
+    (folder,) = caches
+    for file, size in (("images.npy", 2000), ("label_0.npy", 20), ("metadata.json", 5)):
+        with open(folder / file, "r+b") as damaged:
+            damaged.truncate(size)
+        caplog.clear()
+        split = load_test(own_data_dir, cache="disk")
+        assert "is damaged" in caplog.text
+        np.testing.assert_array_equal(split.images, expected.images)
+        assert split.labels.keys() == expected.labels.keys()
+        for name, values in split.labels.items():
+            np.testing.assert_array_equal(values, expected.labels[name])
+    caches = whole_caches(own_data_dir)
+    load_test(own_data_dir, cache="disk", crop=0.5)
+    load_test(own_data_dir, cache="disk", test_split="test[:4]")
+    assert len(list(cache_folder(own_data_dir).iterdir())) == 3
+    assert caches.items() <= whole_caches(own_data_dir).items()
+
+
+def while_reading(monkeypatch, action):
+    """Calls `action` once, when the first image is decoded."""
+    decoded, original = itertools.count(), Image.open
+
+    def opened(*arguments, **settings):
+        if next(decoded) == 0:
+            action()
+        return original(*arguments, **settings)
+
+    monkeypatch.setattr(Image, "open", opened)
+
+
+def test_stopped_run_leaves_no_cache(own_data_dir, monkeypatch):
+    def stop():
+        assert list(cache_folder(own_data_dir).iterdir())
+        raise KeyboardInterrupt
+
+    while_reading(monkeypatch, stop)
+    with pytest.raises(KeyboardInterrupt):
+        load_test(own_data_dir, cache="disk")
+    assert not list(cache_folder(own_data_dir).iterdir())
+
+
+def test_cache_can_be_read_by_others(own_data_dir):
+    load_test(own_data_dir, cache="disk")
+    (folder,) = cache_folder(own_data_dir).iterdir()
+    (own_data_dir / "ordinary").mkdir()
+    assert folder.stat().st_mode == (own_data_dir / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize("number", [errno.ENOTEMPTY, errno.EEXIST])
+def test_cache_of_a_faster_run_stands(own_data_dir, monkeypatch, number):
+    rename, caches = os.rename, {}
+
+    def overtake():
+        load_test(own_data_dir, cache="disk")
+        caches.update(whole_caches(own_data_dir))
+
+    def renamed(*arguments):
+        try:
+            rename(*arguments)
+        except OSError as error:
+            raise OSError(number, os.strerror(number)) from error
+
+    while_reading(monkeypatch, overtake)
+    monkeypatch.setattr(os, "rename", renamed)
+    assert load_test(own_data_dir, cache="disk").size == 21
+    assert len(caches) == 1
+    assert whole_caches(own_data_dir) == caches
+    assert list(cache_folder(own_data_dir).iterdir()) == list(caches)
+
+
+def test_only_a_fill_whose_process_is_dead_is_removed(own_data_dir, monkeypatch):
+    abandoned = cache_folder(own_data_dir) / ".01234567.other"
+
+    def start_another():
+        (live,) = cache_folder(own_data_dir).glob("*tiny_pictures_test*[!k]")
+        abandoned.mkdir()
+        abandoned.with_name(f"{abandoned.name}.lock").touch()
+        load_test(own_data_dir, cache="disk", crop=0.5)
+        assert live.is_dir()
+        assert not abandoned.exists()
+
+    while_reading(monkeypatch, start_another)
+    assert load_test(own_data_dir, cache="disk").size == 21
+    assert len(whole_caches(own_data_dir)) == len(list(cache_folder(own_data_dir).iterdir())) == 2
+
+
+def test_cache_that_cannot_be_written(own_data_dir):
+    cache_folder(own_data_dir).write_text("in the way")
+    with pytest.raises(InputError, match=r"can't be written: .*--cache=memory"):
+        load_test(own_data_dir, cache="disk")
