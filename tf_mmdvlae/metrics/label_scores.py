@@ -43,11 +43,12 @@ def has_label(labels: np.ndarray) -> np.ndarray:
 
 
 def obstacle(measure: str, train: np.ndarray, test: np.ndarray) -> str:
-    """Why a measure says nothing about labels without a missing one; "" where it does."""
-    if measure == "auc":
-        for split, attribute in (("train", train), ("test", test)):
-            if attribute.all() or not attribute.any():
-                return f"one class only in {split}: no area under the curve"
+    """Why a measure says nothing about labels, none of them missing; "" where it does."""
+    for split, values in (("train", train), ("test", test)):
+        if not len(values):
+            return f"no row with a label in {split}"
+        if measure == "auc" and (values.all() or not values.any()):
+            return f"one class only in {split}: no area under the curve"
     if measure == "r2" and np.all(test == test[0]):
         return "one value only in test: no variance to explain"
     return ""

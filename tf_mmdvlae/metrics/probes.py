@@ -1,13 +1,13 @@
 """What each layer knows: every label read from every layer by simple predictors.
 
 The predictors are fitted on train and judged on test, by the measures of `label_scores`. A row
-without a label is left out of fit and count, and a note says how many were; where that leaves train
-or test no row, the value is NaN.
+without a label is left out of fit and count, and a note says how many there were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.metrics import label_scores
-from tf_mmdvlae.metrics.estimates import Estimate, unknown
+from tf_mmdvlae.metrics.estimates import unknown
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.latents import Latents
 
@@ -93,41 +93,6 @@ def probe_layers(
     return results
 
 
-def score_predictor(
-    measure: str,
-    predict: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
-    train_codes: np.ndarray,
-    train_labels: np.ndarray,
-    test_codes: np.ndarray,
-    test_labels: np.ndarray,
-) -> Estimate:
-    """How well one predictor reads one label, from the rows that have it.
-
-    Args:
-      measure: "accuracy", "auc" or "r2".
-      predict: (train codes, train labels, test codes) -> for each test code its class, a score
-        that is larger where the attribute is likelier, or the factor.
-      train_codes, test_codes: [n, d], [m, d].
-      train_labels, test_labels: [n], [m].
-
-    Returns:
-      The estimate of the measure; see `label_scores`.
-    """
-    train_codes, train, train_notes = _labelled("train", train_codes, train_labels)
-    test_codes, test, test_notes = _labelled("test", test_codes, test_labels)
-    notes, others = train_notes + test_notes, {}
-    if measure == "auc":
-        train, test = train.astype(bool), test.astype(bool)
-        others["positives"] = int(test.sum())
-    if len(train) and len(test):
-        obstacle = label_scores.obstacle(measure, train, test)
-        if not obstacle:
-            result = label_scores.SCORES[measure](predict(train_codes, train, test_codes), test)
-            return result | ({"note": "; ".join(notes)} if notes else {})
-        notes.append(obstacle)
-    return unknown(len(test), "; ".join(notes), **others)
-
-
 def nearest_rows(train_codes: np.ndarray, test_codes: np.ndarray, count: int) -> np.ndarray:
     """The rows of the nearest train codes, nearest first: [m, count] (all if train has fewer)."""
     # A tree is quicker in few dimensions, and many times slower in ten.
@@ -173,31 +138,31 @@ def _knowledge(train_means, train_labels, test_means, test_labels, seed, predict
         raise InputError(f"These labels are in one of train and test only: {', '.join(one_only)}.")
     train_sets, train_labels = _layer_sets("train", train_means, train_labels)
     test_sets, test_labels = _layer_sets("test", test_means, test_labels)
-    results = {}
-    for name, train in train_labels.items():
-        measure = label_scores.measure_for(name, train, test_labels[name])
-        guess = label_scores.chance(measure, train, test_labels[name])
-        results[name] = {"measure": measure, "chance": guess}
-        results[name] |= {predictor: {} for predictor in predictors[measure]}
     rows = slice(None)
     if (count := len(train_sets["all"])) > NEIGHBOUR_TRAIN_ROWS:
         generator = np.random.default_rng(seed)
         rows = np.sort(generator.choice(count, NEIGHBOUR_TRAIN_ROWS, replace=False))
+    labels = {name: _Label(name, train, test_labels[name]) for name, train in train_labels.items()}
+    drawn_labels = {
+        name: _Label(name, train[rows], test_labels[name]) for name, train in train_labels.items()
+    }
+    results = {}
+    for name, label in labels.items():
+        results[name] = {"measure": label.measure, "chance": label.chance}
+        results[name] |= {predictor: {} for predictor in predictors[label.measure]}
     # Hundreds of small fits: on cores that are busy with something else, threads that wait for each
     # other make them ten times slower.
     with threadpool_limits(1, user_api="blas"):
         for layer, test_codes in test_sets.items():
-            train_codes = train_sets[layer]
-            neighbourhood = _Neighbourhood(train_codes[rows], test_codes)
+            line = functools.partial(_predict_by_line, train_sets[layer], test_codes)
+            neighbours = _Neighbours(train_sets[layer][rows], test_codes)
             for name, result in results.items():
-                train, test = train_labels[name], test_labels[name]
-                measure = result["measure"]
                 if "linear" in result:
-                    result["linear"][layer] = score_predictor(
-                        measure, LINEAR[measure], train_codes, train, test_codes, test
-                    )
+                    result["linear"][layer] = labels[name].score(line)
                 if "neighbours" in result:
-                    result["neighbours"][layer] = neighbourhood.score(measure, train[rows], test)
+                    label = drawn_labels[name]
+                    voters = min(NEIGHBOURS[label.measure], len(label.train))
+                    result["neighbours"][layer] = label.score(neighbours) | {"neighbours": voters}
     return results
 
 
@@ -208,78 +173,64 @@ def _layer_sets(split, means, labels):
     return {name: codes.astype(np.float64) for name, codes in sets.items()}, labels
 
 
-class _Neighbourhood:
-    """Which train codes are nearest to each test code, found once for all labels.
+class _Label:
+    """A label's values in the rows that have it, and the score of their predictions."""
+
+    def __init__(self, name, train, test):
+        self.measure = label_scores.measure_for(name, train, test)
+        self.chance = label_scores.chance(self.measure, train, test)
+        self.train_rows, self.test_rows = map(label_scores.has_label, (train, test))
+        self.train, self.test = train[self.train_rows], test[self.test_rows]
+        self._obstacle = label_scores.obstacle(self.measure, self.train, self.test)
+        notes = [
+            f"{np.sum(~rows)} of {len(rows)} {split} rows have no label and are left out"
+            for split, rows in (("train", self.train_rows), ("test", self.test_rows))
+            if not rows.all()
+        ]
+        self._note = "; ".join([*notes, self._obstacle] if self._obstacle else notes)
+
+    def score(self, predict):
+        """The estimate of a function from this label to predictions of `test`."""
+        if self._obstacle:
+            positives = {"positives": int(self.test.sum())} if self.measure == "auc" else {}
+            return unknown(len(self.test), self._note, **positives)
+        result = label_scores.SCORES[self.measure](predict(self), self.test)
+        return result | ({"note": self._note} if self._note else {})
+
+
+class _Neighbours:
+    """Predicts labels from the nearest train codes; one search serves all that the same rows have.
 
     A label that some train rows lack has neighbours of its own, among the rows that have it.
     """
 
     def __init__(self, train_codes, test_codes):
-        self._codes = train_codes, test_codes
+        self._train_codes, self._test_codes = train_codes, test_codes
         self._nearest = {}
 
-    def score(self, measure, train_labels, test_labels):
-        """The neighbours' estimate of one label."""
-        count = NEIGHBOURS[measure]
-        train_has, test_has = map(label_scores.has_label, (train_labels, test_labels))
-
-        def predict(train_codes, train_labels, test_codes):
-            votes = train_labels[self._rows(train_has)[test_has, :count]]
-            return majority(votes) if measure == "accuracy" else votes.mean(axis=1, dtype=float)
-
-        train_codes, test_codes = self._codes
-        result = score_predictor(
-            measure, predict, train_codes, train_labels, test_codes, test_labels
-        )
-        return result | {"neighbours": min(count, int(train_has.sum()))}
-
-    def _rows(self, train_has):
-        key = train_has.tobytes()
+    def __call__(self, label):
+        key = label.train_rows.tobytes()
         if key not in self._nearest:
-            train_codes, test_codes = self._codes
+            train_codes = self._train_codes[label.train_rows]
             most = max(NEIGHBOURS.values())
-            self._nearest[key] = nearest_rows(train_codes[train_has], test_codes, most)
-        return self._nearest[key]
+            self._nearest[key] = nearest_rows(train_codes, self._test_codes, most)
+        votes = label.train[self._nearest[key][label.test_rows, : NEIGHBOURS[label.measure]]]
+        return majority(votes) if label.measure == "accuracy" else votes.mean(axis=1, dtype=float)
 
 
-def _labelled(split, codes, labels):
-    """The codes and labels of the rows that have a label, and a list of notes on the others."""
-    has = label_scores.has_label(labels)
-    if has.all():
-        return codes, labels, []
-    lost = f"{len(labels) - has.sum()} of {len(labels)}"
-    return codes[has], labels[has], [f"{lost} {split} rows have no label and are left out"]
-
-
-def _linear_classes(train_codes, train_labels, test_codes):
-    if len(np.unique(train_labels)) == 1:
-        return np.full(len(test_codes), train_labels[0])
-    train_codes, test_codes = _standardised(train_codes, test_codes)
-    return _logistic(train_codes, train_labels).predict(test_codes)
-
-
-def _linear_scores(train_codes, train_attribute, test_codes):
-    train_codes, test_codes = _standardised(train_codes, test_codes)
-    return _logistic(train_codes, train_attribute).decision_function(test_codes)
-
-
-def _linear_values(train_codes, train_values, test_codes):
-    train_codes, test_codes = _standardised(train_codes, test_codes)
-    line = LinearRegression().fit(train_codes, train_values.astype(np.float64))
-    return line.predict(test_codes)
-
-
-LINEAR = {"accuracy": _linear_classes, "auc": _linear_scores, "r2": _linear_values}
-
-
-def _logistic(codes, labels):
-    # Many codes of few dimensions: Newton's method takes a handful of steps where the default takes
-    # a hundred.
-    return LogisticRegression(solver="newton-cholesky").fit(codes, labels)
-
-
-def _standardised(train_codes, test_codes):
+def _predict_by_line(train_codes, test_codes, label):
+    train_codes, test_codes = train_codes[label.train_rows], test_codes[label.test_rows]
+    if label.measure == "accuracy" and np.all(label.train == label.train[0]):
+        return np.full(len(test_codes), label.train[0])
     centre, scale = train_codes.mean(axis=0), train_codes.std(axis=0)
     # A dimension that does not vary says nothing: dividing by one leaves it at zero.
     scale = np.where(scale > 0, scale, 1.0)
-    return (train_codes - centre) / scale, (test_codes - centre) / scale
+    train_codes, test_codes = (train_codes - centre) / scale, (test_codes - centre) / scale
+    if label.measure == "r2":
+        line = LinearRegression().fit(train_codes, label.train.astype(np.float64))
+        return line.predict(test_codes)
+    # Many codes of few dimensions: Newton's method takes a handful of steps where the default takes
+    # a hundred.
+    line = LogisticRegression(solver="newton-cholesky").fit(train_codes, label.train)
+    scores = line.predict if label.measure == "accuracy" else line.decision_function
+    return scores(test_codes)

@@ -60,10 +60,10 @@ def frechet_distance(
       bootstrap_draws: at least 2; None is 10,000 / d, but 10 at least and 100 at most.
 
     Returns:
-      {"value", "standard_error", "count", "real_count", "bootstrap_draws"}: the distance in squared
-      units of the features, the deviation of distances between sets redrawn with replacement from
-      both sides, the numbers of generated and of real rows, and how often they were redrawn. Where
-      the value is little more than its bias, the standard error is too large, by up to two times.
+      The distance in squared units of the features, with the "count" of generated rows, the
+      "real_count" and the "bootstrap_draws", for which both sides are redrawn with replacement.
+      Where the value is little more than its bias, the standard error is too large, by up to two
+      times.
 
     Raises:
       InputError: for features that are not [rows, dimensions] of the same dimensions, fewer than 4
@@ -75,14 +75,14 @@ def frechet_distance(
     if bootstrap_draws < 2:
         raise InputError(f"A bootstrap needs at least 2 draws, not {bootstrap_draws}.")
     generator = np.random.default_rng(seed)
-    redrawn = []
+    draws = []
     for _ in range(bootstrap_draws):
         times = [
             np.bincount(generator.integers(0, len(x), len(x)), minlength=len(x)) for x in sides
         ]
-        redrawn.append(_gaussian_distance(*map(_moments, sides, times)))
+        draws.append(_gaussian_distance(*map(_moments, sides, times)))
     value = _gaussian_distance(*(_moments(x, np.ones(len(x), int)) for x in sides))
-    return bootstrap(value, redrawn, len(generated), real_count=len(real))
+    return bootstrap(value, draws, len(generated), real_count=len(real))
 
 
 @_one_thread
@@ -107,11 +107,10 @@ def kernel_distance(
       seed: of the subsets.
 
     Returns:
-      {"value", "standard_error", "count", "real_count", "subsets", "subset_size"}: the mean over
-      subsets, its standard error, the numbers of generated and of real rows, and the subsets'
-      number and size as used. Subsets share rows, so that the deviation s between them says both
-      too little and too much; with f the share of the smaller set that a subset holds, the
-      standard error is s sqrt(f / (1 - f) + 1 / subsets). It is too large, by up to
+      The mean over subsets, with the "count" of generated rows, the "real_count", and the number of
+      "subsets" and the "subset_size" as used. Subsets share rows, so that the deviation s between
+      them says both too little and too much; with f the share of the smaller set that a subset
+      holds, the standard error is s sqrt(f / (1 - f) + 1 / subsets). It is too large, by up to
       f^(-1/2) times, for sets that can't be told apart.
 
     Raises:
@@ -130,8 +129,14 @@ def kernel_distance(
         for _ in range(subsets)
     ]
     error = np.std(values, ddof=1) * np.sqrt(size / (rows - size) + 1 / subsets)
-    counts = {"real_count": len(real), "subsets": subsets, "subset_size": size}
-    return estimate(np.mean(values), error, len(generated), **counts)
+    return estimate(
+        np.mean(values),
+        error,
+        len(generated),
+        real_count=len(real),
+        subsets=subsets,
+        subset_size=size,
+    )
 
 
 @_one_thread
@@ -156,12 +161,11 @@ def precision_recall_density_coverage(
       seed: of all draws.
 
     Returns:
-      {"precision", "recall", "density", "coverage"}, each {"value", "standard_error", "count",
-      "real_count", "neighbours"}: the measure (density >= 0, the others in [0, 1]), its standard
-      error, and the numbers of generated and real rows and neighbours that were used. For the
-      standard error, 20 quarters of both sides are measured; their deviation s gives s / sqrt(3),
-      as a quarter's variance is four times the whole's, a quarter of which quarters of one set
-      share. Where a quarter has too few rows for k neighbours it is NaN, with a "note".
+      {"precision", "recall", "density", "coverage"}, density >= 0 and the others in [0, 1], with
+      the numbers of generated rows ("count"), real rows ("real_count") and "neighbours" that were
+      used. For the standard error, 20 quarters of both sides are measured; their deviation s gives
+      s / sqrt(3), as a quarter's variance is four times the whole's, a quarter of which quarters of
+      one set share. Where a quarter has too few rows for k neighbours it is NaN, with a "note".
 
     Raises:
       InputError: as `frechet_distance`, or for no neighbours.
@@ -171,30 +175,27 @@ def precision_recall_density_coverage(
         raise InputError(f"Balls reach to the first neighbour at least, not to {neighbours}.")
     # Near the origin distances lose the fewest digits to their matrix product.
     centre = real.mean(axis=0)
-    real, generated = real - centre, generated - centre
     generator = np.random.default_rng(seed)
     most = 10_000 if real.shape[1] <= 256 else 5_000
-    real, generated = (_part(side, min(len(side), most), generator) for side in (real, generated))
-    rows = min(len(real), len(generated))
-    neighbours = min(neighbours, rows - 1)
-    values = _overlaps(real, generated, neighbours)
-    errors, note = dict.fromkeys(values, float("nan")), ""
-    if rows // 4 > neighbours:
+    sides = [_part(side - centre, min(len(side), most), generator) for side in (real, generated)]
+    counts = [len(side) for side in sides]
+    neighbours = min(neighbours, min(counts) - 1)
+    values = _overlaps(*sides, neighbours)
+    errors, note = dict.fromkeys(values, np.nan), ""
+    if min(counts) // 4 > neighbours:
         quarters = [
-            _overlaps(
-                _part(real, len(real) // 4, generator),
-                _part(generated, len(generated) // 4, generator),
-                neighbours,
-            )
+            _overlaps(*(_part(side, len(side) // 4, generator) for side in sides), neighbours)
             for _ in range(QUARTERS)
         ]
         for name in values:
-            errors[name] = np.std([part[name] for part in quarters], ddof=1) / np.sqrt(3)
+            errors[name] = np.std([quarter[name] for quarter in quarters], ddof=1) / np.sqrt(3)
     else:
         note = f"too few rows for quarters of more than {neighbours}: no standard error"
-    counts = {"real_count": len(real), "neighbours": neighbours}
+    real_count, count = counts
     return {
-        name: estimate(value, errors[name], len(generated), note, **counts)
+        name: estimate(
+            value, errors[name], count, note, real_count=real_count, neighbours=neighbours
+        )
         for name, value in values.items()
     }
 
@@ -225,8 +226,7 @@ def _part(features, size, generator):
 
 def _moments(features, times):
     """Mean and covariance of a set in which each row is there so many times."""
-    there = times > 0
-    rows, times = features[there], times[there]
+    rows, times = features[times > 0], times[times > 0]
     mean = times @ rows / times.sum()
     rows -= mean
     rows *= np.sqrt(times)[:, None]

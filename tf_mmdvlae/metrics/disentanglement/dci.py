@@ -1,4 +1,4 @@
-"""DCI: what a tree ensemble that reads the factors from the codes looks at."""
+"""DCI: which dimensions a tree ensemble uses to read the factors from the codes."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def importance_scores(table: FactorTable, seed: int) -> dict[str, dict[str, Esti
     A layer that holds several factors lowers the disentanglement of layers, however cleanly.
 
     Args:
-      table: a `FactorTable`.
+      table: the codes and their factors.
       seed: of the trees.
 
     Returns:
       {"dimensions": {"dci_disentanglement", "dci_completeness", "dci_informativeness"}, "layers":
-      {"dci_disentanglement", "dci_completeness"}}, each {"value", "standard_error", "count",
-      "parts"}: a value in [0, 1] and the number of rows. The standard error is the deviation of the
-      same score between 6 parts of the rows that share none, over sqrt(6). NaN and a "note" where
-      there are fewer than 600 rows for the error, and for the score one factor, dimension or layer.
+      {"dci_disentanglement", "dci_completeness"}}: estimates in [0, 1] over rows. The standard
+      error is the deviation of the same score between "parts" = 6 disjoint parts of the rows, over
+      sqrt(6); it is NaN below 600 rows. The score is NaN, with a "note", where there is only one
+      factor, dimension or layer.
     """
     count = min(len(table), MOST_ROWS)
     half = count // 2

@@ -48,13 +48,14 @@ class FactorTable:
         """Which dimensions carry something, bool [D]; see `prior_distance.active`."""
         return prior_distance.active(self.codes)
 
-    def dimension_names(self) -> list[str]:
-        """The columns' names "z_1[0]", "z_1[1]", ..., in their order."""
-        return [
-            f"{layer}[{dim}]"
+    def blocks(self) -> dict[str, dict[str, slice]]:
+        """What is scored, by name and columns: the "dimensions" "z_1[0]", ... and the "layers"."""
+        dimensions = {
+            f"{layer}[{column - columns.start}]": slice(column, column + 1)
             for layer, columns in self.layers.items()
-            for dim in range(columns.stop - columns.start)
-        ]
+            for column in range(columns.start, columns.stop)
+        }
+        return {"dimensions": dimensions, "layers": self.layers}
 
 
 def factor_table(

@@ -1,4 +1,4 @@
-"""FactorVAE's score: whether what stays still tells which factor was held."""
+"""FactorVAE's score: whether the dimension that varies least reveals which factor was held."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def majority_vote_scores(
 
     A vote: draw a factor, then a row; among the rows that share its class (of a continuous factor
     its bin) take up to 64, as Locatello et al. 2019 (arXiv 1811.12359) do; the dimension whose
-    variance over them is the smallest share of its variance over all rows has the vote. Inactive
-    dimensions don't stand. 800 votes settle which factor each dimension has most votes for; of 800
-    other votes, the score is the share in which that was the factor that was held. The two are made
-    from one half of the rows each: the same few rows of a bin, drawn again and again, would be told
-    by their chance variances.
+    variance over them is the smallest share of its variance over all rows gets the vote. Inactive
+    dimensions get none. 800 votes settle which factor each dimension has most votes for; of 800
+    other votes, the score is the share in which that was the factor that was held. Each 800 come
+    from their own half of the rows: the same few rows of a bin, drawn again and again, would be
+    recognised by their chance variances.
 
     The same votes serve layers: a layer's share of variance is the mean of its active dimensions'.
     A layer can name one factor only, so that the score of layers cannot pass its "ceiling"
-    min(1, L / F). Whether, the other way round, the factor tells the layer ("layer_from_factor")
-    has no such bound: each factor names the layer that has most of its votes.
+    min(1, L / F). The other way round ("layer_from_factor") there is no such bound: each factor
+    names the layer that has most of its votes.
 
     Args:
-      table: a `FactorTable`.
-      generator: a NumPy generator, of the votes and of bootstrap draws over the classes and bins of
-        each factor, each with all votes that were made from its rows.
+      table: the codes and their factors.
+      generator: of the votes, and of bootstrap draws over the classes and bins of each factor, each
+        with all votes that were made from its rows.
 
     Returns:
       {"dimensions": {"factor_vae"}, "layers": {"factor_vae", "layer_from_factor"}}: estimates in
@@ -41,19 +41,18 @@ def majority_vote_scores(
       share of votes for the layer that has most of them. NaN and a "note" where fewer than two
       factors have rows that share a class, no dimension is active, or one layer only is.
     """
-    active = np.flatnonzero(table.active())
+    active = table.active()
+    positions = np.cumsum(active) - 1
     layers = [
-        inside
+        positions[columns][active[columns]]
         for columns in table.layers.values()
-        if (inside := np.flatnonzero((active >= columns.start) & (active < columns.stop))).size
+        if active[columns].any()
     ]
     held = _holdable(table.classes)
-    if not (active.size and len(held) > 1):
-        why = "fewer than two factors can be held" if active.size else "no active dimension"
-        return {
-            "dimensions": {"factor_vae": unknown(VOTES, why)},
-            "layers": {name: unknown(VOTES, why) for name in ("factor_vae", "layer_from_factor")},
-        }
+    if not layers or len(held) < 2:
+        why = "fewer than two factors can be held" if layers else "no active dimension"
+        names = {"dimensions": ["factor_vae"], "layers": ["factor_vae", "layer_from_factor"]}
+        return {kind: {name: unknown(VOTES, why) for name in names[kind]} for kind in names}
     codes = table.codes[:, active] / table.codes[:, active].std(axis=0)
     votes = [
         _votes(codes, layers, [halves[stage] for halves in held], generator) for stage in (0, 1)
@@ -65,7 +64,7 @@ def majority_vote_scores(
             | {"ceiling": min(1.0, blocks / len(held))}
         }
         for kind, stages, blocks in (
-            ("dimensions", by_dimension, len(active)),
+            ("dimensions", by_dimension, active.sum()),
             ("layers", by_layer, len(layers)),
         )
     }

@@ -1,12 +1,12 @@
 """How much codes tell about factors, in nats, and the gaps between those that tell most.
 
-For single dimensions it is the plug-in estimate from counts in 20 bins of equal width, as Locatello
-et al. 2019 (arXiv 1811.12359) make it; of independent codes and factors it comes to about
+For single dimensions the estimate is the plug-in one from counts in 20 bins of equal width, as by
+Locatello et al. 2019 (arXiv 1811.12359); of independent codes and factors it comes to about
 (bins - 1) (classes - 1) / 2n nats, not to 0. A layer of several dimensions is too wide to count in
 bins: for it, it is the lower bound I(z; f) >= H(f) - E[-log q(f | z)] of Barber and Agakov 2003,
-with a q that was fitted on other rows than those that it is judged on. What a layer knows of a
-continuous factor below about 19 * 20 / n nats it does not see, and a layer can come out below its
-best dimension.
+with a q that was fitted on other rows than those that it is judged on. The bound does not see what
+a layer knows of a continuous factor below about 19 * 20 / n nats, and a layer can come out below
+its best dimension.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def mutual_information(table: FactorTable, generator: np.random.Generator) -> di
     factors, however cleanly.
 
     Args:
-      table: a `FactorTable`.
-      generator: a NumPy generator, of the bootstrap draws over rows. For layers the fitted q stays
-        the same in all of them.
+      table: the codes and their factors.
+      generator: of the bootstrap draws over rows. For layers the fitted q stays the same in all of
+        them.
 
     Returns:
       {"dimensions": {"mig", "mig_sup"}, "layers": {"mig", "mig_sup"}, "table": {"factors" [F],
@@ -69,21 +69,24 @@ def mutual_information(table: FactorTable, generator: np.random.Generator) -> di
     layers = np.maximum(by_row.mean(axis=1), 0.0)
     layer_draws = np.maximum(np.einsum("sn,lnf->slf", weights, by_row, optimize=True) / count, 0.0)
     active = table.active()
-    active_layers = np.array([active[columns].any() for columns in table.layers.values()])
+    information = {
+        "dimensions": (dimensions, np.stack(dimension_draws)),
+        "layers": (layers, layer_draws),
+    }
     result = {"table": {"factors": table.names, "entropy": entropy.tolist()}}
-    for kind, names, known, nats, draws in (
-        ("dimensions", table.dimension_names(), active, dimensions, np.stack(dimension_draws)),
-        ("layers", list(table.layers), active_layers, layers, layer_draws),
-    ):
+    for kind, blocks in table.blocks().items():
+        nats, nats_draws = information[kind]
+        shares, draws = nats / entropy, nats_draws / entropy
+        known = np.array([active[columns].any() for columns in blocks.values()])
         result[kind] = {
-            "mig": _mig(nats / entropy, draws / entropy, count),
-            "mig_sup": _mig_sup(nats / entropy, draws / entropy, known, count),
+            "mig": _mig(shares, draws, count),
+            "mig_sup": _mig_sup(shares, draws, known, count),
         }
         result["table"][kind] = {
-            "names": names,
+            "names": list(blocks),
             "nats": nats.tolist(),
-            "normalised": (nats / entropy).tolist(),
-            "standard_error": (draws / entropy).std(axis=0, ddof=1).tolist(),
+            "normalised": shares.tolist(),
+            "standard_error": draws.std(axis=0, ddof=1).tolist(),
             "count": count,
             "bootstrap_draws": DRAWS,
         }

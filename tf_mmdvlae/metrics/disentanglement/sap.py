@@ -36,18 +36,16 @@ def separated_predictability(
     half = len(table) // 2
     count = len(table) - half
     weights = np.vstack([np.ones(count), bootstrap_weights(count, DRAWS, generator)])
-    blocks = {
-        "dimensions": [slice(j, j + 1) for j in range(table.codes.shape[1])],
-        "layers": list(table.layers.values()),
-    }
     kinds = zip(table.classes.T, table.continuous, strict=True)
     ceiling = np.mean([1.0 if line else 1 - 1 / (column.max() + 1) for column, line in kinds])
     result = {}
-    for kind, columns in blocks.items():
-        if len(columns) < 2:
+    for kind, blocks in table.blocks().items():
+        if len(blocks) < 2:
             result[kind] = {"sap": unknown(count, "one only: no gap to a second")}
             continue
-        scores = np.stack([_scores(table.codes[:, part], table, half, weights) for part in columns])
+        scores = np.stack(
+            [_scores(table.codes[:, part], table, half, weights) for part in blocks.values()]
+        )
         value, *draws = top_two_gap(scores, axis=0).mean(axis=-1)
         result[kind] = {"sap": bootstrap(value, draws, count, ceiling=float(ceiling))}
     return result

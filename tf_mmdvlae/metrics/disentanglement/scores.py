@@ -25,27 +25,26 @@ def disentanglement(
 
     Scores of dimensions depend on how a layer is turned, which an MMD to N(0, I) leaves open; those
     of layers don't, except that the trees of DCI read straight dimensions better than turned ones.
-    What is scored: `mutual_information` (MIG, MIG-sup), `separated_predictability` (SAP),
-    `importance_scores` (DCI), `majority_vote_scores` (FactorVAE). All go from 0 to 1 or
-    to their "ceiling", and larger is better. Those of layers get there where each factor is in one
-    layer, but for "mig_sup", "dci_disentanglement" and "factor_vae", which ask that each layer hold
-    one factor too.
+    The scores are those of `mutual_information` (MIG, MIG-sup), `separated_predictability` (SAP),
+    `importance_scores` (DCI) and `majority_vote_scores` (FactorVAE). All go from 0 to 1 or to
+    their "ceiling", and larger is better. Those of layers get there where each factor is in one
+    layer, but "mig_sup", "dci_disentanglement" and "factor_vae" also ask that each layer hold one
+    factor.
 
     Args:
-      means: posterior means, a latent dict [n, d_l], of at least 8 images. At most 10,000 are used,
-        drawn with the seed.
+      means: posterior means [n, d_l] of at least 8 images. At most 10,000 are used, drawn with the
+        seed.
       factors: factor name -> [n]. Floats are a continuous factor, cut into 20 bins of equal width
         where classes are needed; whole numbers and bools are classes, at most 100 a factor.
       seed: of the rows, the bootstrap draws, the trees and the votes.
 
     Returns:
       {"bins": 20, "left_out": names of factors that have one value only, "active": layer name ->
-      how many of its dimensions have a variance above 0.01, "dimensions": {"mig", "mig_sup", "sap",
+      how many of its dimensions are active, "dimensions": {"mig", "mig_sup", "sap",
       "dci_disentanglement", "dci_completeness", "dci_informativeness", "factor_vae"}, "layers":
       {"mig", "mig_sup", "sap", "dci_disentanglement", "dci_completeness", "factor_vae",
       "layer_from_factor"}, "mutual_information": the table of `mutual_information`}. Each score is
-      {"value", "standard_error", "count", ...}, counted in rows or votes; what can't be said is NaN
-      and has a "note".
+      an estimate over rows or votes; what can't be known is NaN and has a "note".
 
     Raises:
       InputError: for shapes or types that do not match, fewer than 8 rows, values that are not
