@@ -21,7 +21,12 @@ from tf_mmdvlae.model.latents import Latents
 IMAGES_A_SIDE = 64
 """The most images without an attribute, and the most with it, that are edited."""
 
-MEASURES = ("flipped", "others_moved", "face_kept")
+MEASURES = {
+    "flipped": "",
+    "others_moved": "the judge knows no other attribute",
+    "face_kept": "where all features are zero, there is no cosine",
+}
+"""Name -> why an image has no value of it; "" where each has one."""
 
 
 def attribute_edits(
@@ -70,34 +75,34 @@ def attribute_edits(
       InputError: for no images, no or unknown attributes, strengths that are not finite, or a judge
         or model that gives other shapes than said here.
     """
-    images, strengths = np.asarray(images, np.float32), np.asarray(strengths, np.float64)
+    images, amounts = np.asarray(images, np.float32), np.asarray(strengths, np.float64)
     if images.ndim != 4 or not len(images):
         raise InputError(
             f"Images [n, height, width, channels] are needed, not {list(images.shape)}."
         )
-    if strengths.ndim != 1 or not strengths.size or not np.isfinite(strengths).all():
-        raise InputError(f"The strengths must be a list of finite numbers, not {strengths}.")
+    if amounts.ndim != 1 or not amounts.size or not np.isfinite(amounts).all():
+        raise InputError(f"The strengths must be a list of finite numbers, not {amounts}.")
     means, _ = encode(images)
     before = _judged(judge, decode(means), len(images))
     names = _attribute_names(attributes, directions.names, before[0])
 
-    curves = {}
+    curves: dict[str, list[dict[str, Any]]] = {}
     for name in names:
-        points = {}
-        for side, rows, amounts in _sides(before[0][name], strengths):
+        points: dict[float, dict[str, Any]] = {}
+        for side, rows, strengths in _sides(before[0][name], amounts):
             if not len(rows):
                 nothing = unknown(0, f"no picture is judged {side} {name}")
-                points |= dict.fromkeys(amounts, dict.fromkeys(MEASURES, nothing))
+                points |= dict.fromkeys(strengths, dict.fromkeys(MEASURES, nothing))
                 continue
             # All strengths in one call: encoders and decoders work in batches.
-            repeated = np.tile(rows, len(amounts))
+            repeated = np.tile(rows, len(strengths))
             unedited = edited = _rows(before, repeated)
             if side:
                 codes, direction = latents.take(means, repeated), directions.of(name)
-                codes = latents.edit(codes, direction, np.repeat(amounts, len(rows)))
+                codes = latents.edit(codes, direction, np.repeat(strengths, len(rows)))
                 edited = _judged(judge, decode(codes), len(repeated))
-            points |= _points(name, amounts, unedited, edited)
-        curves[name] = [{"strength": at, **points[at]} for at in strengths.tolist()]
+            points |= _points(name, strengths, unedited, edited)
+        curves[name] = [{"strength": at, **points[at]} for at in amounts.tolist()]
         if progress:
             progress(len(curves), len(names))
     return {"attributes": curves, "overall": _overall(curves)}
@@ -134,16 +139,16 @@ def _judged(judge, images, count):
     return probabilities, features / np.where(lengths > 0, lengths, np.nan)
 
 
-def _sides(probabilities, strengths):
+def _sides(probabilities, amounts):
     """(side, rows of the images to edit, strengths) of those without and with; "" is not edited."""
     without = np.flatnonzero(probabilities < 0.5)[:IMAGES_A_SIDE]
     having = np.flatnonzero(probabilities >= 0.5)[:IMAGES_A_SIDE]
     sides = (
-        ("without", without, strengths[strengths > 0]),
-        ("with", having, strengths[strengths < 0]),
-        ("", np.concatenate([without, having]), strengths[strengths == 0]),
+        ("without", without, amounts[amounts > 0]),
+        ("with", having, amounts[amounts < 0]),
+        ("", np.concatenate([without, having]), amounts[amounts == 0]),
     )
-    return [(side, rows, amounts.tolist()) for side, rows, amounts in sides if amounts.size]
+    return [(side, rows, strengths.tolist()) for side, rows, strengths in sides if strengths.size]
 
 
 def _rows(judgements, rows):
@@ -151,25 +156,20 @@ def _rows(judgements, rows):
     return {name: values[rows] for name, values in probabilities.items()}, features[rows]
 
 
-def _points(name, amounts, before, after):
+def _points(name, strengths, before, after):
     """{strength: measures}, of judgements whose rows are all images with each strength in turn."""
     (old, old_features), (new, new_features) = before, after
     flips = (new[name] >= 0.5) != (old[name] >= 0.5)
     others = [np.abs(new[other] - old[other]) for other in old if other != name]
     moves = np.mean(others, axis=0) if others else np.full(len(flips), np.nan)
     cosines = np.sum(old_features * new_features, axis=1)
-    missing = (
-        "",
-        "the judge knows no other attribute",
-        "where all features are zero, there is no cosine",
-    )
-    columns = [np.split(values, len(amounts)) for values in (flips, moves, cosines)]
+    columns = [np.split(values, len(strengths)) for values in (flips, moves, cosines)]
     return {
-        amount: {
+        strength: {
             measure: mean(values, missing=reason)
-            for measure, values, reason in zip(MEASURES, row, missing, strict=True)
+            for (measure, reason), values in zip(MEASURES.items(), row, strict=True)
         }
-        for amount, *row in zip(amounts, *columns, strict=True)
+        for strength, *row in zip(strengths, *columns, strict=True)
     }
 
 
@@ -177,9 +177,8 @@ def _overall(curves):
     """The mean over attributes of each measure at each strength."""
     curve = []
     for points in zip(*curves.values(), strict=True):
-        values = {key: [point[key]["value"] for point in points] for key in MEASURES}
-        averages = {
-            key: mean(values[key], missing="these attributes have no value") for key in values
-        }
-        curve.append({"strength": points[0]["strength"], **averages})
+        curve.append({"strength": points[0]["strength"]})
+        for measure in MEASURES:
+            values = [point[measure]["value"] for point in points]
+            curve[-1][measure] = mean(values, missing="these attributes have no value")
     return curve

@@ -1,4 +1,6 @@
-"""What can be measured of a drawn digit: how thick, slanted, wide, high and inky its stroke is."""
+"""The shape of a drawn digit: how thick, slanted, wide, high and inky its stroke is."""
+
+from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
@@ -7,15 +9,15 @@ from tf_mmdvlae.common.errors import InputError
 
 NAMES = ("thickness", "slant", "width", "height", "area")
 
-# Points a pixel's side.
+# Points along a pixel's side.
 _SCALE = 4
 
 
-def digit_shapes(images):
+def digit_shapes(images: np.ndarray) -> dict[str, np.ndarray]:
     """Thickness, slant, width, height and area of the bright stroke in each image.
 
     After Morpho-MNIST (Castro, Tan, Kainz, Konukoglu and Glocker 2019, arXiv 1809.10780): each
-    image is drawn again with four by four points a pixel (cubic splines), and its ink is where that
+    image is redrawn with four by four points per pixel (cubic splines), and its ink is where that
     is brighter than halfway between the image's darkest and brightest pixel. All five are measured
     on the ink:
 
@@ -29,17 +31,17 @@ def digit_shapes(images):
       Morpho-MNIST cuts off the outermost hundredth of the ink on either side; this does not.
     - area: of the ink.
 
-    Its thickness also counts the midline's branches into corners, and rounds midline and edge to
-    whole points; here the one are left out and the others placed between points. Strokes of two to
-    six pixels come out within a quarter of a pixel, and thinner ones, which no pixel shows in full,
-    up to half a pixel too thick.
+    Morpho-MNIST's thickness also counts the midline's branches into corners, and rounds midline and
+    edge to whole points; this one leaves the branches out and places midline and edge between
+    points. Strokes of two to six pixels come out within a quarter of a pixel, and thinner ones,
+    which no pixel shows in full, up to half a pixel too thick.
 
     Args:
       images: [n, H, W, 1], one bright stroke on dark in each, values in [0, 1].
 
     Returns:
-      {"thickness", "slant", "width", "height", "area"}, each float32 [n]: pixels, but slant in
-      degrees and area in square pixels. All five are NaN for an image of one brightness.
+      {"thickness", "slant", "width", "height", "area"}, each float32 [n]: slant in degrees, area in
+      square pixels, the others in pixels. All five are NaN for an image of one brightness.
 
     Raises:
       InputError: for another shape, or values that are not finite.

@@ -13,7 +13,7 @@ from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.latents import Latents
 
 LEAST_ROWS = 40
-"""The jackknife leaves out a tenth, and what is left must say something."""
+"""The jackknife leaves out a tenth, and a distance correlation of fewer codes is noise."""
 
 
 def layer_dependence(
@@ -24,20 +24,20 @@ def layer_dependence(
     The bias-corrected squared distance correlation (Szekely and Rizzo 2014, arXiv 1310.2926): with
     U-centred distance matrices A and B, (A.B) / sqrt((A.A) (B.B)) where A.B is the mean of the
     products off the diagonal. It is 1 for codes that are equal up to shift, turn and scale; for
-    independent ones it is 0 on average, and may fall below. It sees every dependence, not the
-    linear one alone.
+    independent ones it is 0 on average, and may fall below. It sees every kind of dependence, not
+    only a linear one.
 
     Args:
-      means, deviations: latent dicts [n, d_l] of the posterior.
+      means, deviations: of the posterior, [n, d_l].
       rows: how many codes are compared, at most; drawn without replacement.
       permutations: of one layer's rows, for the null distribution.
       seed: of the draws and permutations.
 
     Returns:
-      A list with a dict for each pair of layers: {"layers": ["z_1", "z_2"], "value",
-      "standard_error" (jackknife over ten parts of the codes), "count", "null_deviation",
-      "p_value" ((1 + permutations at or above the value) / (1 + permutations)), "permutations"}.
-      A layer that does not vary gives NaN and a "note". One layer gives an empty list.
+      One estimate per pair of layers, its standard error by a jackknife over ten parts of the
+      codes, with "layers": ["z_1", "z_2"], "null_deviation", "permutations" and "p_value":
+      (1 + permutations at or above the value) / (1 + permutations). A layer that does not vary
+      gives NaN and a "note". One layer gives an empty list.
 
     Raises:
       InputError: for fewer than 40 codes, or shapes that do not match.

@@ -76,12 +76,8 @@ def probe_layers(
 ) -> dict[str, dict[str, Any]]:
     """`layer_knowledge` by one predictor: neighbours for classes, linear for other labels.
 
-    Args:
-      train_means, train_labels, test_means, test_labels, seed: as in `layer_knowledge`.
-
     Returns:
-      label name -> {"measure", "chance", "layers": {"z_1", ..., "z_L", "all"} -> estimate}, with
-      the numbers of `layer_knowledge`.
+      label name -> {"measure", "chance", "layers": {"z_1", ..., "z_L", "all"} -> estimate}.
 
     Raises:
       InputError: as `layer_knowledge`.

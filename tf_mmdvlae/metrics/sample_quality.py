@@ -7,6 +7,8 @@ crops or image counts don't compare.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.metrics import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
@@ -23,15 +25,10 @@ _one_thread = threadpool_limits.wrap(limits=1)
 
 
 def sample_quality(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
-    """All measures of this file, as they are by default.
-
-    Args:
-      real, generated: features [n, d], [m, d].
-      seed: of every draw.
+    """All measures of this file with their defaults, on features [n, d] and [m, d].
 
     Returns:
-      {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}, each
-      an estimate as its own function gives it.
+      {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}.
 
     Raises:
       InputError: as `frechet_distance`.
@@ -129,14 +126,8 @@ def kernel_distance(
         for _ in range(subsets)
     ]
     error = np.std(values, ddof=1) * np.sqrt(size / (rows - size) + 1 / subsets)
-    return estimate(
-        np.mean(values),
-        error,
-        len(generated),
-        real_count=len(real),
-        subsets=subsets,
-        subset_size=size,
-    )
+    used: dict[str, Any] = {"subsets": subsets, "subset_size": size}
+    return estimate(np.mean(values), error, len(generated), real_count=len(real), **used)
 
 
 @_one_thread
@@ -177,25 +168,29 @@ def precision_recall_density_coverage(
     centre = real.mean(axis=0)
     generator = np.random.default_rng(seed)
     most = 10_000 if real.shape[1] <= 256 else 5_000
-    sides = [_part(side - centre, min(len(side), most), generator) for side in (real, generated)]
-    counts = [len(side) for side in sides]
-    neighbours = min(neighbours, min(counts) - 1)
-    values = _overlaps(*sides, neighbours)
+    real, generated = (
+        _part(side - centre, min(len(side), most), generator) for side in (real, generated)
+    )
+    rows = min(len(real), len(generated))
+    neighbours = min(neighbours, rows - 1)
+    values = _overlaps(real, generated, neighbours)
     errors, note = dict.fromkeys(values, np.nan), ""
-    if min(counts) // 4 > neighbours:
+    if rows // 4 > neighbours:
         quarters = [
-            _overlaps(*(_part(side, len(side) // 4, generator) for side in sides), neighbours)
+            _overlaps(
+                _part(real, len(real) // 4, generator),
+                _part(generated, len(generated) // 4, generator),
+                neighbours,
+            )
             for _ in range(QUARTERS)
         ]
         for name in values:
             errors[name] = np.std([quarter[name] for quarter in quarters], ddof=1) / np.sqrt(3)
     else:
         note = f"too few rows for quarters of more than {neighbours}: no standard error"
-    real_count, count = counts
+    used: dict[str, Any] = {"real_count": len(real), "neighbours": neighbours}
     return {
-        name: estimate(
-            value, errors[name], count, note, real_count=real_count, neighbours=neighbours
-        )
+        name: estimate(value, errors[name], len(generated), note, **used)
         for name, value in values.items()
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -46,14 +47,13 @@ def semi_supervised_errors(
       seed: of all draws.
 
     Returns:
-      {"labels_100": ..., "labels_1000": ...}, one for each count, each {"value",
-      "standard_error", "count", "labels", "repeats", "chance"}: the mean over repeats of the share
-      of test codes that got a wrong class, in [0, 1]; its standard error
-      sqrt(s_r^2 / repeats + s_t^2 / m), with s_r the deviation between repeats and s_t that between
-      test codes of how often each was wrong; the number m of test codes (all, or 10,000 drawn by
-      the seed); the number of labels used; the repeats; and the error of a guess among the classes,
-      1 - 1 / classes. Where train has one class only, a class has too few codes for its share of
-      the labels, or that share is below 2, value and standard error are NaN and a "note" says so.
+      {"labels_100", "labels_1000"}, one per count, each the mean over repeats of the share of test
+      codes that got a wrong class, with the number of "labels" used, the "repeats", and "chance",
+      the error of a guess among the classes, 1 - 1 / classes. The "count" m is that of test codes:
+      all, or 10,000 drawn by the seed. The standard error is sqrt(s_r^2 / repeats + s_t^2 / m),
+      with s_r the deviation between repeats and s_t that between test codes of how often each was
+      wrong. Where train has one class only, a class has too few codes for its share of the labels,
+      or that share is below 2, the value is NaN and a "note" says so.
 
     Raises:
       InputError: for layers, labels or numbers of rows that do not match, no rows, codes that are
@@ -78,7 +78,8 @@ def semi_supervised_errors(
     classes, results = len(class_rows), {}
     for count in label_counts:
         share = count // classes
-        facts = {"labels": share * classes, "repeats": repeats, "chance": 1 - 1 / classes}
+        facts: dict[str, Any] = {"labels": share * classes, "repeats": repeats}
+        facts["chance"] = 1 - 1 / classes
         if note := _obstacle(class_rows, share):
             results[f"labels_{count}"] = unknown(len(test), note, **facts)
             continue
