@@ -8,7 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.harness import spread
-from tf_mmdvlae.config.settings import ModelConfig, from_dict
+from tf_mmdvlae.config.parsing import from_dict
+from tf_mmdvlae.config.settings import ModelConfig
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.serving.loaded import load

@@ -21,7 +21,8 @@ from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tf_mmdvlae.config import get_config, known_datasets, presets_of
-from tf_mmdvlae.config.settings import Config, override
+from tf_mmdvlae.config.overrides import override
+from tf_mmdvlae.config.settings import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = {

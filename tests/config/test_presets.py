@@ -1,9 +1,14 @@
-"""The networks and kernels that the presets describe."""
+"""The presets: the networks and kernels that they describe, and their way through JSON."""
+
+import itertools
+import json
 
 import numpy as np
 import pytest
 
-from tf_mmdvlae.config import known_datasets, presets_of
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config import get_config, known_datasets, presets_of
+from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.model import mmd
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 
@@ -34,3 +39,27 @@ def test_the_paper_s_kernel(dataset):
         kernel = mmd.kernel_for_dimension(model.kernel, model.scales, dimension)
         squared = np.square(x[:, None] - y[None]).sum(axis=-1)
         np.testing.assert_allclose(kernel(x, y), np.exp(-squared / dimension**2), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dataset", "preset"), EVERY_PRESET)
+def test_every_preset_survives_json_and_fades_in(dataset, preset):
+    config = get_config(dataset, preset)
+    assert config.data.dataset == dataset
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    layers = len(config.model.latent_dims)
+    fade_in = config.train.fade_in(layers)
+    if config.train.progressive:
+        assert len(fade_in) == layers
+        assert fade_in[-1] == (0, 0)
+        assert all(low[0] >= high[1] for low, high in itertools.pairwise(fade_in))
+        assert fade_in[0][1] < config.train.steps
+
+
+def test_every_dataset_of_the_design_has_presets():
+    named = {"mnist", "fashion_mnist", "celeb_a", "svhn_cropped", "cifar10"}
+    assert named | {"synthetic_faces", "image_folder"} <= set(known_datasets())
+
+
+def test_unknown_preset_lists_the_known_ones():
+    with pytest.raises(InputError, match="Known: default, paper"):
+        get_config("mnist", "best")

@@ -28,7 +28,7 @@ FLAGS = {
 def _run(flags):
     from tf_mmdvlae.cli.evaluate import judge_of
     from tf_mmdvlae.config import get_config
-    from tf_mmdvlae.config.settings import override
+    from tf_mmdvlae.config.overrides import override
     from tf_mmdvlae.evaluation.compare import compare
     from tf_mmdvlae.evaluation.families import metric
     from tf_mmdvlae.evaluation.report.comparison import markdown_table

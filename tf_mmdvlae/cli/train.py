@@ -46,7 +46,8 @@ FLAGS = {
 
 def _run(flags):
     from tf_mmdvlae.config import get_config
-    from tf_mmdvlae.config.settings import DataConfig, TrainConfig, check_changes, override
+    from tf_mmdvlae.config.overrides import check_changes, override
+    from tf_mmdvlae.config.settings import DataConfig, TrainConfig
     from tf_mmdvlae.training.run import train as train_run
 
     if flags.dataset != "image_folder":

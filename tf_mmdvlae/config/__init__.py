@@ -1,53 +1,56 @@
-"""One file a data set, and what is derived for the sets that have none."""
+"""Settings: one file of presets per data set, and derived ones for the sets that have none."""
+
+from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config import presets
 
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import Config
 
-def known_datasets():
+
+def known_datasets() -> list[str]:
     """Names of the data sets that have a config file, in order."""
-    names = (module.name for module in pkgutil.iter_modules(presets.__path__))
-    return sorted(names)
+    return sorted(module.name for module in pkgutil.iter_modules(presets.__path__))
 
 
-def presets_of(dataset):
-    """The presets of a data set that has a config file: a dict of name -> `Config`."""
+def presets_of(dataset: str) -> dict[str, Config]:
+    """The presets, by name, of a data set that has a config file."""
     return importlib.import_module(f"{presets.__name__}.{dataset}").PRESETS
 
 
-def get_config(dataset, preset="default", describe=None):
+def get_config(
+    dataset: str, preset: str = "default", describe: Callable[[], Any] | None = None
+) -> Config:
     """The settings for a data set.
 
     Args:
       dataset: the name of a config file, or of another TFDS image set.
       preset: one of the data set's presets.
-      describe: for a set that has no config file: called without arguments, it gives an object
-        with `image_shape` (height, width and channels, None where they vary) and `splits`.
-
-    Returns:
-      A `Config`.
+      describe: for a set that has no config file: a function without arguments that returns an
+        object with `image_shape` (height, width and channels, None where they vary) and `splits`.
 
     Raises:
       InputError: if the preset is not known; the message lists the known ones.
     """
-    if dataset in known_datasets():
-        known = presets_of(dataset)
-    elif describe is None:
+    configs = presets_of(dataset) if dataset in known_datasets() else {}
+    if not configs and describe is None:
         raise InputError(
             f"{dataset} has no config file. Those that have one: {', '.join(known_datasets())}."
         )
-    elif preset != "default":
-        raise InputError(f"--preset={preset} is not known for {dataset}. Known: default.")
-    else:
-        from tf_mmdvlae.config.derived import derive
-
-        description = describe()
-        known = {"default": derive(dataset, description.image_shape, description.splits)}
-    if preset not in known:
+    names = list(configs) or ["default"]
+    if preset not in names:
         raise InputError(
-            f"--preset={preset} is not known for {dataset}. Known: {', '.join(known)}."
+            f"--preset={preset} is not known for {dataset}. Known: {', '.join(names)}."
         )
-    return known[preset]
+    if configs:
+        return configs[preset]
+    from tf_mmdvlae.config.ladders import derive
+
+    description = describe()
+    return derive(dataset, description.image_shape, description.splits)

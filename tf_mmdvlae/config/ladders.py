@@ -1,8 +1,13 @@
-"""What the config files share."""
+"""What the presets share, and settings for image sets that have no presets."""
 
+from __future__ import annotations
+
+from collections.abc import Container
 from typing import Any
 
-BLOCKS = {
+from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
+
+BLOCKS: dict[int, tuple[tuple[str, ...], ...]] = {
     28: (("conv16/2", "conv32/2", "dense256"), ("dense256",), ("dense256", "dense256")),
     32: (("conv32/2",), ("conv64/2",), ("conv128/2",), ("dense256",)),
     64: (("conv24/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",), ("dense256",)),
@@ -27,4 +32,37 @@ PAPER_OBJECTIVE: dict[str, Any] = {
     "prior": "sampled",
     "deviation_floor": 0.0,
 }
-"""The objective of Xu 2018, but for the kernel's scale, which depends on the layers' dimension."""
+"""The objective of Xu 2018 without the kernel's scale, which depends on the layers' dimension."""
+
+
+def derive(
+    dataset: str, shape: tuple[int | None, int | None, int | None], splits: Container[str]
+) -> Config:
+    """Settings for a data set, derived from the shape of its images.
+
+    The side is the largest of 28, 32, 64 and 128 that the images have (28 if they are smaller
+    still); where sizes vary, 64. There are as many latent layers as blocks, at most four.
+
+    Args:
+      dataset: the set's TFDS name.
+      shape: height, width and channels, None where they vary.
+      splits: names of its splits. The test split is "test" or "validation"; a set with neither
+        keeps a tenth of "train" for it.
+    """
+    height, width, channels = shape
+    test_split = next((name for name in ("test", "validation") if name in splits), "train[90%:]")
+    train_split = "train[:90%]" if test_split == "train[90%:]" else "train"
+    side = 64
+    if height and width:
+        side = max([s for s in BLOCKS if s <= min(height, width)], default=min(BLOCKS))
+    layers = min(4, len(BLOCKS[side]))
+    return Config(
+        model=ModelConfig(
+            image_shape=(side, side, 1 if channels == 1 else 3),
+            latent_dims=(10,) * layers,
+            blocks=BLOCKS[side],
+            head_width={28: 0, 32: 256}.get(side, 64),
+        ),
+        data=DataConfig(dataset=dataset, train_split=train_split, test_split=test_split),
+        train=TrainConfig(batch_size=128 if side < 64 else 64, stage=0.15 if layers < 4 else 0.12),
+    )

@@ -1,8 +1,9 @@
-"""The model's relatives, each by config alone: the same networks, data and total latent size."""
+"""The model's relatives: one config with the same networks, data and total latent size for each."""
 
-import dataclasses
+from __future__ import annotations
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import Config
 
 RELATIVES = {
     "vae": "one latent layer on the deepest block, KL (Kingma and Welling 2013)",
@@ -12,34 +13,34 @@ RELATIVES = {
     "mmd_vlae_progressive": "the highest layer first, MMD (after Li et al. 2020, proVLAE)",
     "mmd_vlae_nested": "the same with nested dropout (after Rippel et al. 2014)",
 }
-"""Name -> what it is."""
+"""Name -> description."""
 
 _PROGRESSIVE = ("mmd_vlae_progressive", "mmd_vlae_nested")
 _NESTED_DROPOUT = 0.25
 
 
-def relative(config, name):
+def relative(config: Config, name: str) -> Config:
     """The settings of a relative.
 
-    Those with KL take it in the units of the evidence lower bound: weight 1, beside a
-    reconstruction summed over pixels and channels. Those with MMD keep the weights of `config`, and
-    the nested one its share, or 0.25 where it has none.
+    Relatives with KL take it in the units of the evidence lower bound: weight 1, beside a
+    reconstruction summed over pixels and channels. Relatives with MMD keep the weights of `config`.
+    The nested one keeps its nested dropout too, or takes 0.25 if `config` has none.
 
     Args:
-      config: a `Config` of the ladder with MMD.
+      config: the ladder with MMD.
       name: one of `RELATIVES`.
-
-    Returns:
-      A `Config`.
 
     Raises:
       InputError: for an unknown name; the message lists the known ones.
     """
     if name not in RELATIVES:
         raise InputError(f"Model {name!r} is not known. Known: {', '.join(RELATIVES)}.")
-    model = config.model
-    nested = name == "mmd_vlae_nested"
+    model, nested = config.model, name == "mmd_vlae_nested"
     changes = {"nested_dropout": (model.nested_dropout or _NESTED_DROPOUT) * nested}
+    if name in ("vae", "mmd_vae"):
+        # The one layer stands where the highest did.
+        changes["latent_dims"] = (sum(model.latent_dims),)
+        changes["mmd_weights"] = model.layer_mmd_weights[-1]
     if name in ("vae", "vlae"):
         changes |= {
             "kl_weights": 1.0,
@@ -47,13 +48,4 @@ def relative(config, name):
             "joint_mmd_weight": 0.0,
             "reconstruction_weight": None,
         }
-    if name in ("vae", "mmd_vae"):
-        weights = model.layer_mmd_weights
-        # The one layer stands where the highest did.
-        changes = {"mmd_weights": weights[-1]} | changes
-        changes["latent_dims"] = (sum(model.latent_dims),)
-    return dataclasses.replace(
-        config,
-        model=dataclasses.replace(model, **changes),
-        train=dataclasses.replace(config.train, progressive=name in _PROGRESSIVE),
-    )
+    return config.changed(model=changes, train={"progressive": name in _PROGRESSIVE})

@@ -13,7 +13,8 @@ from tf_mmdvlae.common.files import make_folder, write_json
 from tf_mmdvlae.common.progress import Progress, duration
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config import get_config, known_datasets
-from tf_mmdvlae.config.settings import Config, ModelConfig, from_dict
+from tf_mmdvlae.config.parsing import from_dict
+from tf_mmdvlae.config.settings import Config, ModelConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.evaluation.case import TRAIN_ROWS, Case, Part
 from tf_mmdvlae.evaluation.classifier import load_classifier

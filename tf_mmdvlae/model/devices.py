@@ -13,7 +13,7 @@ def precision(name):
     """Layers made inside the block compute in `name`, a Keras dtype policy.
 
     Args:
-      name: one of `config.PRECISIONS`.
+      name: `TrainConfig.precision`.
 
     Raises:
       InputError: if no device here can train in it.
@@ -32,7 +32,7 @@ def precision(name):
 
 
 def jit_compile(xla):
-    """What Keras's `compile` takes as `jit_compile` for one of `config.XLA`."""
+    """What Keras's `compile` takes as `jit_compile` for `TrainConfig.xla`."""
     return {"auto": "auto", "on": True, "off": False}[xla]
 
 

@@ -9,7 +9,8 @@ from keras import ops
 import tf_mmdvlae.model.fused
 import tf_mmdvlae.model.schedule  # noqa: F401
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config.settings import ModelConfig, from_dict
+from tf_mmdvlae.config.parsing import from_dict
+from tf_mmdvlae.config.settings import ModelConfig
 from tf_mmdvlae.model import devices, mmd
 from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBlock
 

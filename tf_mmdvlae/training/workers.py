@@ -26,7 +26,7 @@ class Workers:
     Make it before TensorFlow computes anything.
 
     Args:
-      distribute: one of `config.DISTRIBUTIONS`.
+      distribute: `TrainConfig.distribute`.
 
     Attributes:
       strategy: the strategy under which the model is made.

@@ -10,8 +10,6 @@ step's operations were fused, with other rounding, a run had .935, .863, .930, .
 14 minutes on two cores). The preset `paper` was not trained to its end.
 """
 
-import dataclasses
-
 from tf_mmdvlae.config.ladders import PAPER_OBJECTIVE
 from tf_mmdvlae.config.presets import image_folder
 from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
@@ -20,9 +18,8 @@ _CROP = 148 / 178
 _PAPER_CROP = 108 / 178
 
 PRESETS = {
-    "default": dataclasses.replace(
-        image_folder.PRESETS["default"],
-        data=DataConfig(dataset="celeb_a", crop=_CROP, flip=True),
+    "default": image_folder.PRESETS["default"].changed(
+        data={"dataset": "celeb_a", "crop": _CROP, "flip": True}
     ),
     # The networks of the published code (github.com/ermongroup/Variational-Ladder-Autoencoder,
     # vladder_large.py; the lowest generative block here has its two convolutions in mirror order)

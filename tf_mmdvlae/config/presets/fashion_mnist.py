@@ -5,17 +5,10 @@
 Not run.
 """
 
-import dataclasses
-
 from tf_mmdvlae.config.presets import mnist
-from tf_mmdvlae.config.settings import DataConfig
-
-_MNIST = mnist.PRESETS["default"]
 
 PRESETS = {
-    "default": dataclasses.replace(
-        _MNIST,
-        model=dataclasses.replace(_MNIST.model, latent_dims=(5, 5, 5)),
-        data=DataConfig(dataset="fashion_mnist"),
+    "default": mnist.PRESETS["default"].changed(
+        model={"latent_dims": (5, 5, 5)}, data={"dataset": "fashion_mnist"}
     ),
 }

@@ -1,0 +1,103 @@
+"""Fields that a person typed, and what is refused."""
+
+import pytest
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.overrides import check_changes, override
+from tf_mmdvlae.config.settings import Config
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("model.latent_dims", "2,3", (2, 3)),
+        ("model.latent_dims", "4", (4,)),
+        ("model.mmd_weights", "5", 5.0),
+        ("model.mmd_weights", "1,2,3,4", (1.0, 2.0, 3.0, 4.0)),
+        ("model.reconstruction_weight", "None", None),
+        ("train.learning_rate", "1e-4", 1e-4),
+        ("train.progressive", "false", False),
+        ("data.train_split", "train[:50000]", "train[:50000]"),
+        (
+            "model.blocks",
+            "(('conv8/2',),('conv8/2','dense9'),('dense3',),('dense3',))",
+            (("conv8/2",), ("conv8/2", "dense9"), ("dense3",), ("dense3",)),
+        ),
+    ],
+)
+def test_override(path, text, value):
+    config = override(Config(), [(path, text)])
+    section, field = path.split(".")
+    assert getattr(getattr(config, section), field) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("train.lr", "1", "Known: steps, batch_size, learning_rate"),
+        ("learning_rate", "1", "Known: model.image_shape, .*train.learning_rate"),
+        ("train.steps", "1.5", "must be a whole number"),
+        ("train.steps", "0", "at least 1"),
+        ("train.learning_rate", "-1", "above 0"),
+        ("train.learning_rate", "nan", "must be a finite number"),
+        ("train.learning_rate", "1e999", "must be a finite number"),
+        ("train.learning_rate", "1" + "0" * 400, "must be a finite number"),
+        ("model.mmd_weights", "1,1e999", "a finite number or numbers with commas between them"),
+        ("model.reconstruction_weight", "much", "must be a finite number or None"),
+        ("model.latent_dims", "{[1]}", "must be whole numbers with commas"),
+        ("model.latent_dims", "(" * 5000, "must be whole numbers with commas"),
+        ("model.latent_dims", "-" * 5000 + "1", "must be whole numbers with commas"),
+        ("train.batch_size", "1", "at least 2"),
+        ("data.flip", "yes", "must be true or false"),
+        ("data.crop", "0", "in \\(0, 1\\]"),
+        ("data.cache", "ram", "auto, memory, disk, none"),
+        ("model.kernel", "rbf", "gaussian, multiscale_gaussian"),
+        ("model.mmd_weights", "-1", "not be below 0"),
+        ("model.mmd_weights", "1,2", "2 numbers for 4 latent layers"),
+        ("model.latent_dims", "2,2,2,2,2", "5 layers but model.blocks only 4"),
+        ("model.image_shape", "30,30,3", "all strides divide"),
+        ("model.image_shape", "64,64,2", "1 or 3 channels"),
+        ("model.kernel", "inverse_multiquadratic", "prior=sampled or .*estimator=random_features"),
+        ("model.estimator", "exact", "auto, unbiased, biased, linear_time, random_features"),
+        ("model.random_features", "0", "at least 1"),
+        ("model.kernel_scales", "0", "above 0"),
+        ("model.info_vae_alpha", "0.5", "given together"),
+        ("model.kernel", "3", "must be text"),
+        ("train.seed", "-1", "at least 0"),
+        ("train.seed", "4294967296", "below 2\\*\\*32"),
+        ("train.decay_start", "1.1", "in \\[0, 1\\]"),
+        ("data.test_fraction", "1", "in \\(0, 1\\)"),
+        ("train.first_stage", "0.9", "leave layer 1 no step"),
+    ],
+)
+def test_what_is_refused(path, text, message):
+    with pytest.raises(InputError, match=message):
+        override(Config(), [(path, text)]).train.fade_in(4)
+
+
+def test_fields_that_fit_only_each_other_change_together():
+    changes = [
+        ("model.image_shape", "8,8,1"),
+        ("model.latent_dims", "2"),
+        ("model.blocks", "(('conv4/2',),)"),
+    ]
+    assert override(Config(), changes).model.image_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("train.lr", "1", "Known: steps"),
+        ("trian.steps", "1", "Known: model.image_shape"),
+        ("train.steps", "0", "at least 1"),
+        ("data.crop", "2", "in \\(0, 1\\]"),
+        ("model.latent_dims", "two", "whole numbers with commas"),
+    ],
+)
+def test_what_can_be_refused_before_there_is_a_config(path, text, message):
+    with pytest.raises(InputError, match=message):
+        check_changes([(path, text)])
+
+
+def test_what_may_fit_a_config_is_not_refused_before_there_is_one():
+    check_changes([("model.latent_dims", "2,2,2,2,2,2"), ("train.steps", "3")])

@@ -1,0 +1,69 @@
+"""Fields of a config that a person typed, as in --config.train.learning_rate=5e-4."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import typing
+from collections.abc import Iterable
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.parsing import fields_from_dict
+from tf_mmdvlae.config.settings import Config, ModelConfig
+
+
+def override(config: Config, changes: Iterable[tuple[str, str]]) -> Config:
+    """Returns `config` with fields replaced by what a person typed.
+
+    Args:
+      config: the settings before.
+      changes: pairs of a field's dotted path, such as "train.learning_rate", and its value as text:
+        a number, true or false, None, words, or numbers with commas between them. All changes apply
+        together, so that fields which fit only each other can be changed at once.
+
+    Raises:
+      InputError: if a path is not known (the message lists the known ones) or a value does not
+        fit.
+    """
+    values = config.to_dict()
+    for section, fields in _by_section(changes).items():
+        values[section] |= fields
+    return Config.from_dict(values)
+
+
+def check_changes(changes: Iterable[tuple[str, str]]) -> None:
+    """Refuses what `override` would refuse for every config, before there is one.
+
+    Args:
+      changes: as for `override`.
+
+    Raises:
+      InputError: if a path is not known or a value does not fit.
+    """
+    for section, fields in _by_section(changes).items():
+        cls = typing.get_type_hints(Config)[section]
+        arguments = fields_from_dict(cls, fields, f"config.{section}")
+        # Whether the model's fields fit depends on the config's other fields.
+        if cls is not ModelConfig:
+            cls(**arguments)
+
+
+def _by_section(changes):
+    sections = typing.get_type_hints(Config)
+    values = {section: {} for section in sections}
+    for path, text in changes:
+        section, _, field = path.partition(".")
+        if section not in sections or not field:
+            paths = [f"{s}.{f.name}" for s in sections for f in dataclasses.fields(sections[s])]
+            raise InputError(f"--config.{path} is not known. Known: {', '.join(paths)}.")
+        values[section][field] = _value(text)
+    return values
+
+
+def _value(text):
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return text

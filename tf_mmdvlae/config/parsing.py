@@ -1,0 +1,147 @@
+"""Settings as dataclasses: what their fields may hold, and how they are read from dicts and lists.
+
+A field's type says what it holds: `Literal` lists its choices, `Annotated[float, at_least(0)]`
+limits a number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from tf_mmdvlae.common.errors import InputError
+
+_Settings = TypeVar("_Settings")
+
+
+class Limit(NamedTuple):
+    """What a number must be.
+
+    Attributes:
+      holds: whether a number is allowed.
+      words: the rule, after "it must".
+    """
+
+    holds: Callable[[float], bool]
+    words: str
+
+
+def at_least(low: float) -> Limit:
+    """The limit of numbers that are not below `low`."""
+    return Limit(lambda number: number >= low, f"be at least {low}")
+
+
+ABOVE_ZERO = Limit(lambda number: number > 0, "be above 0")
+FRACTION = Limit(lambda number: 0 <= number <= 1, "lie in [0, 1]")
+
+
+@functools.cache
+def _hints(cls):
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+def check(settings: object, path: str) -> None:
+    """Compares each field of a dataclass with its choices or its limit; None is within any limit.
+
+    Args:
+      settings: an instance.
+      path: where it stands, for messages.
+
+    Raises:
+      InputError: for the first field that holds something else.
+    """
+    for name, hint in _hints(type(settings)).items():
+        value, kind = getattr(settings, name), typing.get_origin(hint)
+        if kind is Literal and value not in typing.get_args(hint):
+            words = ", ".join(typing.get_args(hint))
+            raise InputError(f"{path}.{name} is {value!r}; it must be one of {words}.")
+        if kind is typing.Annotated and value is not None:
+            for limit in hint.__metadata__:
+                if not limit.holds(value):
+                    raise InputError(f"{path}.{name} is {value}; it must {limit.words}.")
+
+
+def choices(cls: type, name: str) -> tuple[str, ...]:
+    """What the field `name` of a dataclass may hold; empty if its type is not `Literal`."""
+    hint = _hints(cls)[name]
+    return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+
+
+def from_dict(cls: type[_Settings], values: object, path: str = "config") -> _Settings:
+    """Builds a dataclass from (nested) dicts and lists.
+
+    Args:
+      cls: a dataclass, such as `Config` or `ModelConfig`.
+      values: a dict of fields; lists become tuples.
+      path: where `values` stands, for messages.
+
+    Raises:
+      InputError: for a key that is not a field, or a value of the wrong type.
+    """
+    return cls(**fields_from_dict(cls, values, path))
+
+
+def fields_from_dict(cls: type, values: object, path: str) -> dict[str, Any]:
+    """The arguments of a dataclass from (nested) dicts and lists; as `from_dict` without the call.
+
+    Raises:
+      InputError: for a key that is not a field, or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is {values!r:.40}; it must hold {', '.join(hints)} by name.")
+    fields = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise InputError(f"{path}.{key} is not known. Known: {', '.join(hints)}.")
+        read = from_dict if dataclasses.is_dataclass(hints[key]) else _convert
+        fields[key] = read(hints[key], value, f"{path}.{key}")
+    return fields
+
+
+_IN_WORDS = {
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+    bool: "true or false",
+    types.NoneType: "None",
+    tuple[int, ...]: "whole numbers with commas between them",
+    tuple[float, ...]: "numbers with commas between them",
+    tuple[tuple[str, ...], ...]: "a tuple of tuples of operations",
+}
+
+
+def _convert(hint, value, path):
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kinds = [str if typing.get_origin(kind) is Literal else kind for kind in kinds]
+    for kind in kinds:
+        try:
+            return _convert_to(kind, value)
+        except (TypeError, ValueError, OverflowError):
+            continue
+    raise InputError(
+        f"{path} is {value!r:.200}; it must be {' or '.join(_IN_WORDS[kind] for kind in kinds)}."
+    )
+
+
+def _convert_to(kind, value):
+    if typing.get_origin(kind) is tuple:
+        item_kind = typing.get_args(kind)[0]
+        if not isinstance(value, list | tuple):
+            if typing.get_origin(item_kind) is tuple:
+                raise TypeError
+            value = (value,)
+        return tuple(_convert_to(item_kind, item) for item in value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
+    if type(value) is kind:
+        return value
+    raise TypeError
