@@ -23,7 +23,7 @@ from tf_mmdvlae.config.settings import TrainConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.evaluation.classifier_network import FEATURE_COUNT, build, find_labels, fit
 from tf_mmdvlae.evaluation.feature_models import in_batches, keras_features, read_keras_model
-from tf_mmdvlae.metrics.probes import auc_standard_error
+from tf_mmdvlae.metrics.label_scores import auc_standard_error
 
 MODEL_FILE, DETAILS_FILE = "classifier.keras", "classifier.json"
 
