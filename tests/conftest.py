@@ -75,7 +75,7 @@ def run_config(picture_folder):
 @pytest.fixture(scope="session")
 def finished_run(run_config, tmp_path_factory):
     """(workdir, export_dir, Result) of that run."""
-    from tf_mmdvlae.training.run import train
+    from tf_mmdvlae.training.train import train
 
     folder = tmp_path_factory.mktemp("run")
     result = train(run_config, folder / "work", folder / "export")

@@ -18,8 +18,8 @@ _HOMES = {
     "export": "serving.export",
     "get_config": "config",
     "load": "serving.loaded",
-    "load_run": "training.run",
-    "train": "training.run",
+    "load_run": "training.loading",
+    "train": "training.train",
 }
 
 __all__ = ["__version__", *_HOMES]

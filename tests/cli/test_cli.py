@@ -318,7 +318,7 @@ def test_photographs_are_turned_upright(say, finished_run, tmp_path):
 
 def test_export_adds_a_version(say, finished_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "tf_mmdvlae.training.run.export",
+        "tf_mmdvlae.training.finish.export",
         lambda model, export_dir, data, directions, metrics, extras, samplers: (
             export_dir,
             directions.names,

@@ -14,7 +14,8 @@ import tensorflow as tf
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.serving import formats
 from tf_mmdvlae.serving.export import export
-from tf_mmdvlae.training.run import export_run, load_run
+from tf_mmdvlae.training.finish import export_run
+from tf_mmdvlae.training.loading import load_run
 
 
 def test_weights_are_stored_once(finished_run):
@@ -60,7 +61,7 @@ def versions(folder):
 def test_killed_at_any_moment_it_leaves_whole_versions_only(finished_run, tmp_path):
     program = (
         "import sys\n"
-        "from tf_mmdvlae.training.run import export_run\n"
+        "from tf_mmdvlae.training.finish import export_run\n"
         "while True:\n"
         "    export_run(sys.argv[1], sys.argv[2])\n"
     )

@@ -10,7 +10,7 @@ from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.training.checkpoints import Checkpoints
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(tiny_config, images):
     keras.utils.set_random_seed(0)
     model = MMDVLAE(tiny_config)
@@ -28,7 +28,7 @@ def changed(model):
 
 
 def state(model):
-    return [np.array(v) for v in (*model.weights, *model.optimizer.variables)]
+    return [v.numpy() for v in (*model.weights, *model.optimizer.variables)]
 
 
 def test_weights_optimizer_and_step_come_back(model, tmp_path):

@@ -11,7 +11,7 @@ def test_mixtures_are_fitted_to_posterior_samples_not_to_means():
     )
     config = Config(model=model)
     images = np.random.default_rng(0).integers(0, 256, (600, 4, 4, 1), np.uint8)
-    splits = [Split(name, images, {}, {}, len(images)) for name in ("train", "test")]
+    splits = {name: Split(name, images, {}, {}, len(images)) for name in ("train", "test")}
 
     def encode(batch):
         rows = len(batch)
@@ -25,7 +25,7 @@ def test_mixtures_are_fitted_to_posterior_samples_not_to_means():
     def decode(codes):
         return np.zeros((len(codes["z_1"]), 4, 4, 1), np.float32)
 
-    numbers, directions, samplers = finish.measure((encode, decode), config, *splits)
+    numbers, directions, samplers = finish.measure((encode, decode), config, splits)
     assert directions is None
     assert numbers["probes"] == {}
     drawn = samplers.joint.sample(5_000, seed=0)

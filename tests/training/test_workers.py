@@ -18,7 +18,8 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import TrainConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.training.checkpoints import Checkpoints
-from tf_mmdvlae.training.run import load_run, train
+from tf_mmdvlae.training.loading import load_run
+from tf_mmdvlae.training.train import train
 from tf_mmdvlae.training.workers import Workers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -125,7 +126,7 @@ def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_pat
         assert process.wait(timeout=300) == 0, (tmp_path / "log_0").read_text()
     assert "Resuming from the checkpoint of step" in (tmp_path / "log_0").read_text()
     own = tmp_path / "run" / "workers" / "1"
-    assert sorted(path.name for path in own.iterdir()) == [".lock", "checkpoints", "config.json"]
+    assert sorted(path.name for path in own.iterdir()) == ["checkpoints", "config.json"]
     assert len(list((tmp_path / "export").iterdir())) == 1
 
     config = load_config(tmp_path / "run")
@@ -202,11 +203,6 @@ def test_what_tensorflow_cannot_do_together_is_refused(other):
 def test_losses_are_not_scaled_where_an_overflow_would_be_missed(distribute):
     with pytest.raises(InputError, match="mixed_float16.*give mixed_bfloat16"):
         TrainConfig(distribute=distribute, precision="mixed_float16")
-
-
-def test_the_number_of_the_chief():
-    assert Workers("none").of_chief(None) is None
-    assert Workers("none").of_chief(2.5) == 2.5
 
 
 @pytest.fixture(scope="module")

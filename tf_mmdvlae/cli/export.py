@@ -20,7 +20,7 @@ FLAGS = {
 
 
 def _run(flags):
-    from tf_mmdvlae.training.run import export_run
+    from tf_mmdvlae.training.finish import export_run
 
     formats = [name for name in ("tflite", "onnx") if getattr(flags, name)]
     print(f"Exporting {flags.workdir} ...", flush=True)

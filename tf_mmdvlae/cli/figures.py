@@ -9,7 +9,7 @@ FLAGS = {
 
 
 def _run(flags):
-    from tf_mmdvlae.training.run import draw_run
+    from tf_mmdvlae.training.finish import draw_run
 
     for path in draw_run(flags.workdir, flags.data_dir):
         print(path)

@@ -48,7 +48,7 @@ def _run(flags):
     from tf_mmdvlae.config import get_config
     from tf_mmdvlae.config.overrides import check_changes, override
     from tf_mmdvlae.config.settings import DataConfig, TrainConfig
-    from tf_mmdvlae.training.run import train as train_run
+    from tf_mmdvlae.training.train import train as train_run
 
     if flags.dataset != "image_folder":
         bars_on_terminals_only()

@@ -15,7 +15,7 @@ from tf_mmdvlae.config.relatives import RELATIVES, relative
 from tf_mmdvlae.evaluation import evaluate
 from tf_mmdvlae.evaluation.report.comparison import comparison_page, markdown_table
 from tf_mmdvlae.evaluation.report.summary import summary
-from tf_mmdvlae.training.run import train
+from tf_mmdvlae.training.train import train
 from tf_mmdvlae.training.workdir import Workdir
 
 PAPER = "paper"

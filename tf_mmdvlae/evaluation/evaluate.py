@@ -28,7 +28,7 @@ from tf_mmdvlae.model.functions import mmd_to_prior, numpy_functions
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.loaded import load
-from tf_mmdvlae.training.run import load_run
+from tf_mmdvlae.training.loading import load_run
 from tf_mmdvlae.training.workdir import Workdir
 
 # Data sets whose labels are all of the causes, and how the names of those begin.

@@ -1,11 +1,14 @@
 """What happens between the steps of a run."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import re
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -13,11 +16,13 @@ import tensorflow as tf
 
 from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.common.progress import Progress
+from tf_mmdvlae.training.run import Run
 
-# However long a run is.
+# However long a run is, TensorBoard gets at most this many rows of samples, and the logs at most
+# this many lines.
 _PICTURES = 10
 _LOGGED_STEPS = 2_000
-# A loss that many times that of the first steps is no bad batch.
+# A loss this many times that of the first steps is more than one bad batch.
 _RUNAWAY = 10.0
 
 
@@ -25,13 +30,16 @@ class StopRequest:
     """Remembers that SIGTERM or Ctrl-C came, so that a run can stop between two steps.
 
     A context manager; a second Ctrl-C inside it interrupts at once.
+
+    Attributes:
+      signal: the number of the signal that came, None before.
     """
 
-    def __init__(self):
-        self.signal = None
+    def __init__(self) -> None:
+        self.signal: int | None = None
 
-    def __enter__(self):
-        self._previous = {}
+    def __enter__(self) -> StopRequest:
+        self._previous: dict = {}
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._note)
@@ -43,65 +51,53 @@ class StopRequest:
             raise KeyboardInterrupt
         self.signal = number
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
 
 class RunCallback(keras.callbacks.Callback):
-    """Logs, checkpoints, watches for a loss that is not finite, and stops when asked.
+    """Logs, saves checkpoints, watches the loss, and stops the training when asked.
+
+    Of several workers only the chief logs and draws; the others save checkpoints alone. A worker
+    cannot ask the others to stop with it, so a request ends it at once.
 
     Args:
-      workdir: the run's `Workdir`.
-      checkpoints: the run's `Checkpoints`.
-      config: the run's `Config`.
+      run: the run that is trained; every worker must make its callback.
       start: the step that training starts from.
-      stop_request: a `StopRequest`.
-      rollbacks: how often the run went back to a checkpoint before.
-      worker, workers: which of how many workers this process is. Only worker 0 logs, draws and
-        tells; the others write checkpoints. One of several can't ask the others to stop with it,
-        so a request ends it at once.
+      stop_request: the request to look at after each step.
+
+    Attributes:
+      step: the last step that was taken.
     """
 
-    def __init__(
-        self,
-        workdir,
-        checkpoints,
-        config,
-        start,
-        stop_request,
-        rollbacks=0,
-        worker=0,
-        workers=1,
-    ):
+    def __init__(self, run: Run, start: int, stop_request: StopRequest):
         super().__init__()
-        self.workdir = workdir
-        self.checkpoints = checkpoints
-        self.config = config
+        self.run = run
         self.start = self.step = self.saved = start
-        self.rollbacks = rollbacks
-        self.worker, self.workers = worker, workers
         self.stop_request = stop_request
-        steps = config.train.steps
-        self.progress = Progress(steps, "steps", config.train.batch_size)
-        self.pictures_every = max(config.train.checkpoint_every, steps // _PICTURES)
-        self.log_every = max(config.train.log_every, steps // _LOGGED_STEPS)
-        history = workdir.rewind_history(start)
+        train = run.config.train
+        self.progress = Progress(train.steps, "steps", train.batch_size)
+        self.pictures_every = max(train.checkpoint_every, train.steps // _PICTURES)
+        self.log_every = max(train.log_every, train.steps // _LOGGED_STEPS)
+        history = run.workdir.rewind_history(start)
         self.seconds_before = history[-1]["seconds"] if history else 0.0
-        self.first_loss = history[0]["loss"] if history else None
+        # All workers must compare with the same first loss, or one could stop alone.
+        first_loss = history[0]["loss"] if history else math.nan
+        self.first_loss = float(run.workers.broadcast([first_loss])[0])
         self.details = ""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.began = time.monotonic()
-        if self.worker:
+        if not self.run.workers.is_chief:
             return
         with self._writing():
             if self.step == 0:
-                self.workdir.clear_tensorboard()
-            self.writer = tf.summary.create_file_writer(str(self.workdir.tensorboard))
+                self.run.workdir.clear_tensorboard()
+            self.writer = tf.summary.create_file_writer(str(self.run.workdir.tensorboard))
 
-    def on_train_batch_end(self, batch, logs=None):
-        train = self.config.train
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+        train = self.run.config.train
         before, self.step = self.step, self.start + batch + 1
         last = self.step == train.steps
 
@@ -112,46 +108,46 @@ class RunCallback(keras.callbacks.Callback):
         if due(self.log_every) or last:
             self._log({name: float(value) for name, value in logs.items()})
             self.model.reset_metrics()
-        if not self.worker:
+        if self.run.workers.is_chief:
             self.progress.update(self.step, self.details)
             if due(self.pictures_every):
                 self._draw()
         if due(train.checkpoint_every) or last:
             self._save()
         if self.stop_request.signal is not None:
-            self._check_alone()
-            if self.saved != self.step:
-                self._save()
-            self.model.stop_training = True
+            self._stop(self.run.workers)
 
-    def _check_alone(self):
-        if self.workers > 1:
+    def _stop(self, workers):
+        if workers.count > 1:
             self.progress.close()
             raise TrainingStopped(
-                f"Worker {self.worker} of {self.workers} stopped at step {self.step:,}, and the "
+                f"Worker {workers.index} of {workers.count} stopped at step {self.step:,}, and the "
                 "others with it. Start all of them again with the same command; the run goes on "
                 "from the newest checkpoint.",
                 exit_code=128 + self.stop_request.signal,
             )
+        if self.saved != self.step:
+            self._save()
+        self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
-        if self.worker:
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if not self.run.workers.is_chief:
             return
         self.progress.close()
         with self._writing():
             self.writer.close()
 
     @contextlib.contextmanager
-    def _writing(self):
+    def _writing(self) -> Iterator[None]:
         try:
             yield
         except (OSError, tf.errors.OpError) as error:
             self.progress.close()
-            # TensorFlow puts the names of its nodes and operations around it.
+            # TensorFlow puts the names of its nodes and operations around the reason.
             reason = re.sub(r"\{\{.*?\}\} *| *\[Op:.*", "", str(error).partition("\n")[0])
             raise InputError(
-                f"Could not write to {self.workdir.tensorboard}: {reason}. Make room there and run "
-                "the same command again."
+                f"Could not write to {self.run.workdir.tensorboard}: {reason}. Make room there and "
+                "run the same command again."
             ) from error
 
     def _check_finite(self, logs):
@@ -161,9 +157,9 @@ class RunCallback(keras.callbacks.Callback):
         self._diverge("The loss is not finite", f"{', '.join(terms) or 'their sum'}")
 
     def _check_runaway(self, values):
-        if self.first_loss is None:
+        if math.isnan(self.first_loss):
             self.first_loss = values["loss"]
-        # Near zero a factor means nothing.
+        # A multiple of a loss near zero means nothing.
         if values["loss"] > _RUNAWAY * max(self.first_loss, 1.0):
             terms = sorted((value, name) for name, value in values.items() if name != "loss")
             self._diverge(
@@ -173,14 +169,15 @@ class RunCallback(keras.callbacks.Callback):
             )
 
     def _diverge(self, what, where):
-        whole = self.checkpoints.steps()
+        checkpoints, on_divergence = self.run.checkpoints, self.run.config.train.on_divergence
+        steps = checkpoints.steps()
         good = (
-            f"The last good checkpoint is step {whole[-1]} in {self.checkpoints.folder}."
-            if whole
+            f"The last good checkpoint is step {steps[-1]} in {checkpoints.folder}."
+            if steps
             else "There was no checkpoint yet."
         )
         self.progress.close()
-        rollback = "--on_divergence=rollback, " if self.config.train.on_divergence == "stop" else ""
+        rollback = "--on_divergence=rollback, " if on_divergence == "stop" else ""
         raise Diverged(
             f"{what} at step {self.step}: {where}. {good} Try {rollback}a lower "
             "--config.train.learning_rate or lower weights in another --workdir."
@@ -188,14 +185,14 @@ class RunCallback(keras.callbacks.Callback):
 
     def _log(self, values):
         self._check_runaway(values)
-        if self.worker:
+        if not self.run.workers.is_chief:
             return
-        layers = range(1, len(self.config.model.latent_dims) + 1)
+        layers = range(1, len(self.run.config.model.latent_dims) + 1)
         penalties = " ".join(f"{values[f'mmd_{layer}']:.4f}" for layer in layers)
         self.details = f"reconstruction {values['reconstruction']:.4f}  MMD^2 by layer {penalties}"
-        seconds = self.seconds_before + time.monotonic() - self.began
-        self.workdir.append_history({"step": self.step, "seconds": round(seconds, 1), **values})
-        # TensorFlow keeps every Python number that it was ever given.
+        seconds = round(self.seconds_before + time.monotonic() - self.began, 1)
+        self.run.workdir.append_history({"step": self.step, "seconds": seconds, **values})
+        # TensorFlow keeps every Python number that it was ever given, hence NumPy's.
         with self._writing(), self.writer.as_default(step=np.int64(self.step)):
             for name, value in values.items():
                 tf.summary.scalar(name, np.float32(value))
@@ -206,9 +203,10 @@ class RunCallback(keras.callbacks.Callback):
             tf.summary.image("samples", samples, max_outputs=16)
 
     def _save(self):
-        # The loss is that of the weights before this step's update, so it can't vouch for them.
+        # The loss is that of the weights before this step's update and says nothing of the new
+        # weights.
         broken = [w.path for w in self.model.weights if not np.isfinite(np.asarray(w)).all()]
         if broken:
             self._diverge("A weight is not finite", broken[0])
-        self.checkpoints.save(self.model, self.step, self.rollbacks)
+        self.run.checkpoints.save(self.model, self.step, self.run.rollbacks)
         self.saved = self.step

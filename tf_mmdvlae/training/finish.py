@@ -1,109 +1,271 @@
-"""What a trained model is measured and pictured by at the end of its run."""
+"""The end of a run: the trained model is measured, drawn and exported."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from tf_mmdvlae.common.files import replacing, require_space, write_json
 from tf_mmdvlae.common.progress import Progress
+from tf_mmdvlae.common.provenance import provenance
+from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
-from tf_mmdvlae.figures import run
+from tf_mmdvlae.figures.run import draw_all
 from tf_mmdvlae.metrics.prior_distance import prior_match
 from tf_mmdvlae.metrics.probes import probe_layers
 from tf_mmdvlae.metrics.reconstruction import reconstruction_errors
-from tf_mmdvlae.model import latents
-from tf_mmdvlae.model.directions import find_directions
-from tf_mmdvlae.model.functions import mmd_to_prior
-from tf_mmdvlae.model.samplers import fit_samplers
+from tf_mmdvlae.model.directions import Directions, find_directions
+from tf_mmdvlae.model.functions import joined, mmd_to_prior, numpy_functions
+from tf_mmdvlae.model.latents import posterior_samples
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.model.samplers import Samplers, fit_samplers
+from tf_mmdvlae.serving.export import export
+from tf_mmdvlae.serving.formats import other_formats
+from tf_mmdvlae.training.checkpoints import saved_size
+from tf_mmdvlae.training.loading import load_run
+from tf_mmdvlae.training.run import Run
+from tf_mmdvlae.training.workdir import Workdir
 
-# The nearest-neighbour probe and the mixtures look at no more than this many, and they are plenty
-# for directions; a thousand images are plenty to see which dimensions of a layer are active.
+# Probes, directions and mixtures gain little from more codes than these, and a layer's active
+# dimensions already show in a thousand images.
 _TRAIN_IMAGES = 20_000
 _FIGURE_IMAGES = 1_000
+# This many test images compare each other format with the SavedModel.
+_CHECKED_IMAGES = 16
 _BATCH = 256
+# After so many steps, averages with a momentum of 0.99 have forgotten their initial values.
+_SETTLED = 500
 
 
-def measure(functions, config, train_split, test_split):
-    """The numbers of `metrics.json`, where the labels' features lie in the codes, and samplers.
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The results of a run.
+
+    Attributes:
+      workdir: the folder of the run.
+      metrics: the contents of `metrics.json`.
+      export: the SavedModel's version folder.
+      was_finished: True if the run had ended before and nothing was done.
+    """
+
+    workdir: pathlib.Path
+    metrics: dict
+    export: pathlib.Path
+    was_finished: bool = False
+
+
+def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
+    """Measures, saves, draws and exports a trained model, then writes `metrics.json`.
 
     Args:
-      functions: (encode, decode) on NumPy arrays; see `callables.numpy_functions`.
-      config: the run's `Config`.
-      train_split, test_split: `pipeline.Split`s.
+      run: the run, its splits loaded.
+      model: the trained model, on one device and in float32.
+      export_dir: the folder of versions for the SavedModel.
+
+    Raises:
+      InputError: if a file cannot be written.
+    """
+    config, workdir = run.config, run.workdir
+    if config.model.normalization == "batch" and config.train.steps < _SETTLED:
+        print(
+            f"After {config.train.steps} steps the averages of batch normalization still lag "
+            f"behind the weights; figures and metrics mean little before some {_SETTLED}.",
+            flush=True,
+        )
+    print("Measuring on the test split ...", flush=True)
+    functions = numpy_functions(model)
+    history = workdir.read_history()
+    measurements, directions, samplers = measure(functions, config, run.splits)
+    metrics = {
+        **measurements,
+        "steps": config.train.steps,
+        "seed": config.train.seed,
+        "rollbacks": run.rollbacks,
+        "training_seconds": history[-1]["seconds"] if history else None,
+        "parameters": model.count_params(),
+        **provenance(),
+        "config": config.to_dict(),
+    }
+    require_space(workdir.path, saved_size(model))
+    with replacing(workdir.model_file) as temporary:
+        model.save(temporary)
+    if directions is not None:
+        directions.save(workdir.directions_file)
+    samplers.save(workdir.samplers_file)
+    print("Drawing the figures ...", flush=True)
+    draw(functions, config, workdir, run.splits["test"])
+    version = export(model, export_dir, config.data, directions, metrics, samplers=samplers)
+    # The same run may later be named from another working directory.
+    write_json(workdir.metrics_file, {**metrics, "export": str(version.resolve())})
+    return Result(workdir.path, workdir.read_metrics(), version)
+
+
+def measure(
+    functions: tuple[Callable, Callable], config: Config, splits: dict[str, pipeline.Split]
+) -> tuple[dict, Directions | None, Samplers]:
+    """Measures a model on the test split and fits directions and samplers to its codes.
+
+    L1 and MSE are of reconstructions from posterior means over the whole test split; MMD^2 is of
+    posterior samples in batches of the training batch's size. Probes, directions and samplers are
+    fitted to the codes of the first 20,000 training images, or of all where there are fewer.
+
+    Args:
+      functions: (encode, decode) on NumPy arrays; see `functions.numpy_functions`.
+      config: the run's settings.
+      splits: the images, "train" and "test".
 
     Returns:
-      The numbers: {"test": {"l1", "mse", "mmd_1" ... "mmd_L", "mmd_joint"}, "probes":
-      {label: {layer: ...}}, "test_images", "train_images", "skipped_images"}. L1 and MSE are of
-      reconstructions from posterior means over the whole test split; MMD^2 is of posterior samples
-      in batches of the training batch's size. Then the `Directions` of the labels, None without
-      labels, and the `Samplers`. Probes, directions and samplers are fitted to the codes of the
-      first 20,000 training images, or of all where there are fewer.
+      The numbers of `metrics.json`: {"test": {"l1", "mse", "mmd_1" ... "mmd_L", "mmd_joint"},
+      "probes": {label: {layer: ...}}, "test_images", "train_images", "skipped_images"}; the
+      directions of the labels, None without labels; the samplers.
     """
     encode, decode = functions
-    encoded = []
+    train, test = splits["train"], splits["test"]
+    codes = []
 
     def reconstruct(images):
-        encoded.append(encode(images))
-        return decode(encoded[-1][0])
+        codes.append(encode(images))
+        return decode(codes[-1][0])
 
-    test = reconstruction_errors(reconstruct, _batches(test_split, test_split.size))
-    means, deviations = (latents.concatenate(parts) for parts in zip(*encoded, strict=True))
-    test |= prior_match(
+    numbers = reconstruction_errors(reconstruct, _batches(test, test.size))
+    means, deviations = joined(codes)
+    numbers |= prior_match(
         means,
         deviations,
         mmd_to_prior(config.model, config.train.seed),
         config.train.batch_size,
         config.train.seed,
     )
+    count = min(_TRAIN_IMAGES, train.size)
+    train_means, train_deviations = joined([encode(batch) for batch in _batches(train, count)])
     probes, directions = {}, None
-    count = min(_TRAIN_IMAGES, train_split.size)
-    batches = _batches(train_split, count)
-    train_means, train_deviations = (
-        latents.concatenate(parts)
-        for parts in zip(*[encode(batch) for batch in batches], strict=True)
-    )
-    if train_split.labels:
-        labels = {name: values[:count] for name, values in train_split.labels.items()}
-        probes = probe_layers(train_means, labels, means, test_split.labels)
-        directions = find_directions(train_means, labels, train_split.class_names)
-    numbers = {
-        "test": test,
-        "probes": probes,
-        "test_images": test_split.size,
-        "train_images": train_split.size,
-        "skipped_images": train_split.skipped + test_split.skipped,
-    }
+    if train.labels:
+        labels = {name: values[:count] for name, values in train.labels.items()}
+        probes = probe_layers(train_means, labels, means, test.labels)
+        directions = find_directions(train_means, labels, train.class_names)
     print("Fitting mixtures to the codes ...", flush=True)
-    codes = latents.posterior_samples(train_means, train_deviations, config.train.seed)
-    return numbers, directions, fit_samplers(codes, seed=config.train.seed)
+    samples = posterior_samples(train_means, train_deviations, config.train.seed)
+    results = {
+        "test": numbers,
+        "probes": probes,
+        "test_images": test.size,
+        "train_images": train.size,
+        "skipped_images": train.skipped + test.skipped,
+    }
+    return results, directions, fit_samplers(samples, seed=config.train.seed)
 
 
-def draw(functions, config, workdir, split):
+def draw(
+    functions: tuple[Callable, Callable], config: Config, workdir: Workdir, split: pipeline.Split
+) -> list[pathlib.Path]:
     """Draws every figure of a run into its workdir.
 
     Args:
       functions: (encode, decode) on NumPy arrays.
-      config: the run's `Config`.
-      workdir: the run's `Workdir`.
-      split: the test `pipeline.Split`.
+      config: the run's settings.
+      workdir: the run's folder.
+      split: the test images.
 
     Returns:
-      The paths of the pictures.
+      The paths of the figures.
     """
     history = workdir.read_history()
     names = dict.fromkeys(name for record in history for name in record)
     columns = {name: [record.get(name) for record in history] for name in names}
     images = np.concatenate(list(_batches(split, min(_FIGURE_IMAGES, split.size))))
     fade_in = config.train.fade_in(len(config.model.latent_dims))
-    return run.draw_all(
+    return draw_all(
         workdir.figures, *functions, images, columns or None, fade_in, config.train.seed
     )
 
 
-def _batches(split, count):
-    progress, seen = Progress(count, f"{split.name} images read"), 0
+def draw_run(
+    workdir: pathlib.Path | str, data_dir: pathlib.Path | str | None = None
+) -> list[pathlib.Path]:
+    """Draws the figures of a finished run again.
+
+    Args:
+      workdir: the folder of the run.
+      data_dir: the root of the TFDS data sets, if it is not where the run found it.
+
+    Returns:
+      The paths of the figures.
+
+    Raises:
+      InputError: if there is no finished run there, its data set can't be had, or another process
+        is at work there.
+    """
+    model, folder = load_run(workdir), Workdir(workdir)
+    config = folder.read_config()
+    split = _test_split(config, data_dir)
+    with folder.locked():
+        return draw(numpy_functions(model), config, folder, split)
+
+
+def export_run(
+    workdir: pathlib.Path | str,
+    export_dir: pathlib.Path | str | None = None,
+    formats: Sequence[str] = (),
+    data_dir: pathlib.Path | str | None = None,
+) -> pathlib.Path:
+    """Exports a finished run again, in the next free version.
+
+    Args:
+      workdir: the folder of the run.
+      export_dir: the folder of versions for the SavedModel; None for the folder that the run
+        exported to.
+      formats: further formats to write into the version's `assets.extra/`: "tflite", "onnx". Test
+        images compare them with the SavedModel.
+      data_dir: the root of the TFDS data sets, if it is not where the run found it.
+
+    Returns:
+      The path of the new version.
+
+    Raises:
+      InputError: if there is no finished run there, the folder cannot be written, or a format's
+        packages are not installed.
+    """
+    model, folder = load_run(workdir), Workdir(workdir)
+    config, metrics = folder.read_config(), folder.read_metrics()
+    directions = samplers = extras = None
+    if folder.directions_file.exists():
+        directions = Directions.load(folder.directions_file)
+    else:
+        print(f"{workdir} has no directions.npz, so the export cannot edit.", flush=True)
+    if folder.samplers_file.exists():
+        samplers = Samplers.load(folder.samplers_file)
+    else:
+        print(f"{workdir} has no samplers.npz, so the export has no sample_fitted.", flush=True)
+    if formats:
+        images = next(_batches(_test_split(config, data_dir), _CHECKED_IMAGES))
+        extras = other_formats(formats, model, images)
+    return export(
+        model,
+        export_dir or pathlib.Path(metrics["export"]).parent,
+        config.data,
+        directions,
+        metrics,
+        extras,
+        samplers,
+    )
+
+
+def _test_split(config: Config, data_dir: pathlib.Path | str | None) -> pipeline.Split:
+    data = config.changed(data={"data_dir": data_dir or config.data.data_dir}).data
+    return pipeline.load_split(data, config.model.image_shape, "test")
+
+
+def _batches(split: pipeline.Split, count: int) -> Iterator[np.ndarray]:
+    """The first `count` images of a split."""
+    progress, position = Progress(count, f"{split.name} images read"), 0
     for batch in pipeline.evaluation_batches(split, _BATCH):
-        images = np.asarray(batch)[: count - seen]
+        images = np.asarray(batch)[: count - position]
         yield images
-        seen += len(images)
-        progress.update(seen)
-        if seen >= count:
+        position += len(images)
+        progress.update(position)
+        if position >= count:
             break
     progress.close()

@@ -1,17 +1,20 @@
 """What a run keeps in its folder, and whether that folder is this run's."""
 
+from __future__ import annotations
+
 import contextlib
-import fcntl
 import json
 import pathlib
+import re
+from collections.abc import Iterator
 
-from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import make_folder, replacing, write_json
+from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.files import locked, make_folder, read_json, replacing, write_json
 from tf_mmdvlae.config.settings import Config
 
-# What does not change the images, their labels or their order may change between two starts of one
-# run. An image folder may not move, for nothing here could tell it from another folder; nor is it
-# seen when files are added to it, which does change the order.
+# These settings may change between two starts of one run: they change neither the images nor their
+# labels or order. An image folder may not move, because nothing here could tell it from another
+# folder. Files that are added to it do change the order, and that goes unnoticed.
 _MAY_CHANGE = (
     "data.data_dir",
     "data.cache",
@@ -21,19 +24,20 @@ _MAY_CHANGE = (
     "train.steps_per_execution",
     "train.xla",
 )
-_MOST_TOLD = 4
+_LISTED_DIFFERENCES = 4
 
 
 class Workdir:
-    """The folder of a run: `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`,
-    `figures/`, `directions.npz`, `samplers.npz`, `model.keras`, and `metrics.json`, which is
-    written last.
+    """The folder of a run.
+
+    It holds `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`, `figures/`,
+    `directions.npz`, `samplers.npz`, `model.keras`, and `metrics.json`, which is written last.
 
     Args:
       path: the folder.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: pathlib.Path | str):
         self.path = pathlib.Path(path)
         self.config_file = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
@@ -46,46 +50,40 @@ class Workdir:
         self.metrics_file = self.path / "metrics.json"
 
     @property
-    def is_finished(self):
-        """Whether the run reached its last step and wrote all that it writes."""
+    def is_finished(self) -> bool:
+        """Whether the run reached its last step and wrote all its results."""
         return self.metrics_file.exists()
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Keeps other processes from running in the same folder for the length of a block.
 
         Raises:
           InputError: if the folder cannot be written, or another process is at work in it.
         """
         make_folder(self.path)
-        with open(self.path / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"Another process is at work in {self.path}; wait for it, or give another "
-                    "--workdir."
-                ) from None
+        message = (
+            f"Another process is at work in {self.path}; wait for it, or give another --workdir."
+        )
+        with locked(self.path / ".lock", message):
             self._remove_leftovers()
             yield
 
     def _remove_leftovers(self):
         """Removes the temporary files (see `files.replacing`) of a run that was killed."""
-        ours = (self.config_file, self.history_file, self.model_file, self.metrics_file)
-        fitted = (self.directions_file, self.samplers_file)
-        for path in (*ours, *fitted, self.figures / "*.png"):
-            for leftover in path.parent.glob(f".[0-9]*.{path.name}"):
-                leftover.unlink(missing_ok=True)
+        for path in (*self.path.glob(".[0-9]*"), *self.figures.glob(".[0-9]*")):
+            if re.fullmatch(r"\.\d+\..+\.(json|jsonl|keras|npz|png)", path.name):
+                path.unlink(missing_ok=True)
 
-    def claim(self, config):
-        """Makes the folder this run's. One that holds no checkpoint yet may get other settings.
+    def claim(self, config: Config) -> None:
+        """Makes the folder this run's. While it holds no checkpoint, its settings may change.
 
         Raises:
           InputError: if it holds a run with other settings (the message shows the difference), or
-            one whose settings are lost.
+            a run whose settings are lost.
         """
-        begun = self.is_finished or any(self.checkpoints.glob("step_*"))
-        if not begun:
+        has_begun = self.is_finished or any(self.checkpoints.glob("step_*"))
+        if not has_begun:
             write_json(self.config_file, config.to_dict())
             return
         if not self.config_file.exists():
@@ -93,70 +91,57 @@ class Workdir:
                 f"{self.path} holds a run but no config.json, so that its settings are not known. "
                 "Put that file back, empty the folder, or give another --workdir."
             )
-        other = self.read_config()
         differences = [
             f"{name}: {old!r} there, {new!r} now"
-            for name, old, new in _differences(other.to_dict(), config.to_dict())
+            for name, old, new in _differences(self.read_config().to_dict(), config.to_dict())
             if name not in _MAY_CHANGE or (name == "data.cache" and "none" in (old, new))
         ]
         if differences:
-            # Another data set has other networks and schedules too, which say nothing more.
-            differences.sort(key=lambda said: not said.startswith("data.dataset"))
-            more = len(differences) - _MOST_TOLD
-            differences[_MOST_TOLD:] = [f"and {more} more"] if more > 0 else []
+            # Another data set explains the other networks and schedules that come with it.
+            differences.sort(key=lambda line: not line.startswith("data.dataset"))
+            more = len(differences) - _LISTED_DIFFERENCES
+            differences[_LISTED_DIFFERENCES:] = [f"and {more} more"] if more > 0 else []
             raise InputError(
                 f"{self.path} holds a run with other settings ({'; '.join(differences)}). "
                 "Give the same settings to resume it, or another --workdir."
             )
 
-    def read_config(self):
-        """The `Config` of the run in this folder.
+    def read_config(self) -> Config:
+        """Reads the settings of the run in this folder.
 
         Raises:
-          InputError: if there is none, or it cannot be read.
+          InputError: if there are none, or they cannot be read.
         """
-        try:
-            values = json.loads(self.config_file.read_text())
-        except FileNotFoundError:
+        if not self.config_file.exists():
             raise InputError(
                 f"{self.path} holds no run: there is no config.json. Give the workdir of bin/train."
-            ) from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.config_file} cannot be read: {error}") from None
-        return Config.from_dict(values)
+            )
+        return Config.from_dict(read_json(self.config_file, "Give another workdir of bin/train."))
 
-    def read_metrics(self):
-        """The contents of `metrics.json`.
+    def read_metrics(self) -> dict:
+        """Reads `metrics.json`.
 
         Raises:
           InputError: if it cannot be read.
         """
-        try:
-            return json.loads(self.metrics_file.read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.metrics_file} cannot be read ({error}); remove it and give the same "
-                "command again."
-            ) from error
+        return read_json(self.metrics_file, "Remove it and give the same command again.")
 
-    def read_history(self, until=None):
-        """The run's log: a list of dicts, one a logged step, "step" among their keys.
+    def read_history(self, until: int | None = None) -> list[dict]:
+        """Reads the run's log: one dict per logged step, with "step" among its keys.
 
         Args:
-          until: the last step wanted; None for all.
+          until: the last step to read; None for all.
         """
         if not self.history_file.exists():
             return []
         records = []
-        for line in self.history_file.read_text().splitlines():
-            try:
+        # A killed run may have left its last line unfinished.
+        with contextlib.suppress(ValueError):
+            for line in self.history_file.read_text().splitlines():
                 records.append(json.loads(line))
-            except ValueError:
-                # The line that a killed run was writing.
-                break
         return [record for record in records if until is None or record["step"] <= until]
 
-    def rewind_history(self, step):
+    def rewind_history(self, step: int) -> list[dict]:
         """Drops what was logged after `step` and returns the rest."""
         records = self.read_history(step)
         if self.history_file.exists():
@@ -164,20 +149,19 @@ class Workdir:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
         return records
 
-    def clear_tensorboard(self):
+    def append_history(self, record: dict) -> None:
+        """Adds a logged step to the log.
+
+        Raises:
+          InputError: if the disk is full.
+        """
+        with explained(f"Could not write {self.history_file}"), open(self.history_file, "a") as log:
+            log.write(json.dumps(record) + "\n")
+
+    def clear_tensorboard(self) -> None:
         """Removes the curves of a run that had other settings or left no checkpoint."""
         for file in self.tensorboard.glob("events.out.tfevents.*"):
             file.unlink(missing_ok=True)
-
-    def append_history(self, record):
-        """Adds a dict to the log."""
-        try:
-            with open(self.history_file, "a") as file:
-                file.write(json.dumps(record) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"Could not write {self.history_file}: {error.strerror or error}."
-            ) from error
 
 
 def _differences(old, new, prefix=""):

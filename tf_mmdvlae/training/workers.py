@@ -1,18 +1,23 @@
 """Processes that train one model together, each on devices of its own."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tf_mmdvlae.common.errors import InputError, TrainingStopped, first_line
 from tf_mmdvlae.data.pipeline import Share
 
-# EX_TEMPFAIL of sysexits.h: what the one who started the process may try again.
+# EX_TEMPFAIL of sysexits.h: the same command may be tried again.
 _LOST = 75
 _HOW = (
     'train.distribute=multi_worker needs one such as {"cluster": {"worker": ["host1:2222", '
@@ -29,15 +34,15 @@ class Workers:
       distribute: `TrainConfig.distribute`.
 
     Attributes:
-      strategy: the strategy under which the model is made.
-      index: of this process, 0 ... count - 1; 0 is the chief, which writes what a run leaves.
-      count: of processes.
+      strategy: the strategy under which the model must be made.
+      index: the number of this process, from 0; process 0 is the chief, which writes the results.
+      count: how many processes there are.
 
     Raises:
       InputError: for "multi_worker" without a TF_CONFIG that names the workers.
     """
 
-    def __init__(self, distribute):
+    def __init__(self, distribute: str):
         self.index, self.count = 0, 1
         if distribute == "none":
             self.strategy = tf.distribute.get_strategy()
@@ -46,15 +51,21 @@ class Workers:
             self.strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
         else:
             self.index, self.count = _place()
-            self.strategy = _several_workers()
-        self._total = tf.function(self._sum, input_signature=[tf.TensorSpec([None], tf.float32)])
+            try:
+                self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            except (TypeError, ValueError, RuntimeError, tf.errors.OpError) as error:
+                raise InputError(
+                    f"The workers of TF_CONFIG can't be started: {first_line(error)}. Each needs "
+                    "an address host:port of its own, with a port that is free."
+                ) from error
+        self._total = tf.function(self._sum, input_signature=[tf.TensorSpec([None], tf.float64)])
 
     @contextlib.contextmanager
-    def losses_told(self):
-        """Says so in one line, in place of TensorFlow's traceback, when another process is gone.
+    def stop_on_lost_worker(self) -> Iterator[None]:
+        """Ends this process with one line, in place of TensorFlow's traceback, if another is lost.
 
         Raises:
-          TrainingStopped: if TensorFlow can't reach a process any more.
+          TrainingStopped: if TensorFlow can't reach another process any more.
         """
         try:
             yield
@@ -68,127 +79,115 @@ class Workers:
                 exit_code=_LOST,
             ) from error
 
-    @property
-    def is_chief(self):
-        """Whether this process writes what the run leaves."""
-        return self.index == 0
-
-    @property
-    def devices(self):
-        """How many devices this process has of its own."""
-        return self.strategy.num_replicas_in_sync // self.count
-
-    @property
-    def share(self):
-        """What this process reads of every batch, a `pipeline.Share`."""
-        return Share(self.index, self.count, self.devices)
-
-    def feed(self, batches):
-        """What `fit` takes to give each device its pieces of `batches`, made with `share`."""
-        if self.strategy.num_replicas_in_sync == 1:
-            return batches
-        return self.strategy.distribute_datasets_from_function(lambda context: batches)
-
-    def sum(self, values):
-        """The sum over all processes of a float32 array [n]; all of them have to ask for it."""
-        if self.count == 1:
-            return np.asarray(values)
-
-        return self._total(tf.constant(values, tf.float32)).numpy()
-
-    def _sum(self, own):
-        def add():
-            context = tf.distribute.get_replica_context()
-            # Of several devices of one process one alone brings its values.
-            first = context.replica_id_in_sync_group % self.devices == 0
-            brought = tf.where(first, own, tf.zeros_like(own))
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, brought)
-
-        return self.strategy.experimental_local_results(self.strategy.run(add))[0]
-
-    def agree(self, said):
-        """Whether any process said so; all of them have to say."""
-        return bool(self.sum([float(said)])[0])
-
     @contextlib.contextmanager
-    def refusing_together(self):
-        """Where one process refuses what it was given, all do; all of them have to come here.
+    def refuse_together(self) -> Iterator[None]:
+        """Ends all processes when the block refuses something in one. Every process must enter it.
 
         Raises:
-          InputError: that of the block, or one that points to the process that refused.
+          InputError: the one of the block, or one that points to the process that refused.
         """
         refusal = None
         try:
             yield
         except InputError as error:
             refusal = error
-        if self.agree(refusal is not None):
+        if self.any(refusal is not None):
             raise refusal or InputError(
                 f"Worker {self.index} of {self.count} ends because another one refused; that one's "
                 "message says what and why."
             )
 
-    def of_chief(self, value):
-        """The chief's float or None, to the precision of float32, in all processes alike."""
-        own = (math.nan if value is None else value) if self.is_chief else 0.0
-        value = float(self.sum([own])[0])
-        return None if math.isnan(value) else value
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the results of the run."""
+        return self.index == 0
 
-    def wait(self):
-        """Returns when all processes have come here."""
+    @property
+    def devices(self) -> int:
+        """How many devices this process has of its own."""
+        return self.strategy.num_replicas_in_sync // self.count
+
+    @property
+    def share(self) -> Share:
+        """Which part of every batch this process reads."""
+        return Share(self.index, self.count, self.devices)
+
+    def feed(self, batches: tf.data.Dataset) -> Any:
+        """Makes of `batches`, cut by `share`, what `fit` takes to give each device its part."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return batches
+        return self.strategy.distribute_datasets_from_function(lambda context: batches)
+
+    # Each function below is an exchange between the processes: it returns when all have called it.
+
+    def sum(self, values: ArrayLike) -> np.ndarray:
+        """Sums an array [n] over all processes, in float64."""
+        if self.count == 1:
+            return np.asarray(values, np.float64)
+        return self._total(tf.constant(values, tf.float64)).numpy()
+
+    def _sum(self, values):
+        def add():
+            context = tf.distribute.get_replica_context()
+            # Where a process has several devices, only the first one adds the values.
+            first = context.replica_id_in_sync_group % self.devices == 0
+            addend = tf.where(first, values, tf.zeros_like(values))
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, addend)
+
+        return self.strategy.experimental_local_results(self.strategy.run(add))[0]
+
+    def wait(self) -> None:
+        """Waits for all processes."""
         self.sum([0.0])
 
-    def newest(self, step):
-        """Who has the newest checkpoint.
+    def any(self, condition: bool) -> bool:
+        """Whether the condition holds in any process."""
+        return bool(self.sum([float(condition)])[0])
+
+    def broadcast(self, values: ArrayLike, source: int = 0) -> np.ndarray:
+        """Gives all processes the array [n] of the process `source`, in float64."""
+        return self.sum(values if self.index == source else np.zeros_like(values))
+
+    def newest(self, step: int) -> tuple[int, int]:
+        """Finds the process with the newest checkpoint.
 
         Args:
-          step: of this process's newest, 0 for none.
+          step: the step of this process's newest checkpoint, 0 for none.
 
         Returns:
-          (index of the process, step); (0, 0) if there is none.
+          (index of the process, its step); (0, 0) if there is no checkpoint.
         """
-        # Two halves, so that a float32 holds each of them exactly.
-        own = np.zeros((2, self.count), np.float32)
-        own[:, self.index] = divmod(step, 2**20)
-        high, low = self.sum(own.ravel()).reshape(2, -1).astype(np.int64)
-        steps = high * 2**20 + low
+        own = np.zeros(self.count)
+        own[self.index] = step
+        steps = self.sum(own)
         source = int(np.argmax(steps))
         return source, int(steps[source])
 
-    def copy(self, variables, values):
-        """Gives float variables the same values in all processes.
+    def copy(self, variables: list, values: list | None, source: int) -> None:
+        """Assigns the values of the process `source` to float variables in all processes.
 
         Args:
-          variables: of this process, in the order of every other's.
-          values: what they shall be, in one process; None in all others.
+          variables: the variables of this process, in the same order in every process.
+          values: the new values of all variables in the process `source`; None in all others.
+          source: the index of that process.
         """
         sizes = [math.prod(variable.shape) for variable in variables]
-        joined = np.zeros(sum(sizes), np.float32)
+        flat = np.zeros(sum(sizes))
         if values is not None:
-            joined = np.concatenate([np.asarray(value, np.float32).ravel() for value in values])
-        parts = np.split(self.sum(joined), np.cumsum(sizes)[:-1])
+            flat = np.concatenate([np.asarray(value, np.float64).ravel() for value in values])
+        parts = np.split(self.broadcast(flat, source), np.cumsum(sizes)[:-1])
         for variable, part in zip(variables, parts, strict=True):
             variable.assign(part.reshape(variable.shape))
 
 
-def _several_workers():
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    except (TypeError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise InputError(
-            f"The workers of TF_CONFIG can't be started: {first_line(error)}. Each needs an "
-            "address host:port of its own, with a port that is free."
-        ) from error
-
-
 def _addresses(cluster, kind):
     """How many processes of a kind the cluster has."""
-    listed = cluster.get(kind, [])
-    if not isinstance(listed, list) or not all(
-        isinstance(one, str) and re.fullmatch(r".+:\d+", one) for one in listed
+    addresses = cluster.get(kind, [])
+    if not isinstance(addresses, list) or not all(
+        isinstance(address, str) and re.fullmatch(r".+:\d+", address) for address in addresses
     ):
-        raise ValueError(f'cluster\'s {kind!r} must be a list of "host:port", not {listed!r}')
-    return len(listed)
+        raise ValueError(f'cluster\'s {kind!r} must be a list of "host:port", not {addresses!r}')
+    return len(addresses)
 
 
 def _place():

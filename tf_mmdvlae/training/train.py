@@ -1,0 +1,208 @@
+"""Training: the steps between the data and a trained model, and how a run goes on after a stop."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
+from tf_mmdvlae.config.settings import Config
+from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.training.callbacks import RunCallback, StopRequest
+from tf_mmdvlae.training.finish import Result, finish
+from tf_mmdvlae.training.loading import load_run, read_model
+from tf_mmdvlae.training.run import Run
+
+_ROLLBACKS = 3
+
+
+def train(
+    config: Config,
+    workdir: pathlib.Path | str,
+    export_dir: pathlib.Path | str,
+    overwrite: bool = False,
+) -> Result | None:
+    """Trains a model, or resumes a run that was stopped, and writes all results.
+
+    The results under `workdir` are `config.json`, `checkpoints/`, `tensorboard/`, `history.jsonl`,
+    `figures/`, `directions.npz` (where the data have labels), `samplers.npz`, `model.keras` and,
+    last, `metrics.json`; under `export_dir` a SavedModel in the next version.
+    A run that is killed at any moment and started again ends in the same weights, bit for bit, as a
+    run that was never interrupted (on a CPU, with the same seed). Its `history.jsonl` has each step
+    once; TensorBoard's files cannot be rewound and show the steps after the last checkpoint twice.
+
+    Of several workers (`train.distribute`) the chief writes these results. Each other worker keeps
+    checkpoints of its own under `workdir/workers/<index>/`, and a run resumes from the newest
+    checkpoint that any worker has.
+
+    Args:
+      config: the settings of the run.
+      workdir: the folder of the run; a run with the same config in it is resumed.
+      export_dir: the folder of versions for the SavedModel.
+      overwrite: True measures, draws and exports a finished run again.
+
+    Returns:
+      The results; None in a worker that is not the chief.
+
+    Raises:
+      InputError: for a config, folder or data set that cannot be used.
+      TrainingStopped: if the loss is not finite or runs away, SIGTERM or Ctrl-C came, or another
+        worker was lost.
+    """
+    run = Run(config, workdir)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(run.workers.stop_on_lost_worker())
+        with run.workers.refuse_together():
+            stack.enter_context(run.workdir.locked())
+            run.workdir.claim(config)
+        result = None
+        if not run.workers.any(run.workdir.is_finished and not overwrite):
+            result = _train(run, export_dir)
+        elif run.workers.is_chief:
+            metrics = run.workdir.read_metrics()
+            result = Result(run.workdir.path, metrics, pathlib.Path(metrics["export"]), True)
+        # A worker that left before the others are done would count as lost.
+        run.workers.wait()
+        return result
+
+
+def _train(run: Run, export_dir: pathlib.Path | str) -> Result | None:
+    workers, workdir = run.workers, run.workdir
+    if workers.any(workdir.is_finished and workdir.model_file.exists()):
+        with workers.refuse_together():
+            if not workers.is_chief:
+                return None
+            model = read_model(workdir)
+            run.rollbacks = workdir.read_metrics().get("rollbacks", 0)
+            _print_summary(run, model)
+            run.load_splits()
+            return finish(run, model, export_dir)
+    step, rollbacks = run.checkpoints.newest()
+    source, _ = workers.newest(step)
+    run.rollbacks = int(workers.broadcast([rollbacks], source)[0])
+    model = run.make_model()
+    # The chief loads first, so that the others find what it prepares or caches on disk.
+    with workers.refuse_together():
+        if workers.is_chief:
+            _print_summary(run, model)
+            if run.config.train.init_from and not step:
+                # Loading the data may take minutes, so the faults of this setting come first.
+                _initial_weights(model, run.config.train.init_from)
+            run.load_splits()
+    with workers.refuse_together():
+        if not workers.is_chief:
+            run.load_splits()
+    model = _fit_with_rollbacks(run, model)
+    with workers.refuse_together():
+        if not workers.is_chief:
+            return None
+        return finish(run, run.single_device_model(model), export_dir)
+
+
+def _initial_weights(model: MMDVLAE, folder: str) -> list[np.ndarray]:
+    """The weights of another run, which must have the same network."""
+    source = load_run(folder)
+    if [tuple(w.shape) for w in source.weights] != [tuple(w.shape) for w in model.weights]:
+        raise InputError(
+            f"The model in {folder} is another network (latent_dims {source.config.latent_dims}, "
+            f"image_shape {source.config.image_shape}, blocks {source.config.blocks}); "
+            "--init_from needs the same one."
+        )
+    return source.get_weights()
+
+
+def _fit_with_rollbacks(run: Run, model: MMDVLAE) -> MMDVLAE:
+    train = run.config.train
+    while True:
+        start = run.restore(model)
+        if start:
+            if run.workers.is_chief:
+                print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
+        elif train.init_from:
+            model.set_weights(_initial_weights(model, train.init_from))
+        try:
+            if start < train.steps:
+                _fit(run, model, start)
+            return model
+        except Diverged as error:
+            if train.on_divergence == "stop" or run.rollbacks == _ROLLBACKS:
+                raise
+            run.rollbacks += 1
+            if run.workers.is_chief:
+                rate = train.learning_rate / 2**run.rollbacks
+                print(
+                    f"{str(error).partition('. ')[0]}. Rolling back, {run.rollbacks} of "
+                    f"{_ROLLBACKS} times: learning rate {rate:.3g} instead of {2 * rate:.3g}.",
+                    flush=True,
+                )
+            model = run.make_model()
+
+
+def _fit(run: Run, model: MMDVLAE, start: int) -> None:
+    train = run.config.train
+    steps = train.steps - start
+    if steps % train.steps_per_execution:
+        raise InputError(
+            f"The checkpoint is of step {start:,}, and {steps:,} steps are left, "
+            f"which train.steps_per_execution={train.steps_per_execution} does not divide; give "
+            "one that does, such as --steps_per_execution=1."
+        )
+    batches = pipeline.training_batches(
+        run.splits["train"],
+        train.batch_size,
+        train.seed,
+        start_step=start,
+        flip=run.config.data.flip,
+        share=run.workers.share,
+    )
+    with StopRequest() as stop:
+        callback = RunCallback(run, start, stop)
+        model.fit(
+            run.workers.feed(batches),
+            steps_per_epoch=steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[callback],
+        )
+    if stop.signal is not None:
+        raise TrainingStopped(
+            f"Stopped at step {callback.step:,} of {train.steps:,}, which is saved in "
+            f"{run.workdir.checkpoints}. The same command again goes on from there.",
+            exit_code=128 + stop.signal,
+        )
+
+
+def _print_summary(run: Run, model: MMDVLAE) -> None:
+    devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
+    settings, train = run.config.model, run.config.train
+    rows = {
+        "data set": run.config.data.dataset,
+        "workdir": run.workdir.path,
+        "device": ", ".join(device.name.removeprefix("/physical_device:") for device in devices),
+        "workers": run.workers.count,
+        "image": "x".join(map(str, settings.image_shape)),
+        "latent layers": f"{settings.latent_dims} (lowest first)",
+        "blocks": " | ".join(" ".join(block) for block in settings.blocks),
+        "parameters": f"{model.count_params():,}",
+        "reconstruction": f"{settings.reconstruction}, weight "
+        f"{settings.effective_reconstruction_weight:g}",
+        "MMD": f"{settings.kernel}, {settings.estimator}, {settings.prior}; weights "
+        f"{_short(settings.layer_mmd_weights)}, joint {settings.effective_joint_mmd_weight:g}",
+        "KL weights": _short(settings.layer_kl_weights),
+        "training": f"{train.steps:,} steps of {train.batch_size}, learning rate "
+        f"{train.learning_rate:g}, {train.precision}, seed {train.seed}"
+        f"{', progressive' if model.fade_in else ''}",
+    }
+    if run.workers.count == 1:
+        del rows["workers"]
+    for name, value in rows.items():
+        print(f"  {name:<15}{value}")
+    print(flush=True)
+
+
+def _short(numbers: tuple[float, ...]) -> str:
+    return f"{numbers[0]:g}" if len(set(numbers)) == 1 else ", ".join(f"{n:g}" for n in numbers)
