@@ -1,10 +1,12 @@
 """Settings of the documentation site, which `make docs` builds into build/docs."""
 
+import importlib
 import pathlib
 import re
 import sys
 
 from docutils import nodes
+from docutils.parsers.rst import Directive
 from docutils.utils.math import latex2mathml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -87,7 +89,19 @@ def _plain_text(app, what, name, owner, options, lines):
             block_indent = indent + 4
 
 
+class _CommandHelp(Directive):
+    """Shows what `bin/<command> --help` prints."""
+
+    required_arguments = 1
+
+    def run(self):
+        command = importlib.import_module(f"tf_mmdvlae.cli.{self.arguments[0]}").main
+        text = command.help()
+        return [nodes.literal_block(text, text, language="text")]
+
+
 def setup(app):
+    app.add_directive("command-help", _CommandHelp)
     app.add_html_math_renderer("mathml", _mathml(as_block=False), _mathml(as_block=True))
     # Before napoleon, which turns the sections into reStructuredText.
     app.connect("autodoc-process-docstring", _plain_text, priority=400)

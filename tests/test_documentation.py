@@ -20,6 +20,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from tf_mmdvlae import __version__
 from tf_mmdvlae.config import get_config, known_datasets, presets_of
 from tf_mmdvlae.config.overrides import override
 from tf_mmdvlae.config.settings import Config
@@ -97,8 +98,8 @@ def test_flags_in_sentences_exist():
         match[0] for phrase in phrases() if (match := re.match(r"--[\w.]+(?=$|=| )", phrase))
     }
     assert mentioned
-    # Of Slurm, and of the config as a whole.
-    assert mentioned <= flags | fields | {"--requeue", "--config"}
+    # Of every command, of the config as a whole, and of Slurm.
+    assert mentioned <= flags | fields | {"--help", "--config", "--requeue"}
 
 
 def test_paths_in_sentences_exist():
@@ -137,6 +138,7 @@ def checkout(monkeypatch, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [block for block in blocks("python") if "grpc" not in block])
 def test_python_runs(code, checkout):
     exec(compile(code, "documentation", "exec"), {})
@@ -253,6 +255,7 @@ def test_the_grpc_snippet_is_answered(checkout, signatures):
     assert np.array_equal(edited(checkout), expected(signatures))
 
 
+@pytest.mark.slow
 def test_the_shell_line_runs(checkout):
     (snippet,) = (block for block in blocks("sh") if "saved_model_cli" in block)
     path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -292,6 +295,13 @@ def test_links_lead_somewhere(page):
         if target.endswith(".png"):
             with Image.open(place) as picture:
                 picture.load()
+
+
+def test_every_text_names_the_present_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    changes = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert changes[0] == __version__
+    assert f"tf_mmdvlae:{__version__}\n" in PAGES["docs/several_machines.md"]
 
 
 def test_the_readme_is_short():
