@@ -47,83 +47,63 @@ FLAGS = {
 def _run(flags):
     from tf_mmdvlae.common.errors import InputError
 
-    parts = {
-        "training": _training,
-        "input": _input,
-        "mmd": _mmd,
-        "scaling": _scaling,
-        "serving": _serving,
-    }
-    wanted = {name: measure for name, measure in parts.items() if getattr(flags, name)}
-    if not wanted:
+    measures = {name: part for name, part in _PARTS.items() if getattr(flags, name)}
+    if not measures:
         raise InputError(
             "Nothing to measure; give --training, --input, --mmd, --scaling or --serving."
         )
     if flags.serving:
         main.require(flags, "export")
-    from benchmarks.machine import machine
-    from tf_mmdvlae.common.files import write_json
+    from benchmarks.harness import machine
+    from tf_mmdvlae.common.files import make_folder, write_json
     from tf_mmdvlae.common.provenance import provenance
 
-    if flags.out:
-        _prove_writable(flags.out)
+    out = flags.out and pathlib.Path(flags.out)
+    if out:
+        if out.is_dir():
+            raise InputError(f"--out={out} is a folder; give a file.")
+        make_folder(out.parent)
     figures = {**provenance(), "machine": machine()}
-    print(_in_words(figures), flush=True)
-    for name, measure in wanted.items():
-        figures[name] = measure(flags)
-        # What comes after it may fail.
-        if flags.out:
-            write_json(flags.out, figures)
-
-
-def _prove_writable(path):
-    from tf_mmdvlae.common.errors import InputError
-    from tf_mmdvlae.common.files import make_folder
-
-    path = pathlib.Path(path)
-    if path.is_dir():
-        raise InputError(f"--out={path} is a folder; give a file.")
-    make_folder(path.parent)
-
-
-def _in_words(figures):
     where, versions = figures["machine"], figures["versions"]
-    return (
+    print(
         f"{where['processor']}, {where['cores']} cores{where['gpu'] and ', ' + where['gpu']}; "
-        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}"
+        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}",
+        flush=True,
     )
+    for name, measure in measures.items():
+        figures[name], tables = measure(flags)
+        print(tables)
+        # A later part may fail.
+        if out:
+            write_json(out, figures)
 
 
 def _training(flags):
-    from benchmarks import pythae_model
+    from benchmarks.harness import mixed_policy
+    from benchmarks.other_models import has_pythae, require_pythae
     from benchmarks.peak_memory import peak_memory
-    from benchmarks.steps import mixed_policy
     from benchmarks.tables import training_tables
     from benchmarks.training_speed import training_speed
     from tf_mmdvlae.config import get_config, presets_of
 
-    chosen = []
+    configs = {}
     for dataset in flags.datasets:
         get_config(dataset)
-        names = flags.presets or [
-            name for name in ("default", "paper") if name in presets_of(dataset)
-        ]
-        chosen += [(f"{dataset} {name}", get_config(dataset, name)) for name in names]
+        names = [name for name in ("default", "paper") if name in presets_of(dataset)]
+        for name in flags.presets or names:
+            configs[f"{dataset} {name}"] = get_config(dataset, name)
     policies = ("float32", mixed_policy())
-    pythae = pythae_model.is_installed() if flags.pythae is None else flags.pythae
+    pythae = has_pythae() if flags.pythae is None else flags.pythae
     if pythae:
-        pythae_model.check_installed()
+        require_pythae()
     rows = {}
-    for name, config in chosen:
+    for name, config in configs.items():
         print(f"{name}: measuring ...", flush=True)
-        row = training_speed(config, flags.rounds, policies, pythae)
+        rows[name] = training_speed(config, flags.rounds, policies, pythae)
         for policy in policies:
-            row["precisions"][policy]["memory"] = peak_memory(config, policy)
-        rows[name] = row
-    print(training_tables(rows))
-    if not pythae:
-        print("\nNot compared with pythae; for that, pip install --editable '.[benchmark]'.")
-    return rows
+            rows[name]["precisions"][policy]["memory"] = peak_memory(config, policy)
+    note = "\n\nNot compared with pythae; for that, pip install --editable '.[benchmark]'."
+    return rows, training_tables(rows) + ("" if pythae else note)
 
 
 def _input(flags):
@@ -137,18 +117,16 @@ def _input(flags):
         config = get_config(dataset).changed(data=folders)
         print(f"{dataset}: measuring ...", flush=True)
         rows[dataset] = input_speed(config, flags.images, flags.rounds)
-    print(input_table(rows))
-    return rows
+    return rows, input_table(rows)
 
 
 def _mmd(flags):
     from benchmarks.mmd_speed import mmd_speed
     from benchmarks.tables import mmd_table
 
-    print("MMD: measuring, some five minutes ...", flush=True)
+    print("MMD: measuring for about five minutes ...", flush=True)
     rows = mmd_speed(rounds=flags.rounds)
-    print(mmd_table(rows))
-    return rows
+    return rows, mmd_table(rows)
 
 
 def _scaling(flags):
@@ -165,8 +143,7 @@ def _scaling(flags):
             "measured": scaling_speed(config, flags.rounds),
             "model": scaling_model(config.model, config.train.batch_size),
         }
-    print(scaling_tables(rows))
-    return rows
+    return rows, scaling_tables(rows)
 
 
 def _serving(flags):
@@ -175,8 +152,16 @@ def _serving(flags):
 
     print(f"{flags.export}: measuring ...", flush=True)
     speed = serving_speed(flags.export, flags.rounds)
-    print(serving_table(speed))
-    return speed
+    return speed, serving_table(speed)
+
+
+_PARTS = {
+    "training": _training,
+    "input": _input,
+    "mmd": _mmd,
+    "scaling": _scaling,
+    "serving": _serving,
+}
 
 
 main = Command("benchmark", __doc__, FLAGS, _run)

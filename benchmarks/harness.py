@@ -1,54 +1,205 @@
-"""How times are taken and summed up."""
+"""What the measurements share: clocks, processes of their own, a compiled training step."""
 
+import functools
+import json
+import os
+import pathlib
+import platform
+import signal
+import subprocess
+import sys
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.progress import Progress
+from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data.reading import processors
+from tf_mmdvlae.model.devices import precision
+from tf_mmdvlae.model.fused import FusedAdam
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+
 
 def seconds(call, times):
-    """The mean time of `times` calls of `call`, in seconds, the last result waited for."""
-    began = time.perf_counter()
+    """The mean time of `times` calls of `call`, in seconds, until the last result is there."""
+    start = time.perf_counter()
     for _ in range(times):
         result = call()
-    # Waits for a device that works ahead of Python.
+    # A device may work ahead of Python.
     tf.nest.map_structure(np.asarray, result)
-    return (time.perf_counter() - began) / times
+    return (time.perf_counter() - start) / times
 
 
-def alternate(calls, rounds, least=0.5, progress=None):
-    """Times several calls in turn, so that what slows the machine down slows all of them alike.
+def alternate(calls, rounds, least=0.5):
+    """Times several calls in turn, so that whatever slows the machine down slows all of them alike.
 
-    Each is called once before, unmeasured, to compile, and once more to see how often it must be
-    called to take `least` seconds.
+    Two calls of each come before the first round: one compiles, and one shows how many calls fill
+    `least` seconds.
 
     Args:
       calls: name -> a function without arguments that returns tensors or arrays.
-      rounds: how many times each is measured.
-      least: seconds that a measurement is to take, about.
-      progress: None, or a `Progress` over rounds * len(calls) measurements.
+      rounds: the number of measurements of each.
+      least: about how many seconds one measurement lasts.
 
     Returns:
-      name -> float64 [rounds], the seconds that one call took in each round.
+      name -> float64 [rounds], the seconds of one call in each round.
     """
     for call in calls.values():
         seconds(call, 1)
     repeats = {name: max(1, round(least / seconds(call, 1))) for name, call in calls.items()}
-    times = {name: [] for name in calls}
-    for done in range(rounds):
+    times = {name: np.zeros(rounds) for name in calls}
+    progress = Progress(rounds * len(calls), "measurements", images=0)
+    for index in range(rounds):
         for place, (name, call) in enumerate(calls.items(), start=1):
-            times[name].append(seconds(call, repeats[name]))
-            if progress is not None:
-                progress.update(done * len(calls) + place)
-    if progress is not None:
-        progress.close()
-    return {name: np.array(values) for name, values in times.items()}
+            times[name][index] = seconds(call, repeats[name])
+            progress.update(index * len(calls) + place)
+    progress.close()
+    return times
 
 
 def spread(values):
-    """The median and the ends of some measurements: {"median", "low", "high"}."""
+    """The median and the extremes of some measurements: {"median", "low", "high"}."""
     return {
         "median": float(np.median(values)),
         "low": float(np.min(values)),
         "high": float(np.max(values)),
     }
+
+
+def run_python(what, arguments, environments=({},), cores=(None,)):
+    """Runs Python in processes of their own, at the same time, and waits for all of them.
+
+    Args:
+      what: what each process is, for the error message.
+      arguments: Python's arguments, the same for every process.
+      environments: for each process the variables that it has besides those of this process.
+      cores: for each process the cores that it may use; None for all.
+
+    Returns:
+      What each process wrote to standard output.
+
+    Raises:
+      InputError: if a process fails, with the last line that it wrote to standard error.
+    """
+    # The package need not be installed.
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path, **environment},
+            # TensorFlow counts its cores once, when it starts.
+            preexec_fn=own and functools.partial(os.sched_setaffinity, 0, own),
+        )
+        for environment, own in zip(environments, cores, strict=True)
+    ]
+    try:
+        outputs = [process.communicate() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, (_, errors) in zip(processes, outputs, strict=True):
+        _require_success(what, process.returncode, errors)
+    return [output for output, _ in outputs]
+
+
+def run_fork(what, call):
+    """Runs `call` in a copy of this process, which may have imported TensorFlow but not used it.
+
+    Args:
+      what: what the copy does, for the error message.
+      call: a function without arguments; JSON must be able to hold its result.
+
+    Returns:
+      The result.
+
+    Raises:
+      InputError: if the copy fails.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with os.fdopen(writing, "w") as pipe:
+            try:
+                answer, code = json.dumps(call()), 0
+            # An exception that left this block would go on with the parent's work.
+            except BaseException as error:
+                answer, code = f"{type(error).__name__}: {error}", 1
+            pipe.write(answer)
+        os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    _require_success(what, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), answer)
+    return json.loads(answer)
+
+
+def _require_success(what, code, errors):
+    if not code:
+        return
+    how = f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
+    last = errors.strip().splitlines()[-1:]
+    raise InputError(f"{what} failed ({how})" + "".join(f": {line}" for line in last))
+
+
+def machine():
+    """{"processor" (its name), "architecture", "cores" (usable), "gpu" (its name, or "")}."""
+    gpus = [
+        tf.config.experimental.get_device_details(device).get("device_name", "GPU")
+        for device in tf.config.list_physical_devices("GPU")
+    ]
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "architecture": platform.machine(),
+        "cores": processors(),
+        "gpu": ", ".join(gpus),
+    }
+
+
+def mixed_policy():
+    """The dtype policy of mixed precision that suits this machine."""
+    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+
+
+def make_ladder(config, policy="float32"):
+    """The `MMDVLAE` of a `Config` after `compile`, with the noise and the schedule of a run."""
+    keras.utils.set_random_seed(0)
+    with precision(policy):
+        fade_in = config.train.fade_in(len(config.model.latent_dims))
+        model = MMDVLAE(config.model, fade_in=fade_in)
+    model.compile(FusedAdam(config.train.learning_rate))
+    return model
+
+
+def compile_step(model, data):
+    """The training step of a Keras model, compiled as `fit` compiles it.
+
+    Args:
+      model: a `keras.Model` after `compile`.
+      data: a batch as `train_step` takes it.
+
+    Returns:
+      A `tf.types.experimental.ConcreteFunction` of batches like `data`; it returns the metrics.
+    """
+    # XLA compiles the step on a GPU, and such a step cannot create variables.
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(model.train_step, jit_compile=model.jit_compile)
+    return step.get_concrete_function(data)
+
+
+def random_split(shape, count):
+    """A `pipeline.Split` of `count` random uint8 images of `shape`."""
+    images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+    return pipeline.Split("train", images, {}, {}, count)

@@ -9,24 +9,24 @@ import time
 
 import numpy as np
 
-from benchmarks.harness import seconds, spread
-from benchmarks.steps import compile_step, make_ladder
+from benchmarks.harness import compile_step, make_ladder, seconds, spread
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.data.reading import processors
+
+_TRAINING_STEPS = 5
 
 
 def input_speed(config, images=8000, rounds=5):
     """Images/s of a data set's input, beside the preset's training steps in the same rounds.
 
     "cold" decodes every image once and keeps it, as the first pass of a run does. "disk" is an
-    epoch of training batches from the disk cache, its pages put out of memory before; "memory" is
-    an epoch of those from memory. A disk cache that was not there before is removed.
+    epoch of training batches from the disk cache, whose pages leave memory first; "memory" is an
+    epoch of training batches from memory. A disk cache that is new is removed at the end.
 
     Args:
       config: a `Config` whose data set is there.
-      images: how many of the training images are taken at most, the first ones; of an image folder,
-        and of a slice, all are.
-      rounds: how often all but "cold" are measured.
+      images: the first training images, at most so many; all of an image folder and of a slice.
+      rounds: the number of measurements of everything but "cold".
 
     Returns:
       {"images", "batch_size", "cores", "training_images_per_second", "rows"}; "rows" is name ->
@@ -34,28 +34,24 @@ def input_speed(config, images=8000, rounds=5):
       each {"median", "low", "high"}.
 
     Raises:
-      InputError: if the data set can't be read, or holds less than a batch.
+      InputError: if the data set can't be read, or has fewer images than a batch.
     """
-    shape, size = config.model.image_shape, config.train.batch_size
-    data = _shortened(config.data, images)
-
+    shape, data = config.model.image_shape, first_images(config.data, images)
     clock = _Clock()
     memory = pipeline.load_split(dataclasses.replace(data, cache="memory"), shape, "train")
     cold = clock.images_per_second(memory.size)
-
-    began = time.time()
+    start = time.time()
     disk = pipeline.load_split(dataclasses.replace(data, cache="disk"), shape, "train")
     try:
         speeds = _rounds(config, {"disk": disk, "memory": memory}, rounds)
     finally:
         folder = pathlib.Path(disk.images.filename).parent
-        if folder.stat().st_mtime >= began:
+        if folder.stat().st_mtime >= start:
             shutil.rmtree(folder)
     training = np.array(speeds.pop("training"))[:, 0]
-    speeds = {"cold": [cold], **speeds}
     rows = {}
-    for name, measured in speeds.items():
-        wall, core = np.array(measured).T
+    for name, values in {"cold": [cold], **speeds}.items():
+        wall, core = np.array(values).T
         rows[name] = {
             "images_per_second": spread(wall),
             "images_per_core_second": spread(core),
@@ -63,20 +59,20 @@ def input_speed(config, images=8000, rounds=5):
         }
     return {
         "images": memory.size,
-        "batch_size": size,
+        "batch_size": config.train.batch_size,
         "cores": processors(),
         "training_images_per_second": spread(training),
         "rows": rows,
     }
 
 
-def _shortened(data, images):
+def first_images(data, most):
+    """A `DataConfig` whose training split has at most `most` images, where it can be cut."""
     if data.dataset == "image_folder":
         return data
-    held = pipeline.describe(data).splits.get(data.train_split, 0)
-    if held <= images:
+    if pipeline.describe(data).splits.get(data.train_split, 0) <= most:
         return data
-    return dataclasses.replace(data, train_split=f"{data.train_split}[:{images}]")
+    return dataclasses.replace(data, train_split=f"{data.train_split}[:{most}]")
 
 
 def _rounds(config, splits, rounds):
@@ -88,17 +84,17 @@ def _rounds(config, splits, rounds):
     batch = next(iter(batches["memory"]))
     step = compile_step(make_ladder(config), batch)
     seconds(lambda: step(batch), 2)
-    speeds = {"training": [], **{name: [] for name in splits}}
+    speeds = {name: [] for name in ("training", *splits)}
     for _ in range(rounds):
         clock = _Clock()
-        for _ in range(5):
+        for _ in range(_TRAINING_STEPS):
             step(batch)["loss"].numpy()
-        speeds["training"].append(clock.images_per_second(5 * size))
+        speeds["training"].append(clock.images_per_second(_TRAINING_STEPS * size))
         for name, split in splits.items():
             if name == "disk":
-                _put_out_of_memory(split.images)
+                _drop_pages(split.images)
             count = max(1, split.size // size)
-            # An iterator of the last round holds batches that it read before.
+            # The iterator of an earlier round already holds some batches.
             iterator = iter(batches[name])
             clock = _Clock()
             for _ in range(count):
@@ -108,24 +104,20 @@ def _rounds(config, splits, rounds):
 
 
 class _Clock:
-    """Starts when it is made."""
-
     def __init__(self):
         self.wall, self.processor = time.perf_counter(), time.process_time()
 
     def images_per_second(self, images):
-        """(Images a second of time, images a second of one core's work) since the start."""
+        """Since the clock was made: (images per second, images per second of processor time)."""
         wall = time.perf_counter() - self.wall
         return images / wall, images / (time.process_time() - self.processor)
 
 
-def _put_out_of_memory(images):
+def _drop_pages(images):
+    """Makes the next read of a memory-mapped file come from the disk."""
     if not hasattr(os, "posix_fadvise"):
         return
-    # A page that is mapped stays.
+    # The system keeps a page that is mapped.
     images._mmap.madvise(mmap.MADV_DONTNEED)
-    descriptor = os.open(images.filename, os.O_RDONLY)
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+    with open(images.filename, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

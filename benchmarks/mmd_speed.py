@@ -1,17 +1,15 @@
 """Time, memory and certainty of the estimators of the MMD^2 from N(0, I), by size."""
 
+import functools
 import json
 import os
 import resource
-import subprocess
 import sys
-import time
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.harness import spread
-from benchmarks.processes import check, environment
+from benchmarks.harness import run_fork, run_python, seconds, spread
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DEFAULT_SCALES
 from tf_mmdvlae.model import mmd
@@ -27,8 +25,8 @@ ESTIMATORS = (
 )
 
 _KERNEL = "multiscale_gaussian"
-# What the dense form with its gradient was seen to hold at its peak.
-_DENSE_BYTES_A_PAIR = 44
+# Measured: the peak of the dense form with its gradient.
+_DENSE_BYTES_PER_PAIR = 44
 _LONGEST_SECONDS, _SHORTEST_SECONDS = 30, 0.05
 _DRAWS, _DRAWING_SECONDS = 100, 0.7
 
@@ -36,114 +34,90 @@ _DRAWS, _DRAWING_SECONDS = 100, 0.7
 def mmd_speed(sizes=SIZES, dimensions=DIMENSIONS, rounds=3, estimators=ESTIMATORS):
     """Measures the estimators on codes of N(0, I), each cell in a process of its own.
 
-    "dense" and "blocks" are the unbiased estimator, all pairs in one table and in blocks. Times are
-    of the estimate with its gradient, on the processor. A cell that would take more than a quarter
-    of the memory, or more than 30 s a call by what the size before it took, is left out.
+    "dense" and "blocks" are the unbiased estimator, with all pairs in one table and in blocks.
+    Times are of the estimate with its gradient, on the processor. A cell is left out if it needs
+    more than a quarter of the memory, or more than 30 s per call, judged by the size before it.
 
     Args:
       sizes: rows of a batch, ascending.
       dimensions: dimensions of the codes.
-      rounds: how often each cell is timed; once where a call takes more than a second.
+      rounds: the number of times that each cell is timed; once where a call takes over a second.
       estimators: pairs of a name, as above or of `mmd_squared_to_normal`, and a number of
         frequencies or None.
 
     Returns:
       A list of rows: {"estimator", "frequencies" (of random features, or None), "batch",
-      "dimensions", "milliseconds" ({"median", "low", "high"} over rounds), "peak_megabytes" (over
-      what the process held before), "deviation" (of the estimate over draws of the codes; None
-      where they would take long), "left_out" (None, or why)}. A row that is left out has None for
-      all that was not measured.
+      "dimensions", "milliseconds" ({"median", "low", "high"} over rounds), "peak_megabytes" (above
+      the process's memory before), "deviation" (of the estimate over draws of the codes; None
+      where they would take long), "left_out" (None, or the reason)}. A row that is left out has
+      None for every measurement.
 
     Raises:
       InputError: if a cell's process fails.
     """
-    found = subprocess.run(
-        [sys.executable, "-m", __name__],
-        input=json.dumps([list(sizes), list(dimensions), rounds, list(estimators)]),
-        # A GPU's memory is not what is counted.
-        env=environment(CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="2"),
-        capture_output=True,
-        text=True,
-    )
-    check("The measurement of the MMD", found.returncode, found.stderr)
-    return json.loads(found.stdout)
+    request = json.dumps([list(sizes), list(dimensions), rounds, list(estimators)])
+    # Only the processor's memory counts here.
+    environment = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    arguments = ["-m", "benchmarks.mmd_speed", request]
+    return json.loads(run_python("The measurement of the MMD", arguments, [environment])[0])
 
 
 def _rows(sizes, dimensions, rounds, estimators):
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for estimator, frequencies in estimators:
         for dimension in dimensions:
-            seconds_a_pair = 0.0
+            seconds_per_pair = 0.0
             for batch in sizes:
-                cell = {
+                row = {
                     "estimator": estimator,
                     "frequencies": frequencies,
                     "batch": batch,
                     "dimensions": dimension,
                 }
-                seconds, size = seconds_a_pair * batch**2, batch**2 * _DENSE_BYTES_A_PAIR
-                found = {"milliseconds": None, "peak_megabytes": None, "deviation": None}
-                if estimator == "dense" and size > memory / 4:
-                    found["left_out"] = f"needs {size / 1e9:.1f} GB"
-                elif estimator in ("dense", "blocks") and seconds > _LONGEST_SECONDS:
-                    found["left_out"] = f"needs about {seconds:.0f} s"
+                figures = {"milliseconds": None, "peak_megabytes": None, "deviation": None}
+                needed, estimate = batch**2 * _DENSE_BYTES_PER_PAIR, seconds_per_pair * batch**2
+                left_out = None
+                if estimator == "dense" and needed > memory / 4:
+                    left_out = f"needs {needed / 1e9:.1f} GB"
+                elif estimator in ("dense", "blocks") and estimate > _LONGEST_SECONDS:
+                    left_out = f"needs about {estimate:.0f} s"
                 else:
-                    found = {**_in_a_fork(cell, rounds), "left_out": None}
-                    seconds_a_pair = found["milliseconds"]["low"] / 1e3 / batch**2
-                yield {**cell, **found}
-
-
-def _in_a_fork(cell, rounds):
-    """Measures in a child of this process, which has imported TensorFlow but not started it."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with os.fdopen(writing, "w") as pipe:
-            try:
-                answer, code = json.dumps(_measure(rounds=rounds, **cell)), 0
-            # What left this block would go on with the parent's work.
-            except BaseException as error:
-                answer, code = f"{type(error).__name__}: {error}", 1
-            pipe.write(answer)
-        os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        answer = pipe.read()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    check("{estimator} of {batch} x {dimensions}".format(**cell), code, answer)
-    return json.loads(answer)
+                    name = f"{estimator} of {batch} x {dimension}"
+                    figures = run_fork(name, functools.partial(_measure, rounds=rounds, **row))
+                    seconds_per_pair = figures["milliseconds"]["low"] / 1e3 / batch**2
+                yield {**row, **figures, "left_out": left_out}
 
 
 def _measure(estimator, frequencies, batch, dimensions, rounds):
     kernel = mmd.kernel_for_dimension(_KERNEL, DEFAULT_SCALES[_KERNEL], dimensions)
     mmd.DENSE_ROWS = batch if estimator == "dense" else 0
     name = "unbiased" if estimator in ("dense", "blocks") else estimator
+    # A step for any batch size: a small batch starts all threads before memory counts.
+    signature = [tf.TensorSpec([None, dimensions]), tf.TensorSpec([], tf.int32)]
 
+    @tf.function(input_signature=signature)
     def estimate(codes, seed):
-        drawn = None
+        features = None
         if frequencies:
             noise = tf.random.stateless_normal((frequencies, dimensions + 2), [seed, 1])
-            drawn = kernel.frequencies(noise)
-        return mmd.mmd_squared_to_normal(codes, kernel, name, drawn)
+            features = kernel.frequencies(noise)
+        return mmd.mmd_squared_to_normal(codes, kernel, name, features)
 
+    @tf.function(input_signature=signature)
     def with_gradient(codes, seed):
         with tf.GradientTape() as tape:
             tape.watch(codes)
-            value = estimate(codes, seed)
+            value = estimate.python_function(codes, seed)
         return value, tape.gradient(value, codes)
 
-    # Of any batch size, so that a small one starts all threads before memory is counted.
-    signature = [tf.TensorSpec([None, dimensions]), tf.TensorSpec([], tf.int32)]
-    estimate = tf.function(estimate, input_signature=signature)
-    with_gradient = tf.function(with_gradient, input_signature=signature)
-    _seconds(with_gradient, _codes(2, dimensions, 0), 1)
+    seconds(lambda: with_gradient(_codes(2, dimensions, 0), 0), 1)
     codes = _codes(batch, dimensions, 0)
     before = _peak_megabytes()
-    times = [_seconds(with_gradient, codes, 1)]
+    times = [seconds(lambda: with_gradient(codes, 0), 1)]
     peak = _peak_megabytes() - before
     if times[0] < 1:
         repeats = 1 + int(_SHORTEST_SECONDS / times[0])
-        times = [_seconds(with_gradient, codes, repeats) for _ in range(rounds)]
+        times = [seconds(lambda: with_gradient(codes, 0), repeats) for _ in range(rounds)]
     draws = min(_DRAWS, int(_DRAWING_SECONDS / min(times)))
     values = [
         float(estimate(_codes(batch, dimensions, seed), seed)) for seed in range(1, draws + 1)
@@ -164,16 +138,8 @@ def _peak_megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobytes / 1e6
 
 
-def _seconds(call, codes, times):
-    began = time.perf_counter()
-    for seed in range(times):
-        value, gradient = call(codes, seed)
-    np.asarray(value), np.asarray(gradient)
-    return (time.perf_counter() - began) / times
-
-
 if __name__ == "__main__":
     try:
-        json.dump(list(_rows(*json.load(sys.stdin))), sys.stdout)
+        print(json.dumps(list(_rows(*json.loads(sys.argv[1])))))
     except InputError as error:
         sys.exit(str(error))

@@ -1,9 +1,25 @@
-"""Counts a compiled step's floating-point operations from its graph."""
+"""A step's convolutions and matrix products: their number, and their time without the rest."""
 
 import dataclasses
+import inspect
 import math
 
 import tensorflow as tf
+
+SIDE = 1024
+"""Rows and columns of the ceiling's square matrices."""
+
+IMAGES, PLACES, CHANNELS, FILTER = 16, 56, 64, 3
+"""The ceiling's convolution: 16 images of 56x56 places and 64 channels, 64 filters of 3x3.
+
+On a processor it is as fast as larger ones, or faster.
+"""
+
+_FILTERS = {"Conv2D": 1, "Conv2DBackpropInput": 1, "Conv2DBackpropFilter": 3}
+"""The place of the filters among a convolution's inputs and its output."""
+
+_TRANSPOSED = {"MatMul": "transpose_a", "BatchMatMulV2": "adj_x", "BatchMatMulV3": "adj_x"}
+"""The attribute of a matrix product that turns its first matrix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,45 +29,35 @@ class Product:
     Attributes:
       kind: the operation's type in TensorFlow, such as "Conv2DBackpropFilter".
       dtype: the name of its type of number, such as "bfloat16".
-      operands: shapes of the tensors that it takes; of a gradient of a convolution, of the two
-        that are multiplied.
-      result: the shape of what it gives.
-      attributes: what else decides its result, by name: strides, padding, transpositions.
+      operands: the name of each input -> its shape; None for the input that holds the result's.
+      result: the shape of the output.
+      attributes: everything else that decides the output, such as strides and padding.
       operations: 2 x multiply-adds.
     """
 
     kind: str
     dtype: str
-    operands: tuple[tuple[int, ...], ...]
+    operands: dict[str, tuple[int, ...] | None]
     result: tuple[int, ...]
     attributes: dict
     operations: int
 
-    @property
-    def is_convolution(self):
-        """Whether it is a convolution or a gradient of one, not a matrix product."""
-        return self.kind.startswith("Conv")
-
-
-_CONVOLUTIONS = {
-    # Which inputs are multiplied; the third is a shape.
-    "Conv2D": (0, 1),
-    "Conv2DBackpropInput": (2, 1),
-    "Conv2DBackpropFilter": (0, 2),
-}
-_PRODUCTS = {
-    "MatMul": ("transpose_a", "transpose_b"),
-    "BatchMatMulV2": ("adj_x", "adj_y"),
-    "BatchMatMulV3": ("adj_x", "adj_y"),
-}
+    def __call__(self, *tensors):
+        """The operation applied to tensors of the operands' shapes."""
+        tensors = iter(tensors)
+        inputs = {
+            name: self.result if shape is None else next(tensors)
+            for name, shape in self.operands.items()
+        }
+        return getattr(tf.raw_ops, self.kind)(**inputs, **self.attributes)
 
 
 def products(concrete):
-    """The convolutions and matrix products of a compiled function, those it calls included.
+    """The convolutions and matrix products of a compiled function and of the functions it calls.
 
     A multiply-add counts as two operations, and padding counts as if it were multiplied. A loop's
-    body counts once, and what nothing depends on not at all (the gradient of an image, say).
-    Element by element operations, sums and normalization are left out.
+    body counts once. Operations that no output depends on (the gradient of an image, say) do not
+    count, nor do element-wise operations, sums and normalization.
 
     Args:
       concrete: a `tf.types.experimental.ConcreteFunction`, traced for a batch of known size.
@@ -62,17 +68,14 @@ def products(concrete):
     Raises:
       ValueError: if a shape is not known.
     """
-    found, waiting = [], [concrete.graph]
-    while waiting:
-        graph = waiting.pop()
-        for operation in _run(graph):
-            if operation.type in _CONVOLUTIONS:
-                found.append(_convolution(operation))
-            elif operation.type in _PRODUCTS:
-                found.append(_matrix_product(operation))
-            for name in _called(operation):
-                waiting.append(graph._get_function(name).graph)
-    return found
+    result, graphs = [], [concrete.graph]
+    while graphs:
+        graph = graphs.pop()
+        for operation in _needed(graph):
+            if operation.type in _FILTERS or operation.type in _TRANSPOSED:
+                result.append(_product(operation))
+            graphs += [graph._get_function(name).graph for name in _callees(operation)]
+    return result
 
 
 def count(concrete):
@@ -80,23 +83,47 @@ def count(concrete):
     return sum(product.operations for product in products(concrete))
 
 
-def _run(graph):
-    """The operations that something depends on; others are in the graph and never run."""
+def _needed(graph):
+    """The operations that an output depends on; the others never run."""
     waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
-    found = {}
+    operations = {}
     while waiting:
         operation = waiting.pop()
-        if operation not in found:
-            found[operation] = None
+        if operation not in operations:
+            operations[operation] = None
             waiting += [tensor.op for tensor in operation.inputs] + operation.control_inputs
-    return found
+    return operations
 
 
-def _called(operation):
-    # A gradient's definition is attached to the call that it belongs to and is not run by it.
+def _callees(operation):
+    # A call's other functions are definitions of gradients, which the call does not run.
     for name in ("f", "then_branch", "else_branch", "body"):
         if name in operation.node_def.attr and operation.node_def.attr[name].HasField("func"):
             yield operation.node_def.attr[name].func.name
+
+
+def _product(operation):
+    kind, output = operation.type, operation.outputs[0]
+    operands = {}
+    for argument, tensor in zip(operation.op_def.input_arg, operation.inputs, strict=True):
+        is_size = tensor.dtype == tf.int32
+        operands[argument.name] = None if is_size else _shape(tensor)
+        if is_size:
+            output.set_shape(tf.get_static_value(tensor))
+    result = _shape(output)
+    names = inspect.signature(getattr(tf.raw_ops, kind)).parameters
+    attributes = {
+        attribute.name: operation.get_attr(attribute.name)
+        for attribute in operation.op_def.attr
+        if attribute.name in names
+    }
+    shapes = [*operands.values(), result]
+    if kind in _FILTERS:
+        # In all three kinds each place of the smaller image meets a whole filter once.
+        multiplied = math.prod(shapes[2][:3]) * math.prod(shapes[_FILTERS[kind]])
+    else:
+        multiplied = math.prod(result) * shapes[0][-2 if attributes[_TRANSPOSED[kind]] else -1]
+    return Product(kind, output.dtype.name, operands, result, attributes, 2 * multiplied)
 
 
 def _shape(tensor):
@@ -105,33 +132,76 @@ def _shape(tensor):
     return tuple(tensor.shape)
 
 
-def _convolution(operation):
-    kind = operation.type
-    operands = tuple(_shape(operation.inputs[index]) for index in _CONVOLUTIONS[kind])
-    output = operation.outputs[0]
-    if kind != "Conv2D" and not output.shape.is_fully_defined():
-        output.set_shape(tf.get_static_value(operation.inputs[0 if "Input" in kind else 1]))
-    result = _shape(output)
-    filters = result if kind == "Conv2DBackpropFilter" else operands[1]
-    small = {"Conv2D": result}.get(kind, operands[0] if "Input" in kind else operands[1])
-    # Each place of the smaller image meets a whole filter once, in all three.
-    operations = 2 * math.prod(small[:3]) * math.prod(filters)
-    attributes = {name: operation.get_attr(name) for name in ("strides", "padding")}
-    attributes["padding"] = attributes["padding"].decode()
-    return Product(kind, output.dtype.name, operands, result, attributes, operations)
+def bare_products(step_products):
+    """A compiled function that computes a step's products on random numbers.
+
+    Its time is what the shapes of a network cost; the rest of a step's time goes to the network's
+    other operations and to running them. This holds on processors. XLA compiles the step for a GPU,
+    and it would merge equal products of equal numbers, so that this function is not compiled by it.
+
+    Args:
+      step_products: a list of `Product`.
+
+    Returns:
+      A function without arguments.
+    """
+    variables = {}
+
+    def variable(shape, dtype):
+        # All operands of one shape share a variable, which keeps the memory to that of a step.
+        if (shape, dtype) not in variables:
+            values = tf.random.stateless_normal(shape, (0, len(variables)))
+            variables[shape, dtype] = tf.Variable(tf.cast(values, dtype))
+        return variables[shape, dtype]
+
+    calls = [
+        (product, [variable(shape, product.dtype) for shape in product.operands.values() if shape])
+        for product in step_products
+    ]
+    return tf.function(lambda: [_corner(product(*tensors)) for product, tensors in calls])
 
 
-def _matrix_product(operation):
-    left, right = (_shape(tensor) for tensor in operation.inputs)
-    names = _PRODUCTS[operation.type]
-    result = _shape(operation.outputs[0])
-    attributes = {name: operation.get_attr(name) for name in names}
-    inner = left[-2] if attributes[names[0]] else left[-1]
-    return Product(
-        operation.type,
-        operation.outputs[0].dtype.name,
-        (left, right),
-        result,
-        attributes,
-        2 * math.prod(result) * inner,
-    )
+def ceilings(dtype):
+    """The best that this machine can do: large convolutions and matrix products, nothing else.
+
+    The ceilings are meant for processors. A GPU waits for Python between two of these calls, while
+    it runs a whole training step in one call, so that a share of them says nothing about a GPU.
+
+    Args:
+      dtype: "float32", "bfloat16" or "float16".
+
+    Returns:
+      name -> (function without arguments, its floating-point operations): "matrix product";
+      "convolution", forward; "training convolution", forward and both gradients.
+    """
+
+    def variable(seed, *shape):
+        return tf.Variable(tf.cast(tf.random.stateless_normal(shape, (0, seed)), dtype))
+
+    square = variable(0, SIDE, SIDE)
+    features = variable(1, IMAGES, PLACES, PLACES, CHANNELS)
+    filters = variable(2, FILTER, FILTER, CHANNELS, CHANNELS)
+
+    def training():
+        with tf.GradientTape() as tape:
+            result = tf.nn.conv2d(features, filters, 1, "SAME")
+        # Any tensor of the right shape will do for the gradient from above.
+        gradients = tape.gradient(result, [features, filters], output_gradients=features.value())
+        return [_corner(tensor) for tensor in (result, *gradients)]
+
+    calls = {
+        "matrix product": lambda: _corner(tf.matmul(square, square)),
+        "convolution": lambda: _corner(tf.nn.conv2d(features, filters, 1, "SAME")),
+        "training convolution": training,
+    }
+    forward = 2 * IMAGES * PLACES**2 * CHANNELS**2 * FILTER**2
+    operations = (2 * SIDE**3, forward, 3 * forward)
+    return {
+        name: (tf.function(call), number)
+        for (name, call), number in zip(calls.items(), operations, strict=True)
+    }
+
+
+def _corner(tensor):
+    """One number of a tensor, as float32: copying the whole tensor to Python would take time."""
+    return tf.cast(tf.reshape(tensor, [-1])[0], "float32")

@@ -1,108 +1,89 @@
-"""How fast a preset trains, what that is of the machine's ceiling, and where a step's time goes."""
+"""How fast a preset trains, what share of the machine's ceiling that is, where the time goes."""
+
+import time
 
 import numpy as np
+import tensorflow as tf
 
-from benchmarks import products as floating_point_operations
-from benchmarks.bare_products import bare_products
-from benchmarks.ceilings import ceilings
-from benchmarks.harness import alternate, spread
-from benchmarks.other_models import plain_autoencoder
-from benchmarks.parts_of_a_step import FedSteps, mmd_gradients, optimizer_alone
-from benchmarks.pythae_model import pythae_step
-from benchmarks.steps import compile_step, make_ladder
-from tf_mmdvlae.common.progress import Progress
+from benchmarks import products
+from benchmarks.harness import alternate, compile_step, make_ladder, random_split, spread
+from benchmarks.other_models import plain_autoencoder, pythae_step
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.model import mmd
 
 _SPLIT_IMAGES = 16_384
+_CEILINGS = ("matrix product", "convolution", "training convolution")
+_PYTHAE_THREADS = {"all": None, "one": 1}
 
 
-def training_speed(config, rounds=5, policies=("float32",), pythae=False, least=0.5):
-    """The speed of a preset's training on random images, beside what it is to be compared with.
+def training_speed(config, rounds=5, policies=("float32",), pythae=False):
+    """The speed of a preset's training on random images, beside several comparisons.
 
     Each round times, one after the other: for each precision the step, its convolutions and
-    products by themselves (`bare_products`) and the ceilings (`ceilings`); for the first
-    precision the parts of the step, the cached input alone, a plain Keras autoencoder and
-    pythae's INFOVAE_MMD. Every step's loss is read. Ratios and shares are taken within a round.
+    products alone (`bare_products`) and the ceilings (`ceilings`); for the first precision the
+    parts of the step, the cached input alone, a plain Keras autoencoder and pythae's INFOVAE_MMD.
+    Every step's loss is read. Ratios and shares compare times of the same round.
 
     Args:
       config: a `Config`.
-      rounds: how many rounds.
+      rounds: the number of rounds.
       policies: Keras dtype policies; all comparisons are with the first.
       pythae: whether pythae's model is timed.
-      least: seconds that one measurement takes, about.
 
     Returns:
-      A dict in which what was measured is {"median", "low", "high"} over the rounds:
+      A dict in which every measurement is {"median", "low", "high"} over the rounds:
       "batch_size"; "gigaflops_per_step", 2 x multiply-adds of convolutions and products;
       "precisions", policy -> {"images_per_second", "gigaflops_per_second", "ceilings" (GFLOP/s by
       name), "convolution_share" (of the convolution's ceiling), "bare_share" (time of the
-      convolutions and products by themselves / the step's), "ratio" (speed / the first policy's)};
+      convolutions and products alone / the step's), "ratio" (speed / the first policy's)};
       "shares", of the step's time: {"mmd", "optimizer", "waiting"};
       "input", {"images_per_second", "ratio" (to training)};
       "plain", {"images_per_second", "gigaflops_per_step", "ratio" (our images/s / its),
       "operations_ratio" (our FLOP/s / its)};
-      "pythae", {"threads" ("all" or "one", with which it was faster), "images_per_second",
-      "ratio"}, or None where it was not timed.
+      "pythae", {"threads" ("all" or "one", whichever was faster), "images_per_second", "ratio"}, or
+      None without it.
 
     Raises:
-      InputError: if `pythae` is asked for and not installed.
+      InputError: if `pythae` is true and pythae is not installed.
     """
     size, settings, first = config.train.batch_size, config.model, policies[0]
-    batches = _random_batches(config)
+    rate = config.train.learning_rate
+    split = random_split(settings.image_shape, _SPLIT_IMAGES)
+    batches = iter(pipeline.training_batches(split, size, 0, flip=config.data.flip))
     batch = next(batches)
-    # What can be refused, before what takes time.
-    others = {}
+    calls, operations, pythae_calls = {}, {}, {}
     if pythae:
-        for name, threads in (("all", None), ("one", 1)):
-            rate = config.train.learning_rate
-            others["pythae", name] = pythae_step(settings, batch.numpy(), rate, threads)
-
-    calls, operations = {}, {}
+        for name, threads in _PYTHAE_THREADS.items():
+            pythae_calls["pythae", name] = pythae_step(settings, batch.numpy(), rate, threads)
     for policy in policies:
         model = make_ladder(config, policy)
         step = compile_step(model, batch)
-        products = floating_point_operations.products(step)
-        # The loss is read in every step, as pythae's trainer does: a GPU's steps would overlap.
+        step_products = products.products(step)
+        # Reading the loss, as pythae's trainer does, keeps a GPU's steps from overlapping.
         calls[policy] = lambda step=step: step(batch)["loss"].numpy()
-        operations[policy] = sum(product.operations for product in products)
-        calls[policy, "bare"] = bare_products(products)
-        for name, (call, count) in ceilings(policy.removeprefix("mixed_")).items():
+        operations[policy] = sum(product.operations for product in step_products)
+        calls[policy, "bare"] = products.bare_products(step_products)
+        for name, (call, count) in products.ceilings(policy.removeprefix("mixed_")).items():
             calls[policy, name], operations[policy, name] = call, count
         if policy == first:
-            calls["optimizer"] = optimizer_alone(make_ladder(config))
+            calls["optimizer"] = optimizer_update(make_ladder(config))
             calls["mmd"] = mmd_gradients(settings, size, model.jit_compile)
             calls["fed"] = fed = FedSteps(step, batches)
     calls["input"] = lambda: next(batches)
-    plain_step = compile_step(
-        plain_autoencoder(settings, config.train.learning_rate), (batch, batch)
-    )
-    operations["plain"] = floating_point_operations.count(plain_step)
+    plain_step = compile_step(plain_autoencoder(settings, rate), (batch, batch))
+    operations["plain"] = products.count(plain_step)
     calls["plain"] = lambda: plain_step((batch, batch))["loss"].numpy()
-    calls.update(others)
-
-    progress = Progress(rounds * len(calls), "measurements", images=0)
-    times = alternate(calls, rounds, least, progress)
-    return {
-        "batch_size": size,
-        **_figures(times, operations, policies, size),
-        "shares": {
-            "mmd": spread(times["mmd"] / times[first]),
-            "optimizer": spread(times["optimizer"] / times[first]),
-            "waiting": spread(fed.waited(rounds) / times["fed"]),
-        },
-    }
+    times = alternate(calls | pythae_calls, rounds)
+    return _figures(times, operations, policies, size, fed.waits_of_rounds(rounds))
 
 
-def _figures(times, operations, policies, size):
-    step, done = times[policies[0]], operations[policies[0]]
-    figures = {"gigaflops_per_step": done / 1e9, "precisions": {}}
+def _figures(times, operations, policies, size, waits):
+    step, count = times[policies[0]], operations[policies[0]]
+    precisions = {}
     for policy in policies:
         speed = operations[policy] / times[policy] / 1e9
-        highest = {
-            name: operations[policy, name] / times[policy, name] / 1e9
-            for name in ("matrix product", "convolution", "training convolution")
-        }
-        figures["precisions"][policy] = {
+        highest = {name: operations[policy, name] / times[policy, name] / 1e9 for name in _CEILINGS}
+        precisions[policy] = {
             "images_per_second": spread(size / times[policy]),
             "gigaflops_per_second": spread(speed),
             "ceilings": {name: spread(values) for name, values in highest.items()},
@@ -110,30 +91,98 @@ def _figures(times, operations, policies, size):
             "bare_share": spread(times[policy, "bare"] / times[policy]),
             "ratio": spread(step / times[policy]),
         }
-    figures["input"] = {
-        "images_per_second": spread(size / times["input"]),
-        "ratio": spread(step / times["input"]),
+    ratio = times["plain"] / step
+    figures = {
+        "batch_size": size,
+        "gigaflops_per_step": count / 1e9,
+        "precisions": precisions,
+        "input": {
+            "images_per_second": spread(size / times["input"]),
+            "ratio": spread(step / times["input"]),
+        },
+        "plain": {
+            "images_per_second": spread(size / times["plain"]),
+            "gigaflops_per_step": operations["plain"] / 1e9,
+            "ratio": spread(ratio),
+            "operations_ratio": spread(ratio * count / operations["plain"]),
+        },
+        "pythae": None,
+        "shares": {
+            "mmd": spread(times["mmd"] / step),
+            "optimizer": spread(times["optimizer"] / step),
+            "waiting": spread(waits / times["fed"]),
+        },
     }
-    figures["plain"] = {
-        "images_per_second": spread(size / times["plain"]),
-        "gigaflops_per_step": operations["plain"] / 1e9,
-        "ratio": spread(times["plain"] / step),
-        "operations_ratio": spread(times["plain"] / step * done / operations["plain"]),
-    }
-    figures["pythae"] = None
-    runs = {name: times["pythae", name] for name in ("all", "one") if ("pythae", name) in times}
-    if runs:
-        fastest = min(runs, key=lambda name: np.median(runs[name]))
+    if ("pythae", "all") in times:
+        fastest = min(_PYTHAE_THREADS, key=lambda name: np.median(times["pythae", name]))
         figures["pythae"] = {
             "threads": fastest,
-            "images_per_second": spread(size / runs[fastest]),
-            "ratio": spread(runs[fastest] / step),
+            "images_per_second": spread(size / times["pythae", fastest]),
+            "ratio": spread(times["pythae", fastest] / step),
         }
     return figures
 
 
-def _random_batches(config):
-    shape = (_SPLIT_IMAGES, *config.model.image_shape)
-    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    split = pipeline.Split("train", images, {}, {}, _SPLIT_IMAGES)
-    return iter(pipeline.training_batches(split, config.train.batch_size, 0, flip=config.data.flip))
+def mmd_gradients(settings, size, jit_compile):
+    """A compiled function: all MMD terms of a `ModelConfig` for `size` codes, with gradients."""
+    dimensions = (*settings.latent_dims, sum(settings.latent_dims))
+    codes = [tf.random.stateless_normal((size, d), (0, d)) for d in dimensions]
+    kernels = [mmd.kernel_for_dimension(settings.kernel, settings.scales, d) for d in dimensions]
+
+    @tf.function(jit_compile=jit_compile)
+    def gradients():
+        with tf.GradientTape() as tape:
+            tape.watch(codes)
+            total = 0.0
+            for code, kernel in zip(codes, kernels, strict=True):
+                if settings.prior == "closed_form":
+                    shape = (settings.frequencies, code.shape[1] + 2)
+                    frequencies = kernel.frequencies(tf.random.stateless_normal(shape, (1, 1)))
+                    total += mmd.mmd_squared_to_normal(
+                        code, kernel, settings.estimator, frequencies
+                    )
+                else:
+                    prior = tf.random.stateless_normal(tf.shape(code), (1, 1))
+                    total += mmd.mmd_squared(code, prior, kernel, settings.estimator)
+        return tape.gradient(total, codes)
+
+    return gradients
+
+
+def optimizer_update(model):
+    """A compiled function: the update of a built model's weights by ready-made gradients."""
+    variables = model.trainable_variables
+    gradients = [
+        tf.random.stateless_normal(variable.shape, (0, index), stddev=1e-3)
+        for index, variable in enumerate(variables)
+    ]
+
+    @tf.function(jit_compile=model.jit_compile)
+    def update():
+        model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return model.optimizer.iterations.value
+
+    return update
+
+
+class FedSteps:
+    """Training steps that take their batches from an input, and the time that each waited for it.
+
+    Args:
+      step: a compiled step.
+      batches: an iterator.
+    """
+
+    def __init__(self, step, batches):
+        self.step, self.batches, self.waits = step, batches, []
+
+    def __call__(self):
+        start = time.perf_counter()
+        batch = next(self.batches)
+        self.waits.append(time.perf_counter() - start)
+        # A step that ran ahead would make the next batch wait for the step.
+        return self.step(batch)["loss"].numpy()
+
+    def waits_of_rounds(self, rounds):
+        """Mean seconds of waiting per step in each round; `alternate` makes two calls before."""
+        return np.array(self.waits[2:]).reshape(rounds, -1).mean(axis=1)

@@ -1,0 +1,113 @@
+"""What devices send each other, by hand and in a step that TensorFlow traced."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from benchmarks import scaling
+from benchmarks.scaling_model import Network, scaling_model, traffic
+from tf_mmdvlae.config.settings import ModelConfig
+
+# Without normalization: 4x4x1 -> dense 3 -> head of 2; back 2 -> 3 -> 16.
+PLAIN = ModelConfig(
+    image_shape=(4, 4, 1),
+    latent_dims=(2,),
+    blocks=(("dense3",),),
+    head_width=0,
+    normalization="none",
+)
+PARAMETERS = (16 * 3 + 3) + 2 * (3 * 2 + 2) + (2 * 3 + 3) + (3 * 16 + 16)
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_bytes_by_hand(devices):
+    sent = traffic(PLAIN, 12, devices)
+    share = (devices - 1) / devices
+    assert sent["gradients"] == pytest.approx(2 * share * 4 * PARAMETERS)
+    assert sent["normalization"] == 0
+    # Codes, and codes as the ladder takes them; their gradients take twice as much, as a sum.
+    assert sent["codes"] == pytest.approx(share * 4 * 12 * 2 * 2 * 3)
+
+
+# Both workers have to make the model: its weights are the first one's.
+TRACED = """
+import json, sys
+from unittest import mock
+import numpy as np
+import tensorflow as tf
+from tf_mmdvlae.config.settings import ModelConfig
+from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.model.fused import FusedAdam
+from tf_mmdvlae.training.workers import Workers
+
+def collectives(graph, seen):
+    for operation in graph.get_operations():
+        if operation.type.startswith("Collective"):
+            yield operation.type, operation.inputs[0].shape.num_elements()
+        for value in operation.node_def.attr.values():
+            for name in filter(None, [value.func.name, *(f.name for f in value.list.func)]):
+                if name not in seen:
+                    seen.add(name)
+                    yield from collectives(graph._get_function(name).graph, seen)
+
+workers, answer = Workers("multi_worker"), []
+for settings in json.loads(sys.argv[1]):
+    config = ModelConfig(**settings)
+    with workers.strategy.scope():
+        model = MMDVLAE(config)
+        model.compile(FusedAdam(1e-3))
+        model.optimizer.build(model.trainable_variables)
+    split = pipeline.Split("train", np.zeros((8, *config.image_shape), np.uint8), {}, {}, 8)
+    batches = pipeline.training_batches(split, 4, 0, share=workers.share)
+    # Keras hands TensorFlow the function that takes a step of an iterator last.
+    with mock.patch.object(tf, "function", wraps=tf.function) as compilations:
+        model.make_train_function()
+    step = tf.function(compilations.call_args.args[0])
+    graph = step.get_concrete_function(iter(workers.feed(batches))).graph
+    answer.append(list(collectives(graph, set())))
+workers.wait()
+print(json.dumps(answer))
+"""
+
+
+@pytest.mark.slow
+def test_messages_are_those_of_a_traced_step():
+    models = [
+        PLAIN,
+        dataclasses.replace(
+            PLAIN, latent_dims=(2, 3), blocks=(("dense5",), ("dense3",)), normalization="batch"
+        ),
+    ]
+    settings = json.dumps([dataclasses.asdict(model) for model in models])
+    cores = os.sched_getaffinity(0)
+    output = scaling.run_workers(["-c", TRACED, settings], [cores, cores])[0]
+    for model, collectives in zip(models, json.loads(output.splitlines()[-1]), strict=True):
+        sums = [size for kind, size in collectives if kind.startswith("CollectiveReduce")]
+        sent = traffic(model, 4, 2)
+        assert sent["messages"] == 2 * len(sums) + len(collectives) - len(sums)
+        sizes = sum(size for size in sums if size)
+        reported = 3 + 3 * len(model.latent_dims)
+        # Static sizes: normalization; the terms, at once and by themselves; the input.
+        assert sent["normalization"] == 4 * (sizes - 3 * reported - 1)
+
+
+def test_normalization_is_counted(tiny_config):
+    with_it, without = (
+        traffic(config, 8, 2)
+        for config in (tiny_config, dataclasses.replace(tiny_config, normalization="none"))
+    )
+    assert with_it["normalization"] > 0 == without["normalization"]
+    assert with_it["messages"] > without["messages"]
+
+
+def test_time_on_a_network():
+    networks = [Network("slow", 50.0, 0.5)]
+    for row in scaling_model(PLAIN, 4, devices=(2, 64), networks=networks):
+        sent = traffic(PLAIN, 4 * row["devices"], row["devices"])
+        size = sent["gradients"] + sent["normalization"] + sent["codes"]
+        assert row["milliseconds"] == pytest.approx(1e3 * (size / 50 + sent["messages"] / 2))
+        computing = row["step_for_80_percent"]
+        assert computing / (computing + row["milliseconds"]) == pytest.approx(0.8)
