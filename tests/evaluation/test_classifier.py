@@ -1,24 +1,23 @@
-"""The classifier: what it learns of labels, what it leaves, and what it refuses."""
+"""The classifier: what it learns, writes and refuses."""
 
 import csv
 import dataclasses
 import json
+import shutil
 import sys
+import types
 import zipfile
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 
 from tf_mmdvlae.cli import train_classifier as command
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
 from tf_mmdvlae.data import pipeline
-from tf_mmdvlae.evaluation import classifier, classifier_network
-from tf_mmdvlae.evaluation.classifier import load_classifier, train_classifier
-from tf_mmdvlae.evaluation.classifier_network import Label
+from tf_mmdvlae.evaluation.classifier import judge, load_classifier, train_classifier
 from tf_mmdvlae.evaluation.features import feature_space
 
 SHAPE = (8, 8, 1)
@@ -62,12 +61,6 @@ def splits(data):
     return {which: pipeline.load_split(memory, SHAPE, which) for which in ("train", "test")}
 
 
-@pytest.fixture
-def untrained(monkeypatch):
-    """Training takes most of the time."""
-    monkeypatch.setattr(classifier, "fit", lambda *arguments: None)
-
-
 def floats(split):
     return split.images / np.float32(255)
 
@@ -80,8 +73,8 @@ def test_classes_attributes_and_factors_are_learned(trained, splits):
     assert accuracy_score(train.labels["width"], predicted["width"].argmax(axis=1)) > 0.9
     assert predicted["right"].shape == predicted["light"].shape == (train.size,)
     assert roc_auc_score(train.labels["right"], predicted["right"]) > 0.95
-    known = np.isfinite(train.labels["light"])
-    assert r2_score(train.labels["light"][known], predicted["light"][known]) > 0.5
+    lit = np.isfinite(train.labels["light"])
+    assert r2_score(train.labels["light"][lit], predicted["light"][lit]) > 0.5
 
 
 def test_the_numbers_are_those_of_the_test_split(trained, splits):
@@ -96,24 +89,24 @@ def test_the_numbers_are_those_of_the_test_split(trained, splits):
         "light": "factor",
     }
     assert labels["width"]["class_names"] == test.class_names["width"]
-    known = np.isfinite(test.labels["light"])
-    assert not known.all()
+    lit = np.isfinite(test.labels["light"])
+    assert not lit.all()
     accuracy = accuracy_score(test.labels["width"], predicted["width"].argmax(axis=1))
     expected = {
         "width": ("accuracy", accuracy, test.size),
         "right": ("auc", roc_auc_score(test.labels["right"], predicted["right"]), test.size),
         "light": (
             "r2",
-            r2_score(test.labels["light"][known], predicted["light"][known]),
-            known.sum(),
+            r2_score(test.labels["light"][lit], predicted["light"][lit]),
+            lit.sum(),
         ),
     }
     for name, (measure, value, count) in expected.items():
-        found = labels[name]["test"]
-        assert found["measure"] == measure
-        assert found["value"] == pytest.approx(value, abs=1e-5)
-        assert found["count"] == count
-        assert found["standard_error"] >= 0
+        estimate = labels[name]["test"]
+        assert estimate["measure"] == measure
+        assert estimate["value"] == pytest.approx(value, abs=1e-5)
+        assert estimate["count"] == count
+        assert estimate["standard_error"] >= 0
     spread = np.sqrt(accuracy * (1 - accuracy) / test.size)
     assert labels["width"]["test"]["standard_error"] == pytest.approx(spread)
     assert (details["train_images"], details["test_images"]) == (splits["train"].size, test.size)
@@ -127,7 +120,7 @@ def test_the_error_of_r2_is_the_spread_over_repeated_draws():
     for _ in range(300):
         values = generator.standard_normal(400)
         predicted = values + 0.7 * generator.standard_normal(400)
-        draws.append(classifier._judge("factor", predicted, values))
+        draws.append(judge("factor", predicted, values))
     spread = np.std([draw["value"] for draw in draws])
     assert np.mean([draw["standard_error"] for draw in draws]) == pytest.approx(spread, rel=0.1)
 
@@ -135,12 +128,12 @@ def test_the_error_of_r2_is_the_spread_over_repeated_draws():
 @pytest.mark.parametrize("kind", ["attribute", "factor"])
 def test_a_label_that_does_not_vary_has_no_number(kind):
     values = np.ones(5, bool if kind == "attribute" else np.float32)
-    found = classifier._judge(kind, np.linspace(0, 1, 5), values)
-    assert np.isnan(found["value"])
-    assert found["note"]
+    estimate = judge(kind, np.linspace(0, 1, 5), values)
+    assert np.isnan(estimate["value"])
+    assert estimate["note"]
 
 
-def test_rows_of_any_number_are_told_the_same(trained):
+def test_any_number_of_images_gets_the_same_answers(trained):
     model = load_classifier(trained[0])
     many = np.random.default_rng(0).random((300, *SHAPE), np.float32)
     features, predicted = model.features(many), model.predict(many)
@@ -155,79 +148,24 @@ def test_rows_of_any_number_are_told_the_same(trained):
         model.predict(np.zeros((2, 9, 9, 1)))
 
 
-def test_its_features_are_a_feature_space(trained, images):
+def test_its_features_are_a_feature_space(trained, images, tmp_path):
     space = feature_space(str(trained[0]), SHAPE)
     np.testing.assert_allclose(
         space(images), load_classifier(trained[0]).features(images), atol=1e-6
     )
     assert "width, right, light" in space.description
-    (trained[0] / "classifier.json").rename(trained[0] / "away")
-    try:
-        with pytest.raises(InputError, match="classifier.json can't be read"):
-            feature_space(str(trained[0]), SHAPE)
-    finally:
-        (trained[0] / "away").rename(trained[0] / "classifier.json")
+    copy = shutil.copytree(trained[0], tmp_path / "copy")
+    (copy / "classifier.json").unlink()
+    with pytest.raises(InputError, match="classifier.json cannot be read"):
+        feature_space(str(copy), SHAPE)
 
 
-def test_the_keras_file_needs_nothing_of_this_package(trained):
+def test_the_keras_file_loads_without_this_package(trained):
     with zipfile.ZipFile(trained[0] / "classifier.keras") as archive:
         assert "tf_mmdvlae" not in archive.read("config.json").decode()
     model = keras.saving.load_model(trained[0] / "classifier.keras")
     assert set(model.output) == {"width", "right", "light"}
     assert model.get_layer("features").output.shape == (None, 128)
-
-
-def test_labels_that_are_not_known_change_nothing():
-    labels = [
-        Label("a", "class", ("x", "y", "z")),
-        Label("b", "attribute"),
-        Label("c", "factor", (), 10.0, 2.0),
-    ]
-    ids = labels[0].targets(np.array([2, -1, 0, 1]))
-    yes = labels[1].targets(np.array([True, False, True, False]))
-    numbers = labels[2].targets(np.array([12.0, np.nan, np.inf, 8.0]))
-    np.testing.assert_array_equal(ids, [2, np.nan, 0, 1])
-    np.testing.assert_array_equal(numbers, [1, np.nan, np.nan, -1])
-    raw = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
-    weights = tf.Variable(raw)
-    with tf.GradientTape() as tape:
-        loss = classifier_network._loss(labels, np.stack([ids, yes, numbers], 1), weights)
-    gradient = tape.gradient(loss, weights).numpy()
-    wide = raw.astype(np.float64)
-    logs = wide[:, :3] - np.log(np.exp(wide[:, :3]).sum(axis=1, keepdims=True))
-    signs = np.where(yes == 1, 1, -1)
-    by_hand = (
-        -np.mean([logs[0, 2], logs[2, 0], logs[3, 1]])
-        + np.log1p(np.exp(-signs * wide[:, 3])).mean()
-        + np.mean([(wide[0, 4] - 1) ** 2, (wide[3, 4] + 1) ** 2])
-    ) / 3
-    assert float(loss) == pytest.approx(by_hand, rel=1e-5)
-    assert np.isfinite(gradient).all()
-    assert not gradient[1, :3].any()
-    assert not gradient[1:3, 4].any()
-
-
-def test_an_epoch_holds_every_image_once_with_its_labels():
-    # Each image is of its number throughout, the left half brighter than the right.
-    pictures = np.repeat(np.arange(0, 12, dtype=np.uint8), 16).reshape(12, 4, 4, 1) * 10
-    pictures[:, :, :2] += 5
-    targets = np.arange(12, dtype=np.float32)[:, None]
-
-    def drawn(flip, seed=0):
-        batches = classifier_network._batches(pictures, targets, flip, 9, 4, seed)
-        return [np.concatenate(part) for part in zip(*batches.as_numpy_iterator(), strict=True)]
-
-    images, found = drawn(flip=True)
-    order = found[:, 0]
-    assert sorted(order[:12]) == sorted(order[12:24]) == list(range(12))
-    assert list(order[:12]) != list(order[12:24])
-    right = np.round(images[:, 0, 3, 0] * 255)
-    mirrored = right % 10 == 5
-    assert 8 < mirrored.sum() < 28
-    np.testing.assert_array_equal(right // 10, order)
-    np.testing.assert_array_equal(drawn(flip=True)[0], images)
-    assert not np.array_equal(drawn(flip=True, seed=1)[1], found)
-    assert not (np.round(drawn(flip=False)[0][:, 0, 3, 0] * 255) % 10).any()
 
 
 def test_the_same_seed_gives_the_same_classifier(data, tmp_path):
@@ -240,22 +178,17 @@ def test_the_same_seed_gives_the_same_classifier(data, tmp_path):
     assert np.abs(weights[0] - weights[2]).max() > 0.01
 
 
-@pytest.mark.usefixtures("untrained")
-def test_a_classifier_is_replaced_when_asked_and_whole(data, tmp_path, monkeypatch):
+def test_a_classifier_is_replaced_on_request_and_whole(data, tmp_path, monkeypatch):
     out = tmp_path / "c"
-    train_classifier(data, SHAPE, out, seed=1)
+    train_classifier(data, SHAPE, out, steps=1, seed=1)
     with pytest.raises(InputError, match="--overwrite"):
         train_classifier(data, SHAPE, out)
-    train_classifier(data, SHAPE, out, seed=2, overwrite=True)
+    train_classifier(data, SHAPE, out, steps=1, seed=2, overwrite=True)
     assert load_classifier(out).details["seed"] == 2
-
-    def full(path, values):
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(classifier, "write_json", full)
+        patch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
         with pytest.raises(InputError, match="No space left"):
-            train_classifier(data, SHAPE, out, overwrite=True)
+            train_classifier(data, SHAPE, out, steps=1, overwrite=True)
     assert load_classifier(out).details["seed"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
     (out / "notes.txt").touch()
@@ -263,7 +196,7 @@ def test_a_classifier_is_replaced_when_asked_and_whole(data, tmp_path, monkeypat
         train_classifier(data, SHAPE, out, overwrite=True)
 
 
-def test_what_cannot_be_is_refused_before_training(data, images, tmp_path):
+def test_impossible_settings_are_refused_before_training(data, images, tmp_path):
     unlabelled = tmp_path / "flat"
     unlabelled.mkdir()
     for index, picture in enumerate(np.uint8(images[:9] * 255)):
@@ -283,24 +216,34 @@ def test_a_folder_without_a_classifier_is_refused(tmp_path):
     with pytest.raises(InputError, match="bin/train_classifier makes one"):
         load_classifier(tmp_path)
     (tmp_path / "classifier.keras").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="classifier.json can't be read"):
+    with pytest.raises(InputError, match="classifier.json cannot be read"):
         load_classifier(tmp_path)
-    (tmp_path / "classifier.json").write_text('{"labels": {}}')
+    (tmp_path / "classifier.json").write_text('{"labels": {}, "train_images": 1, "data": {}}')
     with pytest.raises(InputError, match="can't be read as a Keras model"):
         load_classifier(tmp_path)
 
 
-@pytest.mark.usefixtures("untrained")
-def test_the_command_says_what_it_made(data, tmp_path, monkeypatch, capsys):
+def test_the_command_prints_what_it_wrote(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    given = ["--dataset=image_folder", f"--image_dir={data.image_dir}", f"--labels={data.labels}"]
-    monkeypatch.setattr(sys, "argv", ["train_classifier", *given, "--steps=2"])
+    flags = ["--dataset=image_folder", f"--image_dir={data.image_dir}", f"--labels={data.labels}"]
+    monkeypatch.setattr(sys, "argv", ["train_classifier", *flags, "--steps=2"])
     assert command.main() == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for words in ("width", "auc", "classifiers/image_folder", "bin/evaluate --workdir=runs/image"):
-        assert words in said
+        assert words in output
     details = load_classifier("classifiers/image_folder").details
     assert details["steps"] == 2
     assert details["image_shape"] == [64, 64, 3]
     assert command.main() == 1
     assert "--overwrite replaces it" in capsys.readouterr().err
+
+
+def test_a_classifier_reads_the_labels_by_the_names_of_the_directions(trained):
+    model = load_classifier(trained[0])
+    pictures = np.random.default_rng(0).random((3, *SHAPE), np.float32)
+    labels, directions = model.predict(pictures), model.by_direction().predict(pictures)
+    assert set(directions) == {"width=narrow", "width=middle", "width=wide", "right"}
+    np.testing.assert_array_equal(directions["right"], labels["right"])
+    assert sum(directions[name] for name in directions if "=" in name) == pytest.approx(
+        np.ones(3), abs=1e-5
+    )

@@ -1,6 +1,7 @@
-"""Feature spaces: what they compute, and what they say where there is none."""
+"""Feature spaces: what they compute, and which models and names they refuse."""
 
-import time
+import io
+import urllib.request
 
 import keras
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.evaluation import features
 from tf_mmdvlae.evaluation.features import feature_space
 
 SHAPE = (8, 8, 1)
@@ -24,7 +24,7 @@ def saved(model, path):
     return str(path)
 
 
-def network(named):
+def small_network(named):
     """Eight by eight images -> 5 units -> 3 classes; the hidden layer may be named "features"."""
     return keras.Sequential(
         [
@@ -40,9 +40,9 @@ def network(named):
 
 def test_pixels_are_the_images_themselves(pictures):
     space = feature_space("pixels", SHAPE)
-    found = space(pictures)
-    assert found.dtype == np.float64
-    np.testing.assert_array_equal(found, pictures.reshape(300, 64))
+    features = space(pictures)
+    assert features.dtype == np.float64
+    np.testing.assert_array_equal(features, pictures.reshape(300, 64))
     assert space(pictures[:0]).shape == (0, 64)
     with pytest.raises(InputError, match=r"shape \[300, 8, 8, 1\]; \[n, 28, 28, 1\]"):
         feature_space("pixels", (28, 28, 1))(pictures)
@@ -51,14 +51,14 @@ def test_pixels_are_the_images_themselves(pictures):
 def test_large_images_are_shrunk_to_few_pixels():
     blocks = np.random.default_rng(0).random((5, 16, 16, 3), np.float32)
     space = feature_space("pixels", (64, 64, 3))
-    found = space(blocks.repeat(4, axis=1).repeat(4, axis=2))
-    np.testing.assert_allclose(found, blocks.reshape(5, 768), rtol=1e-5)
+    features = space(blocks.repeat(4, axis=1).repeat(4, axis=2))
+    np.testing.assert_allclose(features, blocks.reshape(5, 768), rtol=1e-5)
     assert "16x16" in space.description
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_keras_file_gives_its_features_or_what_its_last_layer_takes(named, pictures, tmp_path):
-    model = network(named)
+    model = small_network(named)
     space = feature_space(saved(model, tmp_path / "m.keras"), SHAPE)
     hidden, bias, out, out_bias = (np.asarray(weight) for weight in model.weights)
     expected = np.tanh(pictures.reshape(300, 64) @ hidden + bias)
@@ -68,12 +68,12 @@ def test_a_keras_file_gives_its_features_or_what_its_last_layer_takes(named, pic
     assert space(pictures[:0]).shape == (0, 5 if named else 4)
 
 
-def test_features_that_are_no_vectors_become_vectors(pictures, tmp_path):
+def test_feature_maps_become_vectors(pictures, tmp_path):
     model = keras.Sequential(
         [keras.Input(SHAPE), keras.layers.Conv2D(2, 3), keras.layers.GlobalAveragePooling2D()]
     )
-    found = feature_space(saved(model, tmp_path / "m.keras"), SHAPE)(pictures)
-    assert found.shape == (300, 6 * 6 * 2)
+    features = feature_space(saved(model, tmp_path / "m.keras"), SHAPE)(pictures)
+    assert features.shape == (300, 6 * 6 * 2)
 
 
 class Module(tf.Module):
@@ -114,10 +114,10 @@ def save_module(tmp_path_factory):
 
 
 def test_a_saved_model_gives_the_output_features_or_its_only_one(save_module, pictures):
-    found = feature_space(save_module("both"), SHAPE)(pictures)
-    np.testing.assert_array_equal(found, pictures.max(axis=(1, 2)))
-    found = feature_space(save_module("one"), SHAPE)(pictures)
-    np.testing.assert_allclose(found, pictures.mean(axis=(1, 2)), rtol=1e-5)
+    features = feature_space(save_module("both"), SHAPE)(pictures)
+    np.testing.assert_array_equal(features, pictures.max(axis=(1, 2)))
+    features = feature_space(save_module("one"), SHAPE)(pictures)
+    np.testing.assert_allclose(features, pictures.mean(axis=(1, 2)), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_saved_model_that_does_not_fit_is_refused(save_module, name, message):
         feature_space(save_module(name), SHAPE)
 
 
-def test_what_is_no_feature_space_is_refused(tmp_path):
+def test_a_name_without_a_feature_space_is_refused(tmp_path):
     for name, message in (("pixel", "missing. Known: pixels, inception"), (tmp_path, "a folder")):
         with pytest.raises(InputError, match=message):
             feature_space(str(name), SHAPE)
@@ -162,7 +162,7 @@ class Own(keras.Model):
 
 
 def test_a_keras_model_that_does_not_fit_is_refused(tmp_path):
-    path = saved(network(named=True), tmp_path / "small.keras")
+    path = saved(small_network(named=True), tmp_path / "small.keras")
     with pytest.raises(InputError, match=r"inputs \[any, 8, 8, 1\]; the images are \[any, 28, 28"):
         feature_space(path, (28, 28, 1))
     two = [keras.Input(SHAPE), keras.Input(SHAPE)]
@@ -185,7 +185,7 @@ def test_a_keras_model_that_does_not_fit_is_refused(tmp_path):
 
 @pytest.fixture
 def small_inception(monkeypatch):
-    """In the place of InceptionV3, whose making takes seconds: the mean of each channel."""
+    """The mean of each channel stands in for InceptionV3, which takes seconds to build."""
     seen = []
 
     class Network:
@@ -211,13 +211,13 @@ def test_inception_gets_images_as_it_was_trained_on(small_inception, channels, t
     (tmp_path / "w.h5").write_bytes(b"weights")
     space = feature_space(f"inception:{tmp_path / 'w.h5'}", (8, 8, channels))
     shades = np.array([0.0, 0.25, 1.0], np.float32)
-    found = space(np.ones((3, 8, 8, channels), np.float32) * shades[:, None, None, None])
-    np.testing.assert_allclose(found, np.repeat(2 * shades[:, None] - 1, 3, axis=1), atol=1e-5)
+    features = space(np.ones((3, 8, 8, channels), np.float32) * shades[:, None, None, None])
+    np.testing.assert_allclose(features, np.repeat(2 * shades[:, None] - 1, 3, axis=1), atol=1e-5)
     assert small_inception[0][1:] == (299, 299, 3)
     assert "w.h5" in space.description
 
 
-def test_weights_that_are_none_are_refused(small_inception, tmp_path):
+def test_files_without_inceptions_weights_are_refused(small_inception, tmp_path):
     with pytest.raises(InputError, match="no file of InceptionV3's weights at /nowhere"):
         feature_space("inception:/nowhere", SHAPE)
     (tmp_path / "w.h5").write_bytes(b"others")
@@ -225,23 +225,40 @@ def test_weights_that_are_none_are_refused(small_inception, tmp_path):
         feature_space(f"inception:{tmp_path / 'w.h5'}", SHAPE)
 
 
-def test_without_a_network_inception_says_what_to_put_where(monkeypatch, tmp_path):
+@pytest.fixture
+def network(monkeypatch, tmp_path):
+    """`network(answers)` decides whether servers answer, and lists the calls."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(features, "network_reachable", lambda url: False)
+
+    def connect(answers):
+        calls = []
+
+        def urlopen(request, timeout):
+            calls.append(request.full_url)
+            if not answers:
+                raise OSError("unreachable")
+            return io.BytesIO()
+
+        monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+        return calls
+
+    return connect
+
+
+def test_without_a_network_inception_says_what_to_put_where(network, monkeypatch, tmp_path):
+    calls = network(answers=False)
     monkeypatch.setattr(keras.utils, "get_file", lambda *a, **k: pytest.fail("a download"))
-    began = time.monotonic()
     with pytest.raises(InputError) as raised:
         feature_space("inception", SHAPE)
-    assert time.monotonic() - began < 1
+    assert calls == ["https://storage.googleapis.com/"]
     name = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
     assert f"inception_v3/{name}\n" in str(raised.value)
     assert str(tmp_path / "models" / name) in str(raised.value)
     assert "--features=inception:FILE" in str(raised.value)
 
 
-def test_inception_takes_the_cache_or_downloads_to_it(small_inception, monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(features, "network_reachable", lambda url: True)
+def test_inception_takes_the_cache_or_downloads_to_it(small_inception, network, monkeypatch):
+    network(answers=True)
 
     def broken(*names, **settings):
         raise Exception("URL fetch failure\non it")

@@ -1,15 +1,15 @@
 """A small image classifier trained on a data set's labels: a feature space, and a judge of images.
 
-It is a judge beside the models, not one of them: it sees the labels, they don't.
+The classifier only judges the autoencoders: it is trained on the labels, they are not.
 """
 
-import contextlib
+from __future__ import annotations
+
 import dataclasses
-import json
-import os
 import pathlib
-import shutil
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -17,29 +17,52 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import make_folder, require_space, write_json
+from tf_mmdvlae.common.files import make_folder, replacing_folder, require_space, write_json
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config.settings import TrainConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.evaluation.classifier_network import FEATURE_COUNT, build, find_labels, fit
-from tf_mmdvlae.evaluation.feature_models import in_batches, keras_features, read_keras_model
+from tf_mmdvlae.evaluation.features import (
+    DETAILS_FILE,
+    MODEL_FILE,
+    ImageShape,
+    keras_features,
+    on_images,
+    read_details,
+    read_keras_model,
+)
+from tf_mmdvlae.metrics.estimates import Estimate, estimate, share, unknown
 from tf_mmdvlae.metrics.label_scores import auc_standard_error
+from tf_mmdvlae.model.functions import BATCH, joined
 
-MODEL_FILE, DETAILS_FILE = "classifier.keras", "classifier.json"
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import DataConfig
 
 
 class Classifier:
     """A trained classifier, as functions on NumPy arrays of any number of rows.
 
+    Args:
+      model: a Keras model from images to a dict of predictions by label.
+      details: the contents of `classifier.json`; "labels" is enough.
+      name: the folder of the classifier.
+
     Attributes:
-      name: the folder that it was loaded from.
+      name: the folder of the classifier.
       image_shape: height, width, channels of the images that it takes.
-      labels: name -> {"kind": "class", "attribute" or "factor", "class_names" for a class,
-        "test": how well it is told from test images}.
-      details: all of `classifier.json`.
+      labels: name -> {"kind": "class", "attribute" or "factor", "class_names" of a class,
+        "test": how well it is predicted on test images}.
+      details: the contents of `classifier.json`.
     """
 
-    def __init__(self, model, details, name):
+    name: str
+    image_shape: ImageShape
+    labels: dict[str, dict[str, Any]]
+    details: dict[str, Any]
+
+    def __init__(
+        self, model: keras.Model, details: dict[str, Any], name: pathlib.Path | str
+    ) -> None:
         self.name = str(name)
         self.details = details
         self.labels = details["labels"]
@@ -47,8 +70,8 @@ class Classifier:
         self._predict = tf.function(lambda images: model(images, training=False))
         self._features = keras_features(model, name)
 
-    def predict(self, images):
-        """What the images show, label by label.
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Reads the labels off images.
 
         Args:
           images: [n, height, width, channels] in [0, 1].
@@ -60,62 +83,88 @@ class Classifier:
         Raises:
           InputError: if the images have another shape.
         """
-        return in_batches(self._predict, images, self.image_shape)
+        return on_images(self._predict, images, self.image_shape)
 
-    def features(self, images):
+    def features(self, images: np.ndarray) -> np.ndarray:
         """The layer before the labels: images [n, height, width, channels] -> float32 [n, 128].
 
         Raises:
           InputError: if the images have another shape.
         """
-        return in_batches(self._features, images, self.image_shape)
+        return on_images(self._features, images, self.image_shape)
+
+    def by_direction(self) -> DirectionJudge:
+        """This classifier with the names of directions in place of the labels' names."""
+        return DirectionJudge(self)
 
 
-def load_classifier(path):
-    """Loads a classifier.
+class DirectionJudge:
+    """A classifier whose labels have the names of directions.
 
-    Args:
-      path: a folder of `train_classifier`.
+    An attribute has its own name, and each class of a label the name "<label>=<class>".
 
-    Returns:
-      A `Classifier`.
+    Attributes:
+      features: as `Classifier.features`.
+    """
+
+    features: Callable[[np.ndarray], np.ndarray]
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self.features = classifier.features
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Probabilities [n] by direction, of images [n, H, W, C] in [0, 1]."""
+        probabilities = {}
+        for name, values in self._classifier.predict(images).items():
+            kind = self._classifier.labels[name]["kind"]
+            if kind == "attribute":
+                probabilities[name] = values
+            elif kind == "class":
+                for column, one in enumerate(self._classifier.labels[name]["class_names"]):
+                    probabilities[f"{name}={one}"] = values[:, column]
+        return probabilities
+
+
+def load_classifier(path: pathlib.Path | str) -> Classifier:
+    """Loads a classifier from a folder of `train_classifier`.
 
     Raises:
-      InputError: if there is none.
+      InputError: if the folder holds no classifier, or one that cannot be read.
     """
     folder = pathlib.Path(path).expanduser()
     if not (folder / MODEL_FILE).is_file():
         raise InputError(f"{folder} holds no classifier; bin/train_classifier makes one.")
-    try:
-        details = json.loads((folder / DETAILS_FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder / DETAILS_FILE} can't be read ({error}); make the folder anew with "
-            "bin/train_classifier --overwrite."
-        ) from error
+    details = read_details(folder)
     return Classifier(read_keras_model(folder / MODEL_FILE), details, path)
 
 
 def train_classifier(
-    data_config, image_shape, out, steps=2000, batch_size=64, seed=0, overwrite=False
-):
+    data_config: DataConfig,
+    image_shape: ImageShape,
+    out: pathlib.Path | str,
+    steps: int = 2000,
+    batch_size: int = 64,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Trains a network on all labels of a data set at once, tests it, and writes it.
 
-    Convolutions of stride 2 with batch normalization, a dense layer of 128 features, and an output
-    a label, trained with Adam, whose rate falls along a half cosine. All labels count the same:
-    cross entropy of classes and attributes, squared error of factors in units of their deviation.
-    An image without a label counts for its others.
+    The network has convolutions of stride 2 with batch normalization, a dense layer of 128
+    features, and one output per label. Adam trains it; its learning rate falls along a half cosine.
+    All labels count the same: cross entropy of classes and attributes, squared error of factors in
+    units of their deviation. An image that lacks one label counts for its others.
 
     Args:
-      data_config: a `DataConfig`; with `flip`, half of the training images are mirrored. Images
-        are kept in memory or on disk also where its cache is "none".
+      data_config: the data set; with `flip`, half of the training images are mirrored. Images
+        are kept in memory or on disk even where its cache is "none".
       image_shape: height, width, channels.
       out: the folder to write, whole or not at all: `classifier.keras`, a functional model that
         Keras loads without this package, from images to a dict of predictions by label; and
         `classifier.json`.
       steps: optimizer steps.
-      batch_size: images a step, from 2; the training split where that is smaller.
-      seed: of the weights, of dropping out, and of the images' order and mirroring.
+      batch_size: images per step, at least 2; at most the whole training split is used.
+      seed: of the weights, of dropout, and of the images' order and mirroring.
       overwrite: True replaces a classifier in `out`.
 
     Returns:
@@ -125,19 +174,19 @@ def train_classifier(
       "steps", "batch_size", "seed", "training_seconds", "versions", "commit"}.
 
     Raises:
-      InputError: if the data set has no labels or can't be had, a number can't be, or `out` can't
-        be written or holds something that may not be replaced.
+      InputError: if the data set has no labels or cannot be read, a number is out of range, or
+        `out` cannot be written or holds something that may not be replaced.
     """
     TrainConfig(steps=steps, batch_size=batch_size, seed=seed)
     out = pathlib.Path(out).expanduser()
-    _check_place(out, overwrite)
+    _require_place(out, overwrite)
     cache = "auto" if data_config.cache == "none" else data_config.cache
     data = dataclasses.replace(data_config, cache=cache)
     train, test = (pipeline.load_split(data, image_shape, which) for which in ("train", "test"))
     labels = find_labels(train)
     keras.utils.set_random_seed(seed)
     network, model = build(tuple(image_shape), labels)
-    began = time.monotonic()
+    start = time.monotonic()
     fit(network, labels, train, data.flip, steps, min(batch_size, train.size), seed)
     details = {
         "data": dataclasses.asdict(data_config),
@@ -150,84 +199,69 @@ def train_classifier(
         "steps": steps,
         "batch_size": batch_size,
         "seed": seed,
-        "training_seconds": round(time.monotonic() - began, 1),
+        "training_seconds": round(time.monotonic() - start, 1),
         **provenance(),
     }
-    predicted = _predict_split(Classifier(model, details, out), test)
+    classifier = Classifier(model, details, out)
+    predictions = joined(
+        [classifier.predict(images) for images in pipeline.evaluation_batches(test, BATCH)]
+    )
     for label in labels:
         entry = details["labels"][label.name]
         if label.kind == "class":
             entry["class_names"] = list(label.class_names)
-        entry["test"] = _judge(label.kind, predicted[label.name], test.labels[label.name])
-    with _new_folder(out) as folder:
+        entry["test"] = judge(label.kind, predictions[label.name], test.labels[label.name])
+    with replacing_folder(out) as folder:
         require_space(folder, 8 * model.count_params() + 2**20)
         model.save(folder / MODEL_FILE)
         write_json(folder / DETAILS_FILE, details)
     return details
 
 
-def _predict_split(classifier, split):
-    parts = [classifier.predict(images) for images in pipeline.evaluation_batches(split, 256)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def judge(kind: str, predictions: np.ndarray, labels: np.ndarray) -> Estimate:
+    """How well one label is predicted, over the images that have it.
 
+    Args:
+      kind: "class", "attribute" or "factor".
+      predictions: the label's entry of `Classifier.predict`, for n images.
+      labels: [n]; class ids below zero and numbers that are not finite stand for no label.
 
-def _judge(kind, predicted, values):
-    """How well a label's test values are predicted, over the images that have it."""
-    known = values >= 0 if kind == "class" else np.isfinite(values)
-    predicted, values = predicted[known].astype(np.float64), values[known]
+    Returns:
+      The accuracy of a class, the area under the ROC curve of an attribute or the R^2 of a factor,
+      named by "measure"; NaN with a "note" where all labels are the same.
+    """
+    labelled = labels >= 0 if kind == "class" else np.isfinite(labels)
+    predictions, labels = predictions[labelled].astype(np.float64), labels[labelled]
     measure = {"class": "accuracy", "attribute": "auc", "factor": "r2"}[kind]
-    result = {"measure": measure, "value": float("nan"), "standard_error": float("nan")}
-    result["count"] = count = len(values)
-    if not count or (kind != "class" and np.all(values == values[0])):
-        return result | {"note": "no two test images differ in it"}
-    if kind == "class":
-        value = np.mean(predicted.argmax(axis=1) == values)
-        error = np.sqrt(value * (1 - value) / count)
+    count = len(labels)
+    if not count or (kind != "class" and np.all(labels == labels[0])):
+        result = unknown(count, "no two test images differ in it")
+    elif kind == "class":
+        result = share(predictions.argmax(axis=1) == labels)
     elif kind == "attribute":
-        value, positives = roc_auc_score(values, predicted), int(values.sum())
-        error = auc_standard_error(value, positives, count - positives)
+        area, positives = roc_auc_score(labels, predictions), int(labels.sum())
+        result = estimate(area, auc_standard_error(area, positives, count - positives), count)
     else:
-        # The delta method on a ratio of means; see `evaluation.probes.linear_r2`.
-        spread = np.square(values - values.mean(dtype=np.float64))
-        errors = np.square(values - predicted)
+        # The delta method on a ratio of means; see `metrics.probes.linear_r2`.
+        spread = np.square(labels - labels.mean(dtype=np.float64))
+        errors = np.square(labels - predictions)
         value = 1 - errors.mean() / spread.mean()
         error = np.std(errors - (1 - value) * spread) / (np.sqrt(count) * spread.mean())
-    return result | {"value": float(value), "standard_error": float(error)}
+        result = estimate(value, error, count)
+    return {"measure": measure, **result}
 
 
-def _check_place(out, overwrite):
-    """Refuses a folder that holds a classifier, unless asked, or anything else, always."""
+def _require_place(out, overwrite):
+    """Refuses a folder with other files, and one with a classifier unless it may be replaced."""
     if not out.is_dir():
         if out.exists():
             raise InputError(f"{out} is a file; give a folder.")
         make_folder(out.parent)
         return
     make_folder(out)
-    found = {path.name for path in out.iterdir()}
-    others = sorted(found - {MODEL_FILE, DETAILS_FILE})
+    names = {path.name for path in out.iterdir()}
+    others = sorted(names - {MODEL_FILE, DETAILS_FILE})
     if others:
         raise InputError(f"{out} holds other files ({', '.join(others[:3])}); give a new folder.")
-    if found and not overwrite:
+    if names and not overwrite:
         raise InputError(f"{out} holds a classifier; --overwrite replaces it.")
-
-
-@contextlib.contextmanager
-def _new_folder(out):
-    """Yields a hidden folder beside `out`, which takes its place when the block ends well."""
-    hidden, old = (out.with_name(f".{os.getpid()}.{kind}.{out.name}") for kind in ("new", "old"))
-    try:
-        shutil.rmtree(hidden, ignore_errors=True)
-        hidden.mkdir(parents=True)
-        yield hidden
-        if out.exists():
-            os.rename(out, old)
-        os.rename(hidden, out)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise InputError(
-            f"Could not write {out}: {error.strerror or error}. Make room or give another folder."
-        ) from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-        if old.exists() and not out.exists():
-            os.rename(old, out)

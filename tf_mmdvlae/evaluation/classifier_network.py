@@ -1,7 +1,11 @@
 """The network of `classifier`: how a data set's labels become its outputs, and its training."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -10,19 +14,22 @@ from keras import ops
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.progress import Progress
-from tf_mmdvlae.evaluation.feature_models import FEATURES
+from tf_mmdvlae.evaluation.features import FEATURES, ImageShape
+
+if TYPE_CHECKING:
+    from tf_mmdvlae.data.pipeline import Split
 
 FEATURE_COUNT = 128
 
 _LEARNING_RATE = 2e-3
 _FIRST_CHANNELS, _MOST_CHANNELS = 32, 256
 _SMALLEST_SIDE = 4
-_DROPPED = 0.2
+_DROPOUT = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """What the classifier tells of an image.
+    """One label that the classifier predicts.
 
     Attributes:
       name: the label's name in the data set.
@@ -38,32 +45,26 @@ class Label:
     deviation: float = 1.0
 
     @property
-    def units(self):
-        """How many outputs of the network it takes."""
+    def units(self) -> int:
+        """How many outputs of the network the label takes."""
         return len(self.class_names) or 1
 
-    def targets(self, values):
+    def targets(self, values: np.ndarray) -> np.ndarray:
         """Labels [n] as the loss takes them: float32 class ids, 0 and 1, or standardised factors.
 
-        NaN is no label; so are class ids below zero, which some data sets have for hidden ones.
+        NaN stands for a missing label; so do class ids below zero, as some data sets mark them.
         """
         targets = np.asarray(values, np.float32)
-        known = (targets >= 0) if self.kind == "class" else np.isfinite(targets)
+        labelled = (targets >= 0) if self.kind == "class" else np.isfinite(targets)
         standardised = (targets - np.float32(self.mean)) / np.float32(self.deviation)
-        return np.where(known, standardised, np.float32(np.nan))
+        return np.where(labelled, standardised, np.float32(np.nan))
 
 
-def find_labels(split):
-    """The labels of a training split: whole numbers are classes, bools attributes, floats factors.
-
-    Args:
-      split: a `pipeline.Split`.
-
-    Returns:
-      A list of `Label`s.
+def find_labels(split: Split) -> list[Label]:
+    """The labels of a training split: integers are classes, bools attributes, floats factors.
 
     Raises:
-      InputError: if there is none.
+      InputError: if the split has no labels.
     """
     labels = []
     for name, values in split.labels.items():
@@ -71,10 +72,10 @@ def find_labels(split):
             labels.append(Label(name, "attribute"))
         elif values.dtype.kind in "iu":
             labels.append(Label(name, "class", tuple(split.class_names[name])))
-        elif (known := values[np.isfinite(values)].astype(np.float64)).size:
-            # A factor that does not vary is left at its mean.
-            deviation = float(known.std()) or 1.0
-            labels.append(Label(name, "factor", (), float(known.mean()), deviation))
+        elif (numbers := values[np.isfinite(values)].astype(np.float64)).size:
+            # A factor that does not vary stays at its mean.
+            deviation = float(numbers.std()) or 1.0
+            labels.append(Label(name, "factor", (), float(numbers.mean()), deviation))
     if not labels:
         raise InputError(
             "The data set has no labels to learn. An image folder has those of its sub-folders, "
@@ -83,26 +84,27 @@ def find_labels(split):
     return labels
 
 
-def build(image_shape, labels):
-    """The network, and the model made of it.
+def build(image_shape: ImageShape, labels: Sequence[Label]) -> tuple[keras.Model, keras.Model]:
+    """Builds two functional Keras models with the same weights.
 
     Args:
       image_shape: height, width, channels.
-      labels: `Label`s.
+      labels: the labels that the models predict.
 
     Returns:
-      Two functional Keras models with the same weights, which take images [n, *image_shape] in
-      [0, 1]: for training one that gives logits and standardised factors, [n, units of all labels];
-      and one that gives a dict by label name of class probabilities [n, k], an attribute's
-      probability [n] or a factor's value [n]. The layer named "features" has 128 units.
+      Two models of images [n, *image_shape] in [0, 1]. The one for training gives logits and
+      standardised factors, [n, units of all labels]; the other gives a dict by label name of class
+      probabilities [n, k], an attribute's probability [n] or a factor's value [n]. The layer named
+      "features" has 128 units.
     """
     image = keras.Input(image_shape, name="image")
     features, side, channels = image, min(image_shape[:2]), _FIRST_CHANNELS
     while side > _SMALLEST_SIDE:
-        features = _convolution(features, channels, 2)
+        features = keras.layers.Conv2D(channels, 3, 2, padding="same", use_bias=False)(features)
+        features = _activated(features)
         side, channels = (side + 1) // 2, min(2 * channels, _MOST_CHANNELS)
     features = keras.layers.Flatten()(features)
-    features = keras.layers.Dropout(_DROPPED)(features)
+    features = keras.layers.Dropout(_DROPOUT)(features)
     features = keras.layers.Dense(FEATURE_COUNT, use_bias=False)(features)
     features = _activated(features, FEATURES)
     raw = keras.layers.Dense(sum(label.units for label in labels), name="labels")(features)
@@ -119,90 +121,115 @@ def build(image_shape, labels):
     return keras.Model(image, raw), keras.Model(image, outputs, name="classifier")
 
 
-def fit(network, labels, split, flip, steps, batch_size, seed):
-    """Trains, and prints how it goes.
+def fit(
+    network: keras.Model,
+    labels: Sequence[Label],
+    split: Split,
+    flip: bool,
+    steps: int,
+    batch_size: int,
+    seed: int,
+) -> None:
+    """Trains the network and prints its progress.
 
     Args:
       network: the first model of `build`.
-      labels: `Label`s.
-      split: a `pipeline.Split` with its images.
+      labels: the labels that the network was built for.
+      split: the training images, in memory or on disk, and their labels.
       flip: True mirrors half of the images, left to right.
       steps: optimizer steps.
-      batch_size: images a step, at most the split's.
+      batch_size: images per step, at most the split's.
       seed: of the images' order and their mirroring.
     """
     targets = np.stack([label.targets(split.labels[label.name]) for label in labels], axis=1)
-    batches = _batches(split.images, targets, flip, steps, batch_size, seed)
+    data = batches(split.images, targets, flip, steps, batch_size, seed)
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
-    network.compile(
-        keras.optimizers.Adam(rate), lambda y_true, y_pred: _loss(labels, y_true, y_pred)
-    )
+    network.compile(keras.optimizers.Adam(rate), functools.partial(loss, labels))
     progress = Progress(steps, "steps", batch_size)
-    tell = keras.callbacks.LambdaCallback(
+    report = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: progress.update(
             batch + 1, f"loss {logs['loss']:.4f}"
         )
     )
-    network.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[tell])
+    network.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[report])
     progress.close()
 
 
-def _convolution(features, channels, stride):
-    features = keras.layers.Conv2D(channels, 3, stride, padding="same", use_bias=False)(features)
-    return _activated(features)
+def loss(labels: Sequence[Label], targets: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+    """Mean over labels of cross entropy or squared error, each over the images that have it.
 
-
-def _activated(features, name=None):
-    # Training is a thousand steps: averages over the last hundred would lag behind the weights.
-    features = keras.layers.BatchNormalization(momentum=0.9)(features)
-    return keras.layers.ReLU(name=name)(features)
-
-
-def _loss(labels, targets, raw):
-    """Mean over labels of cross entropy or squared error, each over the images that have it."""
+    Args:
+      labels: the labels that the network was built for.
+      targets: `Label.targets` of each label, [n, labels].
+      raw: what the network gives, [n, units of all labels].
+    """
     total, start = 0.0, 0
     for number, label in enumerate(labels):
         target = targets[:, number]
-        known = ops.isfinite(target)
-        target = ops.where(known, target, 0.0)
-        mine = raw[:, start : start + label.units]
+        labelled = ops.isfinite(target)
+        target = ops.where(labelled, target, 0.0)
+        outputs = raw[:, start : start + label.units]
         start += label.units
         if label.kind == "class":
             target = ops.cast(target, "int32")
-            errors = ops.sparse_categorical_crossentropy(target, mine, from_logits=True)
+            errors = ops.sparse_categorical_crossentropy(target, outputs, from_logits=True)
         elif label.kind == "attribute":
-            errors = ops.binary_crossentropy(target, mine[:, 0], from_logits=True)
+            errors = ops.binary_crossentropy(target, outputs[:, 0], from_logits=True)
         else:
-            errors = ops.square(mine[:, 0] - target)
-        known = ops.cast(known, errors.dtype)
-        total += ops.sum(errors * known) / ops.maximum(ops.sum(known), 1.0)
+            errors = ops.square(outputs[:, 0] - target)
+        labelled = ops.cast(labelled, errors.dtype)
+        total += ops.sum(errors * labelled) / ops.maximum(ops.sum(labelled), 1.0)
     return total / len(labels)
 
 
-def _batches(images, targets, flip, steps, batch_size, seed):
-    """A tf.data.Dataset of `steps` batches, each a function of `seed` and its step alone."""
-    an_epoch = len(images) // batch_size
-    shuffled = functools.lru_cache(maxsize=2)(
+def batches(
+    images: np.ndarray,
+    targets: np.ndarray,
+    flip: bool,
+    steps: int,
+    batch_size: int,
+    seed: int,
+) -> tf.data.Dataset:
+    """Training batches, each a function of `seed` and its step alone.
+
+    An epoch holds every image at most once; the images that do not fill a batch are left out.
+
+    Args:
+      images: uint8 [n, height, width, channels].
+      targets: float32 [n, labels].
+      flip, steps, batch_size, seed: as in `fit`.
+
+    Returns:
+      `steps` pairs of images in [0, 1] and targets, `batch_size` of each.
+    """
+    batches_per_epoch = len(images) // batch_size
+    order = functools.lru_cache(maxsize=2)(
         lambda epoch: np.random.default_rng([seed, epoch]).permutation(len(images))
     )
 
     def batch(step):
-        epoch, place = divmod(int(step), an_epoch)
-        rows = shuffled(epoch)[place * batch_size : (place + 1) * batch_size]
-        chosen = np.asarray(images[rows], np.float32) / np.float32(255)
+        epoch, place = divmod(int(step), batches_per_epoch)
+        rows = order(epoch)[place * batch_size : (place + 1) * batch_size]
+        floats = np.asarray(images[rows], np.float32) / np.float32(255)
         if flip:
             mirrored = np.random.default_rng([seed, epoch, place]).random(batch_size) < 0.5
-            chosen[mirrored] = chosen[mirrored, :, ::-1]
-        return chosen, targets[rows]
+            floats[mirrored] = floats[mirrored, :, ::-1]
+        return floats, targets[rows]
 
     def to_tensors(step):
-        chosen, wanted = tf.numpy_function(batch, [step], (tf.float32, tf.float32), False)
+        floats, labels = tf.numpy_function(batch, [step], (tf.float32, tf.float32), False)
         return (
-            tf.ensure_shape(chosen, [batch_size, *images.shape[1:]]),
-            tf.ensure_shape(wanted, [batch_size, targets.shape[1]]),
+            tf.ensure_shape(floats, [batch_size, *images.shape[1:]]),
+            tf.ensure_shape(labels, [batch_size, targets.shape[1]]),
         )
 
     options = tf.data.Options()
-    # There is nothing to tune, and the end of training waited for the tuning thread, up to 40 s.
+    # There is nothing to tune, and training waited up to 40 s for the tuning thread at its end.
     options.autotune.enabled = False
     return tf.data.Dataset.range(steps).map(to_tensors).prefetch(2).with_options(options)
+
+
+def _activated(features, name=None):
+    # In a thousand steps of training, averages over the last hundred would lag behind the weights.
+    features = keras.layers.BatchNormalization(momentum=0.9)(features)
+    return keras.layers.ReLU(name=name)(features)

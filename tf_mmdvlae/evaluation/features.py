@@ -1,28 +1,35 @@
 """Feature spaces in which generated images are compared with real ones."""
 
+from __future__ import annotations
+
 import dataclasses
-import json
 import math
 import os
 import pathlib
+import zipfile
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, first_line
+from tf_mmdvlae.common.files import digest, read_json
 from tf_mmdvlae.common.network import network_reachable
-from tf_mmdvlae.evaluation.feature_models import (
-    digest,
-    first_line,
-    in_batches,
-    keras_features,
-    read_keras_model,
-    require_shape,
-    saved_model_features,
-)
+from tf_mmdvlae.model.functions import BATCH, in_batches
 
-# Of grey and of coloured images: covariances of more dimensions than a thousand take minutes, and
-# of as many as there are images they say nothing.
+if TYPE_CHECKING:
+    import keras
+
+FEATURES = "features"
+"""The layer of a Keras model, or the output of a SavedModel, that is preferred to all others."""
+
+# A classifier's folder; see `classifier.train_classifier`.
+MODEL_FILE, DETAILS_FILE = "classifier.keras", "classifier.json"
+
+ImageShape = tuple[int, int, int]
+
+# Sides of grey and of coloured images: covariances of more than a thousand dimensions take
+# minutes, and those of as many dimensions as images are singular.
 _PIXEL_SIDES = {1: 32, 3: 16}
 _INCEPTION_SIDE = 299
 _INCEPTION_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -40,27 +47,27 @@ class FeatureSpace:
     raises `InputError` for images of another shape.
 
     Attributes:
-      name: as it was asked for.
-      description: what it is, in a sentence for a report.
-      image_shape: height, width, channels of the images that it takes.
+      name: the name that `feature_space` was called with.
+      description: what the space is, as part of a sentence of the report.
+      image_shape: height, width, channels of the images.
       function: float32 images [n, height, width, channels] -> features of n rows, for n >= 1.
-      batch_size: images that it is given at a time.
+      batch_size: images in each call of `function`.
     """
 
     name: str
     description: str
-    image_shape: tuple[int, int, int]
-    function: Callable = dataclasses.field(repr=False)
-    batch_size: int = 256
+    image_shape: ImageShape
+    function: Callable[[np.ndarray], Any] = dataclasses.field(repr=False)
+    batch_size: int = BATCH
 
-    def __call__(self, images):
-        features = in_batches(self.function, images, self.image_shape, self.batch_size)
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        features = on_images(self.function, images, self.image_shape, self.batch_size)
         width = math.prod(features.shape[1:])
         return features.reshape(len(features), width).astype(np.float64)
 
 
-def feature_space(name, image_shape):
-    """The feature space of that name.
+def feature_space(name: str, image_shape: ImageShape) -> FeatureSpace:
+    """Opens a feature space.
 
     Args:
       name: "pixels"; "inception", InceptionV3 of keras.applications with weights from Keras's
@@ -70,11 +77,9 @@ def feature_space(name, image_shape):
         its output "features", else its only one). Models get images in [0, 1].
       image_shape: height, width, channels of the images.
 
-    Returns:
-      A `FeatureSpace`.
-
     Raises:
-      InputError: if there is nothing of that name, it can't be read or had, or takes other images.
+      InputError: if no feature space has that name, its file cannot be read or downloaded, or it
+        takes images of another shape.
     """
     image_shape = tuple(image_shape)
     if name == "pixels":
@@ -83,12 +88,16 @@ def feature_space(name, image_shape):
         return _inception(name, image_shape)
     path = pathlib.Path(name).expanduser()
     if (path / "saved_model.pb").is_file():
-        function, output = saved_model_features(path, image_shape)
-        file = path / "saved_model.pb"
-        description = f"the output {output} of the SavedModel {path} ({digest(file)})"
-    elif (path / "classifier.keras").is_file():
-        function, description = _keras_model(path / "classifier.keras", image_shape)
-        description += _about_classifier(path)
+        function, output = _saved_model_features(path, image_shape)
+        version = _version(path / "saved_model.pb")
+        description = f"the output {output} of the SavedModel {path} ({version})"
+    elif (path / MODEL_FILE).is_file():
+        function, description = _keras_model(path / MODEL_FILE, image_shape)
+        details = read_details(path)
+        description += (
+            f", trained to predict {', '.join(details['labels'])} on {details['train_images']:,} "
+            f"images of {details['data']['dataset']}, crop {details['data']['crop']:.4g}"
+        )
     elif path.is_file():
         function, description = _keras_model(path, image_shape)
     else:
@@ -100,37 +109,172 @@ def feature_space(name, image_shape):
     return FeatureSpace(name, description, image_shape, function)
 
 
+def on_images(
+    function: Callable[[np.ndarray], Any],
+    images: np.ndarray,
+    image_shape: ImageShape,
+    size: int = BATCH,
+) -> Any:
+    """Applies a function to images, a few at a time.
+
+    Args:
+      function: float32 images [k, *image_shape] -> an array of k rows, or a dict of them; k >= 1.
+      images: [n, *image_shape], n >= 0.
+      image_shape: height, width, channels.
+      size: images in each call.
+
+    Returns:
+      What `function` gives for all images, n rows in NumPy.
+
+    Raises:
+      InputError: if the images have another shape.
+    """
+    images = np.asarray(images, np.float32)
+    if images.shape[1:] != tuple(image_shape):
+        raise InputError(
+            f"The images have shape {list(images.shape)}; [n, "
+            f"{', '.join(map(str, image_shape))}] is needed."
+        )
+    if len(images):
+        return in_batches(function, images, size)
+    # Convolutions fail on an empty batch, so one black image gives the shape of the result.
+    result = in_batches(function, np.zeros((1, *image_shape), np.float32))
+    if isinstance(result, dict):
+        return {name: values[:0] for name, values in result.items()}
+    return result[:0]
+
+
+def read_details(folder: pathlib.Path) -> dict[str, Any]:
+    """Reads the `classifier.json` of a classifier's folder.
+
+    Raises:
+      InputError: if the file is missing or damaged.
+    """
+    return read_json(
+        folder / DETAILS_FILE,
+        "Make the folder anew with bin/train_classifier --overwrite.",
+        {"labels": dict, "train_images": int, "data": dict},
+    )
+
+
+def read_keras_model(path: pathlib.Path | str) -> keras.Model:
+    """Loads a Keras model of images.
+
+    Raises:
+      InputError: if it cannot be read, or is not made of layers from one input of images.
+    """
+    import keras
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} can't be read as a Keras model: {first_line(error)}") from error
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        raise InputError(
+            f"{path} is a Keras model of its own class; its layers can't be told apart. Save a "
+            "functional or sequential one, or a SavedModel."
+        )
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs)
+        raise InputError(f"{path} takes inputs of shape {shapes}; one batch of images is needed.")
+    return model
+
+
+def keras_features(model: keras.Model, path: pathlib.Path | str) -> Callable[[np.ndarray], Any]:
+    """The features in a Keras model: of its layer "features", else the input of the last layer.
+
+    Args:
+      model: from `read_keras_model`.
+      path: the model's file, for messages.
+
+    Returns:
+      A function, float32 images [n, H, W, C] -> a tensor of n rows.
+
+    Raises:
+      InputError: if the last layer has several inputs and no layer is named "features".
+    """
+    import keras
+    import tensorflow as tf
+
+    named = [layer.output for layer in model.layers if layer.name == FEATURES]
+    output = named[0] if named else model.layers[-1].input
+    if not hasattr(output, "shape"):
+        raise InputError(
+            f"The last layer of {path} has several inputs; name the one to take {FEATURES!r}."
+        )
+    inner = keras.Model(model.inputs, output)
+    return tf.function(lambda images: inner(images, training=False), reduce_retracing=True)
+
+
 def _pixels(image_shape):
     side = _PIXEL_SIDES[image_shape[2]]
     if max(image_shape[:2]) <= side:
         return FeatureSpace("pixels", "the pixels, in [0, 1]", image_shape, lambda images: images)
     import tensorflow as tf
 
-    def shrunk(images):
-        return tf.image.resize(images, (side, side), method="area").numpy()
+    def shrink(images):
+        return tf.image.resize(images, (side, side), method="area")
 
     description = f"the pixels, in [0, 1], of images shrunk to {side}x{side} (area)"
-    return FeatureSpace("pixels", description, image_shape, shrunk)
+    return FeatureSpace("pixels", description, image_shape, shrink)
 
 
 def _keras_model(file, image_shape):
     model = read_keras_model(file)
-    require_shape(file, model.inputs[0].shape, image_shape)
-    return keras_features(model, file), f"the Keras model {file} ({digest(file)})"
+    _require_shape(file, model.inputs[0].shape, image_shape)
+    return keras_features(model, file), f"the Keras model {file} ({_version(file)})"
 
 
-def _about_classifier(folder):
+def _saved_model_features(folder, image_shape):
+    """(function, output): images -> a tensor of n rows, the output of that name."""
+    import tensorflow as tf
+
     try:
-        details = json.loads((folder / "classifier.json").read_text())
-        return (
-            f", trained to tell {', '.join(details['labels'])} on {details['train_images']:,} "
-            f"images of {details['data']['dataset']}, crop {details['data']['crop']:.4g}"
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        loaded = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise InputError(f"The SavedModel {folder} can't be read: {first_line(error)}") from error
+    if not loaded.signatures:
+        raise InputError(f"The SavedModel {folder} has no signature.")
+    default = next(iter(loaded.signatures))
+    signature = "serving_default" if "serving_default" in loaded.signatures else default
+    function = loaded.signatures[signature]
+    inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+    argument, spec = next(iter(inputs.items()), (None, None))
+    if len(inputs) != 1 or spec.dtype != tf.float32:
         raise InputError(
-            f"{folder / 'classifier.json'} can't be read ({error}); make the folder anew with "
-            "bin/train_classifier --overwrite."
-        ) from error
+            f"The signature {signature} of {folder} takes "
+            f"{', '.join(sorted(inputs)) or 'no input'}; one batch of float32 images is needed."
+        )
+    if spec.shape.rank is not None:
+        _require_shape(folder, spec.shape.as_list(), image_shape)
+    if FEATURES not in outputs and len(outputs) > 1:
+        raise InputError(
+            f"The signature {signature} of {folder} gives {', '.join(sorted(outputs))}; name the "
+            f"output to take {FEATURES!r}."
+        )
+    output = FEATURES if FEATURES in outputs else next(iter(outputs))
+
+    def features(images, owner=loaded):
+        # A signature fails once the object that it was loaded with is deleted.
+        del owner
+        return function(**{argument: tf.constant(images)})[output]
+
+    return features, output
+
+
+def _require_shape(path, shape, image_shape):
+    """Refuses a model that does not take any number of such images; `shape` begins with n."""
+    wanted = (None, *image_shape)
+    fits = len(shape) == 4 and shape[0] is None
+    if not fits or any(a not in (None, b) for a, b in zip(shape, wanted, strict=True)):
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        ours = ", ".join(map(str, image_shape))
+        raise InputError(f"{path} takes inputs [{sizes}]; the images are [any, {ours}].")
+
+
+def _version(file):
+    return f"sha256 {digest(file)[:12]}"
 
 
 def _inception(name, image_shape):
@@ -160,14 +304,14 @@ def _inception(name, image_shape):
 
     description = (
         f"the 2,048 pooled features of InceptionV3 (keras.applications, ImageNet; weights "
-        f"{file.name}, {digest(file)}) of images resized to {_INCEPTION_SIDE}x{_INCEPTION_SIDE}; "
+        f"{file.name}, {_version(file)}) of images resized to {_INCEPTION_SIDE}x{_INCEPTION_SIDE}; "
         "published Frechet inception distances are made with other weights"
     )
     return FeatureSpace(name, description, image_shape, features, batch_size=32)
 
 
 def _inception_weights():
-    """The file of weights in Keras's cache, downloaded if it is not there."""
+    """The file of weights in Keras's cache, downloaded if it is missing."""
     import keras
 
     home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
