@@ -30,11 +30,11 @@ def _run(flags):
     from tf_mmdvlae.config import get_config
     from tf_mmdvlae.config.overrides import override
     from tf_mmdvlae.evaluation.compare import compare
-    from tf_mmdvlae.evaluation.families import metric
+    from tf_mmdvlae.evaluation.families import family
     from tf_mmdvlae.evaluation.report.comparison import markdown_table
 
     for name in flags.metrics or ():
-        metric(name)
+        family(name)
     config = get_config(flags.dataset, flags.preset)
     config = config.changed(
         data={"data_dir": flags.data_dir or config.data.data_dir},

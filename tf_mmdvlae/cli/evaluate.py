@@ -45,10 +45,10 @@ def _run(flags):
 
     from tf_mmdvlae.common.errors import InputError
     from tf_mmdvlae.evaluation import evaluate
-    from tf_mmdvlae.evaluation.families import metric
+    from tf_mmdvlae.evaluation.families import family
 
     for name in flags.metrics or ():
-        metric(name)
+        family(name)
     if bool(flags.workdir) == bool(flags.export):
         raise InputError("Give either --workdir (a run) or --export with --dataset.")
     if flags.export and not flags.dataset:
@@ -85,7 +85,7 @@ def judge_of(flags):
 
 
 def _print_summary(evaluation):
-    from tf_mmdvlae.evaluation.report.summary import summary
+    from tf_mmdvlae.evaluation.families import summary
 
     print()
     for row in summary(evaluation):

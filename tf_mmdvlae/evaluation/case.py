@@ -1,109 +1,108 @@
-"""What a model is judged by: its functions and the images, with codes computed once."""
+"""What is measured: a model's functions, and images of both splits with their labels and codes."""
+
+from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.functions import batches, in_batches
+from tf_mmdvlae.model.latents import Latents
 
-# A nearest-neighbour probe looks at no more than this many, and they are plenty for what is fitted.
-TRAIN_ROWS = 20_000
-_BATCH = 256
+if TYPE_CHECKING:
+    from tf_mmdvlae.evaluation.classifier import Classifier
+    from tf_mmdvlae.model.directions import Directions
+
+Update = Callable[[int, int], None]
+"""Called as update(done, total) while a task goes on."""
+
+Encode = Callable[[np.ndarray], tuple[Latents, Latents]]
+"""Images [n, H, W, C] float32 in [0, 1] -> posterior means and deviations, latent dicts."""
+
+
+def floats(images: np.ndarray) -> np.ndarray:
+    """Converts pixels 0..255 to float32 in [0, 1]."""
+    return np.asarray(images, np.float32) / np.float32(255)
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Images of one split and what is known about them.
+    """Images of one split, their labels and their codes.
 
     Attributes:
       images: uint8 [n, H, W, C] in 0..255.
       labels: name -> [n]: whole numbers (classes), bools (attributes) or floats (factors).
+      means, deviations: the posterior of each image, latent dicts [n, d_l].
     """
 
     images: np.ndarray
     labels: dict[str, np.ndarray]
+    means: Latents
+    deviations: Latents
 
-    def floats(self, progress=None):
-        """Batches of float32 images in [0, 1], in order; tells `progress(done, total)`."""
-        for start in range(0, len(self.images), _BATCH):
-            yield np.asarray(self.images[start : start + _BATCH], np.float32) / np.float32(255)
-            if progress:
-                progress(min(start + _BATCH, len(self.images)), len(self.images))
+    @classmethod
+    def encoded(
+        cls,
+        images: np.ndarray,
+        labels: dict[str, np.ndarray],
+        encode: Encode,
+        progress: Update | None = None,
+    ) -> Part:
+        """Encodes the images; see the attributes."""
+        codes = in_batches(lambda pixels: encode(floats(pixels)), images, progress=progress)
+        return cls(images, labels, *codes)
+
+    def first(self, count: int) -> Part:
+        """The first `count` images, or all where there are fewer."""
+        return Part(
+            self.images[:count],
+            {name: values[:count] for name, values in self.labels.items()},
+            latents.take(self.means, slice(count)),
+            latents.take(self.deviations, slice(count)),
+        )
+
+    def float_batches(self, progress: Update | None = None) -> Iterator[np.ndarray]:
+        """Yields the images as float32 [k, H, W, C] in [0, 1], a few at a time, in order."""
+        return map(floats, batches(self.images, progress=progress))
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A trained model, as functions on arrays, and what it is judged on.
+    """A trained model, as functions on arrays, and the data that it is measured on.
 
     Attributes:
-      encode: images [n, H, W, C] float32 in [0, 1] -> (means, deviations), latent dicts.
+      encode: the trained encoder.
       decode: latent dict [n, d_l] -> images.
-      train, test: `Part`s; of train the first 20,000 images at most.
+      train: at most the first 20,000 training images.
+      test: the test images.
       mmd_squared: codes [n, d] -> squared MMD from N(0, I), as in training.
       samplers: name -> function (n, seed) -> latent dict [n, d_l]; "prior" among them.
       features: images -> [n, k], the space in which samples are compared.
-      untrained: the encoder before training, like `encode`; None for none.
-      factors: names of the labels that are the data's independent causes; () where not known.
-      render: a dict of factors -> uint8 images, where the data are drawn by a program; else None.
-      directions: `Directions` of the labels, or None.
-      judge: what reads labels off images, such as `classifier.Classifier`: `predict(images)` ->
-        {label: [n] or [n, k]}, `features(images)` -> [n, k], and `labels`, {label: {"kind",
-        "class_names"}}; or None.
-      triples: how many for each factor, in arithmetic with a known answer.
-      seed: of everything drawn.
-      progress: called as progress(done, total, unit), or None.
+      untrained: the encoder before training, or None.
+      factors: names of the labels that are the data's independent causes; () if not known.
+      render: a dict of factors -> uint8 images, for data that a program draws; else None.
+      directions: the directions of the labels, or None.
+      judge: the classifier that reads labels off images, or None.
+      triples: how many triples of images per factor, in arithmetic with a known answer.
+      seed: of all random draws.
+      progress: the name of a unit, such as "images" -> what is called as (done, total).
     """
 
-    encode: Callable
-    decode: Callable
+    encode: Encode
+    decode: Callable[[Latents], np.ndarray]
     train: Part
     test: Part
-    mmd_squared: Callable
-    samplers: dict[str, Callable]
-    features: Callable
-    untrained: Callable | None = None
+    mmd_squared: Callable[[np.ndarray], float]
+    samplers: Mapping[str, Callable[[int, int], Latents]]
+    features: Callable[[np.ndarray], np.ndarray]
+    untrained: Encode | None = None
     factors: tuple[str, ...] = ()
-    render: Callable | None = None
-    directions: Any = None
-    judge: Any = None
+    render: Callable[[dict[str, np.ndarray]], np.ndarray] | None = None
+    directions: Directions | None = None
+    judge: Classifier | None = None
     triples: int = 100
     seed: int = 0
-    progress: Callable | None = None
-
-    def tell(self, unit):
-        """A function (done, total) that passes progress on in that unit; None without progress."""
-        return self.progress and functools.partial(self.progress, unit=unit)
-
-    @functools.cached_property
-    def test_codes(self):
-        """(means, deviations) of the test images."""
-        return self._codes(self.encode, self.test, "test images encoded")
-
-    @functools.cached_property
-    def train_codes(self):
-        """(means, deviations) of the training images."""
-        return self._codes(self.encode, self.train, "training images encoded")
-
-    @functools.cached_property
-    def untrained_means(self):
-        """Means of (train, test) by the untrained encoder."""
-        return tuple(
-            self._codes(self.untrained, part, "images encoded without training")[0]
-            for part in (self.train, self.test)
-        )
-
-    def _codes(self, encode, part, unit):
-        parts = [encode(images) for images in part.floats(self.tell(unit))]
-        return tuple(latents.concatenate(some) for some in zip(*parts, strict=True))
-
-    def decoded(self, codes, unit):
-        """Yields images [n, H, W, C] of codes, batch by batch."""
-        rows = latents.row_count(codes)
-        for start in range(0, rows, _BATCH):
-            chosen = np.arange(start, min(start + _BATCH, rows))
-            yield self.decode(latents.take(codes, chosen))
-            if self.progress:
-                self.progress(int(chosen[-1]) + 1, rows, unit=unit)
+    progress: Callable[[str], Update | None] = lambda unit: None

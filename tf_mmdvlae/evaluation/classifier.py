@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.metrics import roc_auc_score
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import make_folder, replacing_folder, require_space, write_json
@@ -31,8 +30,8 @@ from tf_mmdvlae.evaluation.features import (
     read_details,
     read_keras_model,
 )
-from tf_mmdvlae.metrics.estimates import Estimate, estimate, share, unknown
-from tf_mmdvlae.metrics.label_scores import auc_standard_error
+from tf_mmdvlae.metrics.estimates import Estimate, unknown
+from tf_mmdvlae.metrics.label_scores import SCORES
 from tf_mmdvlae.model.functions import BATCH, joined
 
 if TYPE_CHECKING:
@@ -227,28 +226,18 @@ def judge(kind: str, predictions: np.ndarray, labels: np.ndarray) -> Estimate:
       labels: [n]; class ids below zero and numbers that are not finite stand for no label.
 
     Returns:
-      The accuracy of a class, the area under the ROC curve of an attribute or the R^2 of a factor,
-      named by "measure"; NaN with a "note" where all labels are the same.
+      The accuracy of a class, the area under the ROC curve of an attribute ("auc") or the R^2 of a
+      factor ("r2"), named by "measure"; NaN with a "note" where all labels are the same. See
+      `metrics.label_scores`.
     """
     labelled = labels >= 0 if kind == "class" else np.isfinite(labels)
     predictions, labels = predictions[labelled].astype(np.float64), labels[labelled]
     measure = {"class": "accuracy", "attribute": "auc", "factor": "r2"}[kind]
-    count = len(labels)
-    if not count or (kind != "class" and np.all(labels == labels[0])):
-        result = unknown(count, "no two test images differ in it")
-    elif kind == "class":
-        result = share(predictions.argmax(axis=1) == labels)
-    elif kind == "attribute":
-        area, positives = roc_auc_score(labels, predictions), int(labels.sum())
-        result = estimate(area, auc_standard_error(area, positives, count - positives), count)
-    else:
-        # The delta method on a ratio of means; see `metrics.probes.linear_r2`.
-        spread = np.square(labels - labels.mean(dtype=np.float64))
-        errors = np.square(labels - predictions)
-        value = 1 - errors.mean() / spread.mean()
-        error = np.std(errors - (1 - value) * spread) / (np.sqrt(count) * spread.mean())
-        result = estimate(value, error, count)
-    return {"measure": measure, **result}
+    if not len(labels) or (kind != "class" and np.all(labels == labels[0])):
+        return {"measure": measure, **unknown(len(labels), "no two test images differ in it")}
+    if kind == "class":
+        predictions = predictions.argmax(axis=1)
+    return {"measure": measure, **SCORES[measure](predictions, labels)}
 
 
 def _require_place(out, overwrite):

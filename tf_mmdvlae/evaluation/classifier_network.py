@@ -141,6 +141,7 @@ def fit(
       batch_size: images per step, at most the split's.
       seed: of the images' order and their mirroring.
     """
+    assert split.images is not None
     targets = np.stack([label.targets(split.labels[label.name]) for label in labels], axis=1)
     data = batches(split.images, targets, flip, steps, batch_size, seed)
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)

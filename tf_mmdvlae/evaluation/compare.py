@@ -1,20 +1,23 @@
 """A comparison: the model beside its relatives, each trained and measured alike."""
 
-import dataclasses
-import json
+from __future__ import annotations
+
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import make_folder, replacing, write_json
+from tf_mmdvlae.common.files import make_folder, read_json, replacing, write_json
 from tf_mmdvlae.common.progress import duration
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config import presets_of
 from tf_mmdvlae.config.relatives import RELATIVES, relative
-from tf_mmdvlae.evaluation import evaluate
+from tf_mmdvlae.config.settings import Config
+from tf_mmdvlae.evaluation.evaluate import evaluate, run_subject
+from tf_mmdvlae.evaluation.families import summary
 from tf_mmdvlae.evaluation.report.comparison import comparison_page, markdown_table
-from tf_mmdvlae.evaluation.report.summary import summary
 from tf_mmdvlae.training.train import train
 from tf_mmdvlae.training.workdir import Workdir
 
@@ -23,26 +26,33 @@ MODELS = (*RELATIVES, PAPER)
 
 
 def compare(
-    config, workdir, models=tuple(RELATIVES), seeds=1, metrics=None, features="pixels", judge=None
-):
+    config: Config,
+    workdir: pathlib.Path | str,
+    models: Sequence[str] = tuple(RELATIVES),
+    seeds: int = 1,
+    metrics: Sequence[str] | None = None,
+    features: str = "pixels",
+    judge: pathlib.Path | str | None = None,
+) -> dict[str, Any]:
     """Trains and measures models alike, and writes one table and one page of figures.
 
     A run that is finished is not trained again, and an evaluation with the same settings is not
-    made again, so that a comparison that was stopped goes on where it was.
+    repeated, so that a comparison that was stopped goes on where it was.
 
     Args:
-      config: the `Config` of the ladder; its data, steps, batch and networks are everyone's.
+      config: of the ladder; all models share its data, steps, batch size and networks.
       workdir: the folder of the comparison; each run has a folder `<model>/seed_<k>` there.
-      models: of `MODELS`. "paper" is the data set's preset of that name, another network, with the
-        steps of `config` all the same.
+      models: names from `MODELS`. "paper" is the data set's preset of that name, another network,
+        with the steps and batch size of `config` all the same.
       seeds: how many runs of each model, with seeds 0, 1, ...
-      metrics, features, judge: as in `evaluating.evaluate`.
+      metrics, features, judge: as in `evaluate.evaluate`.
 
     Returns:
       The contents of `comparison.json`: {"dataset", "steps", "batch_size", "seeds", "features",
       "models": {name: {"what", "latent_dims", "runs", "rows": {key: {"title", "best", "mean",
-      "deviation", "standard_error", "count"}}}}, "versions", "commit"}. "count" is that of the
-      seeds, a deviation that between them (NaN for one); the standard error is the first seed's.
+      "deviation", "standard_error", "count"}}}}, "versions", "commit"}. "count" is the number of
+      seeds and "deviation" the one between them (NaN for one seed); the standard error is the first
+      seed's.
 
     Raises:
       InputError: for unknown models, or what training and evaluation raise.
@@ -51,99 +61,61 @@ def compare(
         raise InputError(
             f"These models are not known: {', '.join(unknown)}. Known: {', '.join(MODELS)}."
         )
-    workdir = pathlib.Path(workdir)
-    make_folder(workdir)
-    # Settings that can't be had are found before the first hour of training, not after it.
+    workdir = make_folder(workdir)
+    # All settings are checked before the first hour of training.
     configs = {name: _config(config, name) for name in models}
-    found = {}
+    entries = {}
     total = len(models) * seeds
     for index, name in enumerate(models):
-        runs = []
+        evaluations = []
         for seed in range(seeds):
-            print(
-                f"\n== {name}, seed {seed} ({index * seeds + seed + 1} of {total}) ==", flush=True
-            )
-            run = dataclasses.replace(
-                configs[name], train=dataclasses.replace(configs[name].train, seed=seed)
-            )
-            runs.append(_measured(run, workdir / name / f"seed_{seed}", metrics, features, judge))
-        found[name] = entry(name, runs, configs[name])
+            position = index * seeds + seed + 1
+            print(f"\n== {name}, seed {seed} ({position} of {total}) ==", flush=True)
+            run = configs[name].changed(train={"seed": seed})
+            folder = workdir / name / f"seed_{seed}"
+            evaluations.append(_evaluation(run, folder, metrics, features, judge))
+        entries[name] = entry(name, evaluations, configs[name])
     comparison = {
         "dataset": config.data.dataset,
         "steps": config.train.steps,
         "batch_size": config.train.batch_size,
         "seeds": seeds,
         "features": features,
-        "models": found,
+        "models": entries,
         **provenance(),
     }
     write_json(workdir / "comparison.json", comparison)
     for file, content in (
         ("comparison.md", markdown_table(comparison)),
-        ("comparison.html", comparison_page(comparison, _figures(workdir, found))),
+        ("comparison.html", comparison_page(comparison, _pictures(workdir, models))),
     ):
         with replacing(workdir / file) as temporary:
             temporary.write_text(content)
     return comparison
 
 
-def _config(config, name):
-    if name != PAPER:
-        return relative(config, name)
-    known = presets_of(config.data.dataset)
-    if PAPER not in known:
-        raise InputError(f"{config.data.dataset} has no preset {PAPER!r}; leave it out.")
-    paper = known[PAPER]
-    steps, batch = config.train.steps, config.train.batch_size
-    return dataclasses.replace(
-        paper,
-        data=config.data,
-        train=dataclasses.replace(paper.train, steps=steps, batch_size=batch),
-    )
-
-
-def _measured(config, folder, metrics, features, judge):
-    train(config, folder, folder / "export")
-    wanted = {"features": features, "judge": judge, "metrics": sorted(metrics or ())}
-    # `bin/evaluate --workdir` on the same run writes its own beside the run.
-    out = folder / "comparison"
-    asked, file = out / "settings.json", out / "evaluation.json"
-    if file.exists() and asked.exists() and json.loads(asked.read_text()) == wanted:
-        return json.loads(file.read_text())
-    subject = evaluate.run_subject(folder)
-    evaluation = evaluate.evaluate(
-        subject, out, metrics, features, judge, seed=config.train.seed, report=False
-    )
-    write_json(asked, wanted)
-    print(f"    measured in {duration(sum(evaluation['seconds'].values()))}", flush=True)
-    return evaluation
-
-
-def entry(name, evaluations, config):
+def entry(name: str, evaluations: Sequence[dict[str, Any]], config: Config) -> dict[str, Any]:
     """A model's part of `comparison.json`; see `compare`.
 
     Args:
       name: of the model.
-      evaluations: the contents of `evaluation.json`, one a seed.
-      config: its `Config`.
-
-    Returns:
-      A dict.
+      evaluations: the contents of `evaluation.json`, one per seed.
+      config: of the model.
     """
-    values = {}
+    numbers: dict[str, list[Any]] = {}
     for evaluation in evaluations:
-        for row in summary(evaluation):
-            values.setdefault(row.key, []).append(row)
+        for number in summary(evaluation):
+            numbers.setdefault(number.key, []).append(number)
     rows = {}
-    for key, found in values.items():
-        numbers = np.array([row.value for row in found])
+    for key, row in numbers.items():
+        values = np.array([number.value for number in row])
         rows[key] = {
-            "title": found[0].title,
-            "best": found[0].best,
-            "mean": float(numbers.mean()),
-            "deviation": float(numbers.std(ddof=1)) if len(numbers) > 1 else float("nan"),
-            "standard_error": float(found[0].error),
-            "count": len(numbers),
+            "title": row[0].title,
+            "best": row[0].best,
+            "mean": float(values.mean()),
+            "deviation": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
+            "standard_error": float(row[0].error),
+            "count": len(values),
         }
     return {
         "what": RELATIVES.get(name, "the published network and settings (another network)"),
@@ -153,12 +125,38 @@ def entry(name, evaluations, config):
     }
 
 
-def _figures(workdir, models):
-    """Of each model's first seed, the pictures that a comparison shows."""
-    drawn = {}
-    for name in models:
-        folder = Workdir(workdir / name / "seed_0").figures
-        wanted = ("samples", "reconstructions", "layers")
-        drawn[name] = {one: folder / f"{one}.png" for one in wanted}
-        drawn[name] = {one: path for one, path in drawn[name].items() if path.exists()}
-    return drawn
+def _config(config, name):
+    if name != PAPER:
+        return relative(config, name)
+    presets = presets_of(config.data.dataset)
+    if PAPER not in presets:
+        raise InputError(f"{config.data.dataset} has no preset {PAPER!r}; leave it out.")
+    shared = {name: getattr(config.train, name) for name in ("steps", "batch_size")}
+    return presets[PAPER].changed(data=vars(config.data), train=shared)
+
+
+def _evaluation(config, folder, metrics, features, judge):
+    train(config, folder, folder / "export")
+    settings = {"features": features, "judge": judge, "metrics": sorted(metrics or ())}
+    # `bin/evaluate --workdir` on the same run writes its own beside the run.
+    out = folder / "comparison"
+    settings_file, file = out / "settings.json", out / "evaluation.json"
+    advice = f"Remove {out} to measure the run again."
+    if file.exists() and settings_file.exists() and read_json(settings_file, advice) == settings:
+        return read_json(file, advice)
+    evaluation = evaluate(
+        run_subject(folder), out, metrics, features, judge, config.train.seed, report=False
+    )
+    write_json(settings_file, settings)
+    print(f"    measured in {duration(sum(evaluation['seconds'].values()))}", flush=True)
+    return evaluation
+
+
+def _pictures(workdir, models):
+    """Model -> name -> file, of each model's first seed: the pictures that a comparison shows."""
+    pictures = {}
+    for model in models:
+        folder = Workdir(workdir / model / "seed_0").figures
+        paths = [folder / f"{name}.png" for name in ("samples", "reconstructions", "layers")]
+        pictures[model] = {path.stem: path for path in paths if path.exists()}
+    return pictures

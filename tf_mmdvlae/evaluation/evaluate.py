@@ -1,9 +1,13 @@
 """An evaluation: a run or an export, its data, every family of metrics, and the report."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import pathlib
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,167 +18,165 @@ from tf_mmdvlae.common.progress import Progress, duration
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config import get_config, known_datasets
 from tf_mmdvlae.config.parsing import from_dict
-from tf_mmdvlae.config.settings import Config, ModelConfig
+from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig
 from tf_mmdvlae.data import pipeline
-from tf_mmdvlae.evaluation.case import TRAIN_ROWS, Case, Part
-from tf_mmdvlae.evaluation.classifier import load_classifier
-from tf_mmdvlae.evaluation.families import METRICS, metric
-from tf_mmdvlae.evaluation.features import feature_space
+from tf_mmdvlae.evaluation.case import Case, Encode, Part, Update, floats
+from tf_mmdvlae.evaluation.classifier import Classifier, load_classifier
+from tf_mmdvlae.evaluation.families import FAMILIES, family
+from tf_mmdvlae.evaluation.features import FeatureSpace, feature_space
 from tf_mmdvlae.evaluation.report.page import write_report
 from tf_mmdvlae.metrics.digit_shapes import digit_shapes
-from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions, find_directions
 from tf_mmdvlae.model.functions import mmd_to_prior, numpy_functions
+from tf_mmdvlae.model.latents import Latents, posterior_samples
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.loaded import load
 from tf_mmdvlae.training.loading import load_run
 from tf_mmdvlae.training.workdir import Workdir
 
+# Nearest-neighbour probes use no more training images, and they are plenty for samplers.
+TRAIN_ROWS = 20_000
 # Data sets whose labels are all of the causes, and how the names of those begin.
 _CAUSES = {"synthetic_faces": "", "dsprites": "label_", "shapes3d": "label_"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is evaluated: a model as functions, and where it came from.
+    """The model that is evaluated, and its origin.
 
     Attributes:
       name: for people, such as "runs/mnist".
       kind: "run" or "export".
-      encode, decode: on NumPy arrays; see `callables.numpy_functions`.
-      model: its `ModelConfig`.
-      data: the `DataConfig` of the data it is judged on.
-      seed: the training's, from which the untrained encoder is made; None where not known.
-      trained: what is known of the training: "steps", "commit", "versions".
-      directions: `Directions`, or None.
-      samplers_file: where fitted samplers are kept, or None.
+      encode, decode: on NumPy arrays; see `model.functions.numpy_functions`.
+      model: settings of the model.
+      data: settings of the data that the model is measured on.
+      seed: of the training, from which the untrained encoder is made; None if unknown.
+      trained: facts of the training: "steps", "seed", "commit", "versions".
+      directions: the run's directions of labels; None finds them anew.
+      samplers: the run's fitted samplers; None fits them anew.
     """
 
     name: str
     kind: str
-    encode: object
-    decode: object
+    encode: Encode
+    decode: Callable[[Latents], np.ndarray]
     model: ModelConfig
-    data: object
+    data: DataConfig
     seed: int | None
-    trained: dict
+    trained: dict[str, Any]
     directions: Directions | None = None
-    samplers_file: pathlib.Path | None = None
+    samplers: Samplers | None = None
 
 
-def run_subject(workdir, data_dir=None):
+def run_subject(workdir: pathlib.Path | str, data_dir: str | None = None) -> Subject:
     """The model of a finished run.
 
     Args:
       workdir: the folder of the run.
-      data_dir: the root of the TFDS data sets, if it is not where the run found it.
-
-    Returns:
-      A `Subject`.
+      data_dir: the root of the TFDS data sets; None is the run's own.
 
     Raises:
-      InputError: if there is no finished run there.
+      InputError: if the folder holds no finished run.
     """
     model = load_run(workdir)
-    workdir = Workdir(workdir)
-    config = workdir.read_config()
+    run = Workdir(workdir)
+    config = run.read_config()
     encode, decode = numpy_functions(model)
-    metrics = workdir.read_metrics()
+
+    def read(path, load_file):
+        return load_file(path) if path.exists() else None
+
     return Subject(
-        name=str(workdir.path),
+        name=str(run.path),
         kind="run",
         encode=encode,
         decode=decode,
         model=config.model,
-        data=_cached(dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir)),
+        data=dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir),
         seed=config.train.seed,
-        trained={name: metrics.get(name) for name in ("steps", "seed", "commit", "versions")},
-        directions=_read(workdir.directions_file, Directions.load),
-        samplers_file=workdir.samplers_file,
+        trained=_training(run.read_metrics()),
+        directions=read(run.directions_file, Directions.load),
+        samplers=read(run.samplers_file, Samplers.load),
     )
 
 
-def export_subject(export, dataset, **data):
-    """The model of an export, judged on a data set that is named.
+def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Subject:
+    """The model of an export, measured on a data set that is named.
 
     Args:
       export: an export, as `load` takes it.
-      dataset: the name of a data set with a config file, or of another TFDS image set.
+      dataset: the name of a data set with a preset, or of another TFDS image set.
       data: fields of `DataConfig` that replace the data set's own, such as data_dir.
 
-    Returns:
-      A `Subject`.
-
     Raises:
-      InputError: if there is no export, or the data set is not known.
+      InputError: if the export cannot be loaded, or the data set is unknown.
     """
     served = load(export)
     manifest = served.manifest
-    config = from_dict(ModelConfig, manifest["config"]["model"], "config.model")
-    if dataset in known_datasets():
-        known = get_config(dataset).data
-    else:
-        known = dataclasses.replace(Config().data, dataset=dataset)
-    known = dataclasses.replace(known, crop=manifest["crop"], **data)
+    preset = get_config(dataset) if dataset in known_datasets() else Config()
+    data = {"dataset": dataset, "crop": manifest["crop"], **data}
     return Subject(
         name=str(served.path),
         kind="export",
         encode=served.encode,
         decode=served.decode,
-        model=config,
-        data=_cached(known),
+        model=from_dict(ModelConfig, manifest["config"]["model"], "config.model"),
+        data=dataclasses.replace(preset.data, **data),
         seed=manifest.get("seed"),
-        trained={name: manifest.get(name) for name in ("steps", "seed", "commit", "versions")},
+        trained=_training(manifest),
     )
 
 
+def _training(details):
+    return {name: details.get(name) for name in ("steps", "seed", "commit", "versions")}
+
+
 def evaluate(
-    subject,
-    out,
-    metrics=None,
-    features="pixels",
-    judge=None,
-    seed=0,
-    images=None,
-    report=True,
-):
+    subject: Subject,
+    out: pathlib.Path | str,
+    metrics: Sequence[str] | None = None,
+    features: str = "pixels",
+    judge: pathlib.Path | str | None = None,
+    seed: int = 0,
+    images: int | None = None,
+    report: bool = True,
+) -> dict[str, Any]:
     """Measures a model and writes `evaluation.json` and `report.html`.
 
     Args:
-      subject: a `Subject`.
+      subject: the model.
       out: the folder of the two files; made where it is missing.
-      metrics: names of families, of `evaluation.METRICS`; None for all.
-      features: the space in which samples are compared; see `feature_spaces.feature_space`.
+      metrics: names of families, from `families.FAMILIES`; None for all.
+      features: the space in which samples are compared; see `features.feature_space`.
       judge: a folder of `bin/train_classifier`, which reads labels off images; None for none.
-      seed: of everything drawn.
-      images: how many test images at most are looked at; None for all.
+      seed: of all random draws.
+      images: the number of test images at most; None for all.
       report: False leaves out `report.html`.
 
     Returns:
-      The contents of `evaluation.json`: {"subject", "dataset", "test_split", "test_images",
-      "train_images" (those that probes and samplers are fitted on), "seed", "features", "judge",
-      "config", "trained", "versions", "commit", "metrics": {family: result}, "seconds": {family:
-      time}}.
+      The contents of `evaluation.json`: {"subject", "kind", "dataset", "test_split",
+      "test_images", "train_images" (those that probes and samplers are fitted on), "seed",
+      "features", "judge", "config", "trained", "versions", "commit", "metrics": {family: result},
+      "seconds": {family: time}}.
 
     Raises:
-      InputError: for unknown metrics, a feature space or classifier that doesn't fit, or data
-        that can't be had.
+      InputError: for unknown metrics, a feature space or classifier that does not fit, or data
+        that cannot be read.
     """
-    families = {name: metric(name) for name in metrics or METRICS}
-    out = pathlib.Path(out)
-    make_folder(out)
+    families = {name: family(name) for name in metrics or FAMILIES}
+    out = make_folder(out)
     space = feature_space(features, subject.model.image_shape)
-    judged = None if judge is None else _judge(judge, subject)
-    case = _case(subject, space, judged, seed, images)
+    classifier = None if judge is None else _load_judge(judge, subject)
+    case = _case(subject, space, classifier, seed, images)
     results, seconds = {}, {}
-    for position, (name, family) in enumerate(families.items(), start=1):
+    for position, (name, entry) in enumerate(families.items(), start=1):
         print(f"{position}/{len(families)} {name} ...", flush=True)
-        began = time.monotonic()
-        results[name] = family(case)
-        seconds[name] = round(time.monotonic() - began, 1)
-        said = results[name].get("skipped")
-        print(f"    {'left out: ' + said if said else duration(seconds[name])}", flush=True)
+        start = time.monotonic()
+        results[name] = entry.measure(case)
+        seconds[name] = round(time.monotonic() - start, 1)
+        reason = results[name].get("skipped")
+        print(f"    {'left out: ' + reason if reason else duration(seconds[name])}", flush=True)
     evaluation = {
         "subject": subject.name,
         "kind": subject.kind,
@@ -184,7 +186,7 @@ def evaluate(
         "train_images": len(case.train.images),
         "seed": seed,
         "features": {"name": space.name, "description": space.description},
-        "judge": judged.name if judged else None,
+        "judge": classifier.name if classifier else None,
         "config": dataclasses.asdict(subject.model),
         "trained": subject.trained,
         **provenance(),
@@ -192,7 +194,7 @@ def evaluate(
         "seconds": seconds,
     }
     write_json(out / "evaluation.json", evaluation)
-    # What a reader of the file gets, where no NaN can be.
+    # As a reader of the file gets it: null in place of NaN.
     evaluation = json.loads((out / "evaluation.json").read_text())
     if report:
         print("drawing the report ...", flush=True)
@@ -200,54 +202,57 @@ def evaluate(
     return evaluation
 
 
-def _case(subject, space, judge, seed, images):
-    train, test = (
-        pipeline.load_split(subject.data, subject.model.image_shape, which)
-        for which in ("train", "test")
+def _case(
+    subject: Subject,
+    space: FeatureSpace,
+    judge: Classifier | None,
+    seed: int,
+    images: int | None,
+) -> Case:
+    config = subject.model
+    # Every family reads the same images, so they are kept.
+    cache = "auto" if subject.data.cache == "none" else subject.data.cache
+    data = dataclasses.replace(subject.data, cache=cache)
+    splits = [pipeline.load_split(data, config.image_shape, name) for name in ("train", "test")]
+    train = _part(splits[0], TRAIN_ROWS, subject, "training images encoded")
+    test = _part(splits[1], images, subject, "test images encoded")
+    directions = subject.directions
+    if directions is None and splits[0].labels:
+        labels = {name: train.labels[name] for name in splits[0].labels}
+        directions = find_directions(train.means, labels, splits[0].class_names)
+    samplers = subject.samplers or fit_samplers(
+        posterior_samples(train.means, train.deviations, seed), seed=seed
     )
-    dataset = subject.data.dataset
-    parts = []
-    for split, count in ((train, TRAIN_ROWS), (test, images)):
-        labels = {name: values[:count] for name, values in split.labels.items()}
-        part = Part(np.asarray(split.images[:count]), labels)
-        if dataset == "mnist" and subject.model.image_shape[-1] == 1:
-            floats = np.asarray(part.images, np.float32) / np.float32(255)
-            labels |= digit_shapes(floats)
-        parts.append(part)
-    beginning = _CAUSES.get(dataset)
-    causes = () if beginning is None else tuple(n for n in test.labels if n.startswith(beginning))
-    case = Case(
+    prefix = _CAUSES.get(data.dataset)
+    causes = () if prefix is None else tuple(n for n in splits[1].labels if n.startswith(prefix))
+    return Case(
         encode=subject.encode,
         decode=subject.decode,
-        train=parts[0],
-        test=parts[1],
-        mmd_squared=mmd_to_prior(subject.model, seed),
-        samplers={},
+        train=train,
+        test=test,
+        mmd_squared=mmd_to_prior(config, seed),
+        samplers={
+            "prior": samplers.prior.sample,
+            "joint": samplers.joint.sample,
+            "per_layer": samplers.layers.sample,
+        },
         features=space,
         untrained=_untrained(subject),
         factors=causes,
-        render=_renderer() if dataset == "synthetic_faces" else None,
+        render=_renderer() if data.dataset == "synthetic_faces" else None,
+        directions=directions,
         judge=judge,
         seed=seed,
-        progress=_Lines(),
+        progress=_progress,
     )
-    means, deviations = case.train_codes
-    directions = subject.directions
-    if directions is None and train.labels:
-        labels = {name: values[:TRAIN_ROWS] for name, values in train.labels.items()}
-        directions = find_directions(means, labels, train.class_names)
-    fitted = _read(subject.samplers_file, Samplers.load)
-    if fitted is None:
-        fitted = fit_samplers(latents.posterior_samples(means, deviations, seed), seed=seed)
-    samplers = {
-        "prior": fitted.prior.sample,
-        "joint": fitted.joint.sample,
-        "per_layer": fitted.layers.sample,
-    }
-    made = dataclasses.replace(case, directions=directions, samplers=samplers)
-    # The codes are the same; they need not be computed again.
-    made.__dict__["train_codes"] = case.train_codes
-    return made
+
+
+def _part(split, count, subject, unit):
+    images = np.asarray(split.images[:count])
+    labels = {name: values[:count] for name, values in split.labels.items()}
+    if subject.data.dataset == "mnist" and subject.model.image_shape[-1] == 1:
+        labels |= digit_shapes(floats(images))
+    return Part.encoded(images, labels, subject.encode, _progress(unit))
 
 
 def _untrained(subject):
@@ -263,35 +268,25 @@ def _renderer():
     return render
 
 
-def _judge(path, subject):
+def _load_judge(path, subject):
     judge = load_classifier(path)
-    if tuple(judge.image_shape) != tuple(subject.model.image_shape):
+    if judge.image_shape != tuple(subject.model.image_shape):
         raise InputError(
-            f"The classifier in {path} was trained on images of shape {tuple(judge.image_shape)}; "
+            f"The classifier in {path} was trained on images of shape {judge.image_shape}; "
             f"this model's are {tuple(subject.model.image_shape)}."
         )
     return judge
 
 
-def _read(path, load_function):
-    return load_function(path) if path is not None and path.exists() else None
+def _progress(unit: str) -> Update:
+    """Shows the progress of one task after another that have the same unit."""
+    lines: list[Progress] = []
 
-
-def _cached(data):
-    """Every family looks at the same images again, so they are kept."""
-    return dataclasses.replace(data, cache="auto" if data.cache == "none" else data.cache)
-
-
-class _Lines:
-    """Progress of one task after another, each told by its unit."""
-
-    def __init__(self):
-        self._unit, self._progress = None, None
-
-    def __call__(self, done, total, unit):
-        if unit != self._unit:
-            self._unit, self._progress = unit, Progress(total, unit, images="images" in unit)
-        self._progress.update(done)
+    def update(done: int, total: int) -> None:
+        if not lines:
+            lines.append(Progress(total, unit, images="images" in unit))
+        lines[-1].update(done)
         if done >= total:
-            self._progress.close()
-            self._unit = None
+            lines.pop().close()
+
+    return update

@@ -1,16 +1,24 @@
-"""Each family of metrics applied to a case; a family that can't be measured says why.
+"""The families of metrics: how each is measured, summed up in key numbers, and reported.
 
-A result is a dict that JSON can hold. Where the data don't allow a family, it is
-{"skipped": reason}.
+`FAMILIES` is the one table of them. A family's result is a dict that JSON can hold; where the data
+do not allow a family, it is {"skipped": reason}.
 """
 
+from __future__ import annotations
+
+import dataclasses
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.evaluation.case import Case, Part, floats
+from tf_mmdvlae.evaluation.report import key_numbers, sections
+from tf_mmdvlae.evaluation.report.key_numbers import KeyNumber
 from tf_mmdvlae.metrics.attribute_edits import attribute_edits
 from tf_mmdvlae.metrics.disentanglement.scores import disentanglement
 from tf_mmdvlae.metrics.known_arithmetic import known_arithmetic
@@ -21,108 +29,122 @@ from tf_mmdvlae.metrics.reconstruction import reconstruction_quality
 from tf_mmdvlae.metrics.sample_quality import sample_quality
 from tf_mmdvlae.metrics.semi_supervised import semi_supervised_errors
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.functions import in_batches
 
 # Enough for every estimate to be steady, few enough for neighbours in hundreds of dimensions.
 SAMPLES = 10_000
 _FEWEST_IMAGES = 10
 _EDITED_IMAGES = 200
 _SEMI_SUPERVISED_LABELS = 5
-_NO_LABELS = "the data set has no labels"
 
 
-def reconstruction(case):
+def _skipped(reason):
+    return {"skipped": reason}
+
+
+def reconstruction(case: Case) -> dict[str, Any]:
     """L1, MSE, PSNR and SSIM of reconstructions from posterior means, over all test images."""
+    return reconstruction_quality(
+        lambda images: case.decode(case.encode(images)[0]),
+        case.test.float_batches(case.progress("images reconstructed")),
+    )
 
-    def reconstruct(images):
-        return case.decode(case.encode(images)[0])
 
-    return reconstruction_quality(reconstruct, case.test.floats(case.tell("images reconstructed")))
-
-
-def samples(case):
+def samples(case: Case) -> dict[str, Any]:
     """Generated images beside the test images, in the feature space of the case.
 
     Rows: each sampler; "reconstructions" of the test images, the best that the decoder could do;
-    and "training images", as far as real images lie from one another.
+    and "training images", which show how far real images lie from one another.
 
     Returns:
-      {"rows": {name: `sample_quality`'s dict}, "count", "dimensions"}, with 10,000 images a row
+      {"rows": {name: `sample_quality`'s dict}, "count", "dimensions"}, with 10,000 images per row
       where there are as many.
     """
-    # The same number everywhere: Frechet distances of different numbers don't compare.
+    # The same number everywhere: Frechet distances of different numbers of images don't compare.
     count = min(SAMPLES, len(case.test.images), len(case.train.images))
     if count < _FEWEST_IMAGES:
-        return {"skipped": f"there are {count} images, and {_FEWEST_IMAGES} are the fewest"}
-    test = _first(case.test, count)
-    real = _features(case, test.floats(case.tell("test images in feature space")))
+        return _skipped(f"there are {count} images, and {_FEWEST_IMAGES} are the fewest")
+
+    def of_images(part, unit):
+        images = part.images[:count]
+        return in_batches(lambda x: case.features(floats(x)), images, progress=case.progress(unit))
+
+    def of_codes(codes, unit):
+        return in_batches(
+            lambda z: case.features(np.asarray(case.decode(z), np.float32)),
+            codes,
+            progress=case.progress(unit),
+        )
+
+    real = of_images(case.test, "test images in feature space")
     codes = {name: draw(count, case.seed) for name, draw in case.samplers.items()}
-    rows = np.arange(count)
-    codes["reconstructions"] = latents.take(case.test_codes[0], rows)
-    found = {name: _features(case, case.decoded(z, f"{name}: images")) for name, z in codes.items()}
-    train = _first(case.train, count).floats(case.tell("training images in feature space"))
-    found["training images"] = _features(case, train)
-    compared, done = {}, 0
+    codes["reconstructions"] = latents.take(case.test.means, slice(count))
+    features = {name: of_codes(z, f"{name}: images") for name, z in codes.items()}
+    features["training images"] = of_images(case.train, "training images in feature space")
+    progress, rows = case.progress("sets compared"), {}
     # Rows side by side: each is a chain of large matrix products and long sorts, which one core
     # does as well as several.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         pending = {
             name: pool.submit(sample_quality, real, values, case.seed)
-            for name, values in found.items()
+            for name, values in features.items()
         }
         for name, future in pending.items():
-            compared[name], done = future.result(), done + 1
-            if case.progress:
-                case.progress(done, len(pending), unit="sets compared")
-    return {"rows": compared, "count": count, "dimensions": real.shape[1]}
+            rows[name] = future.result()
+            if progress:
+                progress(len(rows), len(pending))
+    return {"rows": rows, "count": count, "dimensions": real.shape[1]}
 
 
-def prior(case):
+def prior(case: Case) -> dict[str, Any]:
     """How far codes are from the prior, layer by layer, and the layers from independence."""
-    means, deviations = case.test_codes
-    enough = latents.row_count(means) >= LEAST_ROWS
+    codes = case.test.means, case.test.deviations
+    progress = case.progress("batches of the prior")
+    enough = len(case.test.images) >= LEAST_ROWS
     return {
-        "layers": prior_distance(
-            means,
-            deviations,
-            case.mmd_squared,
-            seed=case.seed,
-            progress=case.tell("batches of the prior"),
-        ),
-        "dependence": layer_dependence(means, deviations, seed=case.seed) if enough else [],
+        "layers": prior_distance(*codes, case.mmd_squared, seed=case.seed, progress=progress),
+        "dependence": layer_dependence(*codes, seed=case.seed) if enough else [],
     }
 
 
-def knowledge(case):
+def knowledge(case: Case) -> dict[str, Any]:
     """What each layer knows of every label, beside chance and an untrained encoder.
 
     Returns:
       {"trained": `layer_knowledge`'s dict, "untrained": the same or None}.
     """
     if not case.test.labels:
-        return {"skipped": _NO_LABELS}
-    arguments = {"train_labels": case.train.labels, "test_labels": case.test.labels}
+        return _skipped("the data set has no labels")
 
-    def table(train_means, test_means):
-        return layer_knowledge(
-            train_means=train_means, test_means=test_means, seed=case.seed, **arguments
+    def table(train, test):
+        return layer_knowledge(train.means, train.labels, test.means, test.labels, seed=case.seed)
+
+    untrained = None
+    if case.untrained:
+        progress = case.progress("images encoded without training")
+        untrained = table(
+            *(
+                Part.encoded(part.images, part.labels, case.untrained, progress)
+                for part in (case.train, case.test)
+            )
         )
-
-    return {
-        "trained": table(case.train_codes[0], case.test_codes[0]),
-        "untrained": table(*case.untrained_means) if case.untrained else None,
-    }
+    return {"trained": table(case.train, case.test), "untrained": untrained}
 
 
-def factors(case):
+def factors(case: Case) -> dict[str, Any]:
     """Disentanglement scores, where the data's independent factors are known."""
     if not case.factors:
-        return {"skipped": "the data set's independent factors are not known"}
+        return _skipped("the data set's independent factors are not known")
     values = {name: case.test.labels[name] for name in case.factors}
-    return disentanglement(case.test_codes[0], values, seed=case.seed)
+    return disentanglement(case.test.means, values, seed=case.seed)
 
 
-def arithmetic(case):
-    """a - minus + plus: against the rendered truth, or edits in the eyes of a classifier."""
+def arithmetic(case: Case) -> dict[str, Any]:
+    """a - minus + plus against the rendered truth, or edits in the eyes of a classifier.
+
+    Returns:
+      {"known": `known_arithmetic`'s dict} or {"edits": `attribute_edits`' dict}.
+    """
     if case.render is not None:
         from tf_mmdvlae.data.faces.factors import FACTORS
 
@@ -135,106 +157,110 @@ def arithmetic(case):
                 read=case.judge.predict if case.judge else None,
                 triples=case.triples,
                 seed=case.seed,
-                progress=case.tell("factors"),
+                progress=case.progress("factors"),
             )
         }
     if case.judge is None:
-        return {
-            "skipped": "no classifier judges the edits: give --judge, a folder of "
-            "bin/train_classifier"
-        }
+        return _skipped(
+            "no classifier judges the edits: give --judge, a folder of bin/train_classifier"
+        )
     if case.directions is None or not case.directions.names:
-        return {"skipped": "the model has no directions to edit along"}
-    images = next(_first(case.test, _EDITED_IMAGES).floats())
-    edits = attribute_edits(
-        images,
-        case.encode,
-        case.decode,
-        case.directions,
-        _DirectionJudge(case.judge),
-        progress=case.tell("attributes"),
-    )
-    return {"edits": edits}
+        return _skipped("the model has no directions to edit along")
+    return {
+        "edits": attribute_edits(
+            floats(case.test.images[:_EDITED_IMAGES]),
+            case.encode,
+            case.decode,
+            case.directions,
+            case.judge.by_direction(),
+            progress=case.progress("attributes"),
+        )
+    }
 
 
-def semi_supervised(case):
-    """Test errors of a classifier that is given a few labelled codes.
+def semi_supervised(case: Case) -> dict[str, Any]:
+    """Test errors of a classifier that is trained on a few labelled codes.
 
     Returns:
       {label: `semi_supervised_errors`' dict}, of every label of classes and of the five most
       balanced attributes.
     """
-    chosen = _few_labels(case.test.labels)
-    if not chosen:
-        return {"skipped": "the data set has no classes or attributes"}
-    found = {}
-    for done, name in enumerate(chosen, start=1):
-        found[name] = semi_supervised_errors(
-            case.train_codes[0],
-            case.train.labels[name],
-            case.test_codes[0],
-            case.test.labels[name],
-            seed=case.seed,
-        )
-        if case.progress:
-            case.progress(done, len(chosen), unit="labels")
-    return found
-
-
-class _DirectionJudge:
-    """A judge in the words of directions: an attribute's own name, "<label>=<class>" of classes."""
-
-    def __init__(self, judge):
-        self._judge = judge
-        self.features = judge.features
-
-    def predict(self, images):
-        probabilities = {}
-        for name, values in self._judge.predict(images).items():
-            kind = self._judge.labels[name]["kind"]
-            if kind == "attribute":
-                probabilities[name] = values
-            elif kind == "class":
-                for column, one in enumerate(self._judge.labels[name]["class_names"]):
-                    probabilities[f"{name}={one}"] = values[:, column]
-        return probabilities
-
-
-def _few_labels(labels):
+    labels = case.test.labels
     classes = [name for name, values in labels.items() if values.dtype.kind in "iu"]
     attributes = [name for name, values in labels.items() if values.dtype.kind == "b"]
     balanced = sorted(attributes, key=lambda name: abs(labels[name].mean() - 0.5))
-    return classes + balanced[:_SEMI_SUPERVISED_LABELS]
+    names = classes + balanced[:_SEMI_SUPERVISED_LABELS]
+    if not names:
+        return _skipped("the data set has no classes or attributes")
+    progress, errors = case.progress("labels"), {}
+    for name in names:
+        errors[name] = semi_supervised_errors(
+            case.train.means,
+            case.train.labels[name],
+            case.test.means,
+            case.test.labels[name],
+            seed=case.seed,
+        )
+        if progress:
+            progress(len(errors), len(names))
+    return errors
 
 
-def _features(case, batches):
-    return np.concatenate([case.features(np.asarray(batch, np.float32)) for batch in batches])
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """A family of metrics.
+
+    Attributes:
+      title: heading of its section in the report.
+      measure: gives the family's result for a case.
+      key_numbers: gives the numbers of a result that tables show and compare.
+      plots: gives what the section's template needs beside the result. The template is
+        report/templates/<name of the family>.html, or estimates.html, which lists all estimates.
+    """
+
+    title: str
+    measure: Callable[[Case], dict[str, Any]]
+    key_numbers: Callable[[dict[str, Any]], list[KeyNumber]] = lambda result: []
+    plots: Callable[[dict[str, Any]], dict[str, Any]] = lambda result: {}
 
 
-def _first(part, count):
-    return type(part)(
-        part.images[:count], {name: values[:count] for name, values in part.labels.items()}
-    )
-
-
-METRICS = {
-    "reconstruction": reconstruction,
-    "samples": samples,
-    "prior": prior,
-    "knowledge": knowledge,
-    "disentanglement": factors,
-    "arithmetic": arithmetic,
-    "semi_supervised": semi_supervised,
+FAMILIES = {
+    "reconstruction": Family("Reconstruction", reconstruction, key_numbers.reconstruction),
+    "samples": Family("Samples", samples, key_numbers.samples),
+    "prior": Family("Match to the prior", prior, key_numbers.prior),
+    "knowledge": Family(
+        "What each layer knows", knowledge, key_numbers.knowledge, sections.knowledge
+    ),
+    "disentanglement": Family(
+        "Disentanglement", factors, key_numbers.disentanglement, sections.disentanglement
+    ),
+    "arithmetic": Family("Arithmetic", arithmetic, key_numbers.arithmetic, sections.arithmetic),
+    "semi_supervised": Family("A few labels", semi_supervised, key_numbers.semi_supervised),
 }
-"""Name -> function of a `case.Case` that gives a dict."""
+"""Name -> family, in the order of the report."""
 
 
-def metric(name):
-    """The family of metrics of that name.
+def family(name: str) -> Family:
+    """Looks up a family by its name.
 
     Raises:
       InputError: for an unknown name; the message lists the known ones.
     """
-    if name not in METRICS:
-        raise InputError(f"Metric {name!r} is not known. Known: {', '.join(METRICS)}.")
-    return METRICS[name]
+    if name not in FAMILIES:
+        raise InputError(f"Metric {name!r} is not known. Known: {', '.join(FAMILIES)}.")
+    return FAMILIES[name]
+
+
+def summary(evaluation: dict[str, Any]) -> list[KeyNumber]:
+    """The key numbers of an evaluation, in the order of the report.
+
+    Args:
+      evaluation: the contents of `evaluation.json`; families that were not measured or were skipped
+        give no numbers.
+    """
+    numbers = []
+    for name, entry in FAMILIES.items():
+        result = evaluation["metrics"].get(name)
+        if result and "skipped" not in result:
+            numbers += entry.key_numbers(result)
+    return numbers

@@ -26,7 +26,8 @@ FEATURES = "features"
 # A classifier's folder; see `classifier.train_classifier`.
 MODEL_FILE, DETAILS_FILE = "classifier.keras", "classifier.json"
 
-ImageShape = tuple[int, int, int]
+ImageShape = tuple[int, ...]
+"""Height, width, channels."""
 
 # Sides of grey and of coloured images: covariances of more than a thousand dimensions take
 # minutes, and those of as many dimensions as images are singular.

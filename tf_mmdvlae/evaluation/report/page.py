@@ -1,25 +1,50 @@
 """The report: one HTML file that needs no other."""
 
+from __future__ import annotations
+
 import json
 import pathlib
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from tf_mmdvlae.common.files import replacing
+from tf_mmdvlae.evaluation.case import Case
+from tf_mmdvlae.evaluation.families import FAMILIES, summary
 from tf_mmdvlae.evaluation.report import parts
 from tf_mmdvlae.evaluation.report.pictures import draw_pictures
-from tf_mmdvlae.evaluation.report.sections import SECTIONS
-from tf_mmdvlae.evaluation.report.summary import summary
+from tf_mmdvlae.evaluation.report.sections import estimates
+from tf_mmdvlae.figures.drawing import number
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("tf_mmdvlae", "evaluation/report/templates"),
+    autoescape=True,
+    extensions=["jinja2.ext.do"],
+    lstrip_blocks=True,
+    trim_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+_TEMPLATES.globals["samplers"] = parts.SAMPLERS
+_TEMPLATES.filters |= {
+    "cell": parts.cell,
+    "layer_name": parts.layer_name,
+    "number": number,
+    "source": parts.source,
+    "thousands": "{:,}".format,
+    "words": parts.words,
+}
 
 
-def write_report(path, evaluation, case):
+def write_report(path: pathlib.Path, evaluation: dict[str, Any], case: Case) -> pathlib.Path:
     """Writes the page of an evaluation, whole or not at all.
 
     Args:
       path: the HTML file.
       evaluation: the contents of `evaluation.json`.
-      case: the `evaluation.case.Case` that was measured, from which the pictures are drawn.
+      case: the case that was measured, from which the pictures are drawn.
 
     Returns:
       The path.
@@ -28,89 +53,53 @@ def write_report(path, evaluation, case):
       InputError: if the file cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder:
-        drawn = draw_pictures(pathlib.Path(folder), evaluation["metrics"], case)
-        content = page(evaluation, drawn)
+        pictures = draw_pictures(pathlib.Path(folder), evaluation["metrics"], case)
+        content = page(evaluation, pictures)
     with replacing(path) as temporary:
         temporary.write_text(content)
     return path
 
 
-def page(evaluation, drawn):
-    """The HTML of an evaluation.
+def page(evaluation: dict[str, Any], pictures: Mapping[str, pathlib.Path]) -> str:
+    """The page of an evaluation.
 
     Args:
       evaluation: the contents of `evaluation.json`.
-      drawn: name -> path of a PNG file, of those that `pictures.draw_pictures` makes.
-
-    Returns:
-      The page as text.
-    """
-    sections = []
-    for key, (title, make) in SECTIONS.items():
-        result = evaluation["metrics"].get(key)
-        if result is None:
-            continue
-        made = (
-            [parts.note(f"Left out: {result['skipped']}.")]
-            if "skipped" in result
-            else make(result, drawn, evaluation)
-        )
-        sections.append({"key": key, "title": title, "parts": made})
-    short = parts.table(
-        ["", "value ± standard error", "better", ""],
-        [[row.title, row.text(), row.best, row.meaning] for row in summary(evaluation)],
-        numbers=(1,),
-    )
-    everything = {name: value for name, value in evaluation.items() if name != "metrics"}
-    return render(
-        title=f"{evaluation['subject']} on {evaluation['dataset']}",
-        under=_under(evaluation),
-        short=short,
-        sections=sections,
-        origin=_origin(evaluation),
-        details=json.dumps(everything, indent=1, default=str),
-    )
-
-
-def render(**content):
-    """The page's template, filled in.
-
-    Args:
-      content: "title", "under" (a line below it), "short" (a table of `parts`), "sections" (dicts
-        of "key", "title" and "parts"), "origin" and "details" (texts).
+      pictures: name -> path of a PNG file; see `pictures.draw_pictures`.
 
     Returns:
       HTML text.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tf_mmdvlae", "evaluation/report"),
-        autoescape=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
+    metrics = evaluation["metrics"]
+    common = {"evaluation": evaluation, "layers": len(evaluation["config"]["latent_dims"])}
+    sections = []
+    for key, family in FAMILIES.items():
+        if key in metrics and "skipped" in metrics[key]:
+            content = fill("skipped.html", reason=metrics[key]["skipped"])
+        elif key in metrics:
+            content = fill(
+                f"{key}.html",
+                "estimates.html",
+                result=metrics[key],
+                pictures_of=pictures,
+                estimates=estimates(metrics[key]),
+                **family.plots(metrics[key]),
+                **common,
+            )
+        else:
+            continue
+        sections.append({"key": key, "title": family.title, "content": content})
+    everything = {name: entry for name, entry in evaluation.items() if name != "metrics"}
+    return fill(
+        "evaluation.html",
+        title=f"{evaluation['subject']} on {evaluation['dataset']}",
+        summary=summary(evaluation),
+        sections=sections,
+        details=json.dumps(everything, indent=1, default=str),
+        **common,
     )
-    return environment.get_template("template.html").render(**content)
 
 
-def _under(evaluation):
-    layers = evaluation["config"]["latent_dims"]
-    steps = evaluation["trained"].get("steps")
-    said = [
-        f"{len(layers)} latent layer{'s' * (len(layers) > 1)} of "
-        f"{', '.join(map(str, layers))} dimensions, lowest first",
-        f"trained for {steps:,} steps" if steps else "",
-        f"{evaluation['test_images']:,} test images ({evaluation['test_split']})",
-    ]
-    return "; ".join(filter(None, said))
-
-
-def _origin(evaluation):
-    versions = ", ".join(f"{name} {version}" for name, version in evaluation["versions"].items())
-    seconds = sum(evaluation["seconds"].values())
-    return (
-        f"Seed {evaluation['seed']}. Probes and fitted samplers were fitted on the codes of "
-        f"{evaluation['train_images']:,} training images, and judged on test images. Feature space "
-        f"of samples: {evaluation['features']['name']}. Judge: {evaluation['judge'] or 'none'}. "
-        f"Measured in {seconds:.0f} seconds with {versions}"
-        + (f", commit {evaluation['commit']}" if evaluation["commit"] else "")
-        + "."
-    )
+def fill(*templates: str, **variables: Any) -> Markup:
+    """Fills a template in: the first of these files in `templates/` that exists."""
+    return Markup(_TEMPLATES.select_template(templates).render(variables))

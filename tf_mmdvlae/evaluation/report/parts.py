@@ -1,49 +1,80 @@
-"""The pieces that a section of the page is made of."""
+"""Filters of the report's templates: estimates and names as words, pictures as sources."""
+
+from __future__ import annotations
 
 import base64
+import math
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tf_mmdvlae.figures.drawing import layer_title
+from tf_mmdvlae.metrics.estimates import Estimate
+
+SAMPLERS = {
+    "prior": "draws from the prior",
+    "joint": "draws from the fitted mixture",
+    "per_layer": "draws from a mixture for each layer",
+}
+"""What each sampler gives, for people."""
 
 
-def text(words):
-    """A paragraph."""
-    return {"kind": "text", "text": words}
+def value(estimate: Estimate) -> float:
+    """An estimate's value; NaN if it is unknown."""
+    return math.nan if estimate["value"] is None else float(estimate["value"])
 
 
-def note(words):
-    """A paragraph that should not be overlooked."""
-    return {"kind": "note", "text": words}
+def error(estimate: Estimate) -> float:
+    """An estimate's standard error; NaN if it is unknown."""
+    standard_error = estimate.get("standard_error")
+    return math.nan if standard_error is None else float(standard_error)
 
 
-def heading(words):
-    """A heading within a section."""
-    return {"kind": "heading", "text": words}
+def with_error(value: float | None, error: float | None = None, digits: int = 2) -> str:
+    """ "0.1882 ± 0.0043": so many digits of the error, and the value's places; a dash for NaN."""
+    value, error = (math.nan if number is None else float(number) for number in (value, error))
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
+    if not math.isfinite(error) or error <= 0:
+        return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    places = min(max(digits - 1 - math.floor(math.log10(error)), 0), 6)
+    return f"{value:.{places}f} ± {error:.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def table(head, rows, numbers=None):
-    """A table.
+def cell(estimate: Estimate, scale: float = 1) -> str:
+    """An estimate as the text of a cell: value and standard error, both times `scale`."""
+    return with_error(scale * value(estimate), scale * error(estimate))
+
+
+def words(name: str) -> str:
+    """ "hair_color" -> "hair color", "Smiling" -> "Smiling"."""
+    return name.replace("_", " ")
+
+
+def layer_name(layer: str, layers: int) -> str:
+    """ "z_1" -> "Layer 1 (lowest)"; "z_1-2" -> "Layers 1-2"; "all" -> "All layers"."""
+    if layer == "all":
+        return "All layers"
+    number = layer.removeprefix("z_")
+    return layer_title(int(number), layers) if number.isdigit() else f"Layers {number}"
+
+
+def easiest_first(attributes: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
+    """Names of attributes, those first that edits both add and remove most often.
 
     Args:
-      head: titles of the columns.
-      rows: a list of lists of cells, text.
-      numbers: columns, from 0, that are set to the right; None for all but the first.
+      attributes: name -> curve; see `metrics.attribute_edits`.
     """
-    columns = range(1, len(head)) if numbers is None else numbers
-    return {"kind": "table", "head": head, "rows": rows, "numbers": list(columns)}
+
+    def flipped(name):
+        shares = [value(attributes[name][end]["flipped"]) for end in (0, -1)]
+        return min(-1.0 if math.isnan(share) else share for share in shares)
+
+    return sorted(attributes, key=flipped, reverse=True)
 
 
-def pictures(*pairs):
-    """Pictures side by side.
-
-    Args:
-      pairs: (SVG text or the path of a PNG file, caption) of each.
-    """
-    return {
-        "kind": "pictures",
-        "pictures": [{"source": _source(picture), "caption": said} for picture, said in pairs],
-    }
-
-
-def _source(picture):
+def source(picture: pathlib.Path | str) -> str:
+    """A picture within the page: the `src` of a PNG file's path or of SVG text."""
     if isinstance(picture, pathlib.Path):
         return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
     return "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode()

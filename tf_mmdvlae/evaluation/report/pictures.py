@@ -1,31 +1,44 @@
-"""The pictures of the report: the run's figures drawn anew, draws side by side, arithmetic."""
+"""The pictures of the report: the run's figures drawn anew, samples, arithmetic and edits."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
 
 import numpy as np
 
-from tf_mmdvlae.evaluation.report.cells import easiest_first
+from tf_mmdvlae.evaluation.case import Case, floats
+from tf_mmdvlae.evaluation.report.parts import SAMPLERS, easiest_first, words
 from tf_mmdvlae.figures import answers, run
 from tf_mmdvlae.figures.drawing import save_mosaic
 from tf_mmdvlae.model import latents
 
 _FIGURE_IMAGES = 1_000
 _SAMPLE_ROWS = 8
-_TRIPLES = 8
-_EDITED_FACES = 5
-_SHOWN_STRENGTHS = (-2, -1, 0, 1, 2)
-_TITLES = {
-    "prior": "Draws from the prior",
-    "joint": "Draws from the fitted mixture",
-    "per_layer": "Draws from a mixture for each layer",
-}
+_EDITED_IMAGES = 5
+_STRENGTHS = (-2, -1, 0, 1, 2)
+# Factors whose change is plain to see at this size.
+_FACTORS = (
+    "light_direction",
+    "skin_tone",
+    "hair_color",
+    "hair_style",
+    "yaw",
+    "glasses",
+    "smile",
+    "beard",
+)
 
 
-def draw_pictures(folder, metrics, case):
+def draw_pictures(
+    folder: pathlib.Path, metrics: dict[str, Any], case: Case
+) -> dict[str, pathlib.Path]:
     """Draws what the measured families show.
 
     Args:
       folder: where the PNG files go.
       metrics: family -> result, of `evaluation.json`.
-      case: the `evaluation.case.Case`.
+      case: the case that was measured.
 
     Returns:
       name -> path: "manifold_layer_<l>", "traversal_layer_<l>", "layers", "reconstructions",
@@ -34,53 +47,46 @@ def draw_pictures(folder, metrics, case):
     Raises:
       InputError: if a file cannot be written.
     """
-    images = np.concatenate(list(case.test.floats()))[:_FIGURE_IMAGES]
+    images = floats(case.test.images[:_FIGURE_IMAGES])
     paths = run.draw_all(folder, case.encode, case.decode, images, seed=case.seed)
-    drawn = {path.stem: path for path in paths if path.stem != "samples"}
+    paths = [path for path in paths if path.stem != "samples"]
     for name, draw in case.samplers.items():
         path = folder / f"samples_{name}.png"
-        drawn[path.stem] = _draw_samples(
-            path, case.decode, draw, case.seed, _TITLES.get(name, name)
-        )
-    arithmetic = metrics.get("arithmetic") or {}
-    if "known" in arithmetic:
-        drawn["arithmetic"] = _draw_known(folder / "arithmetic.png", case)
-    elif "edits" in arithmetic:
-        drawn["edits"] = _draw_edits(folder / "edits.png", arithmetic["edits"], case, images)
-    return drawn
+        paths.append(_draw_samples(path, case.decode(draw(_SAMPLE_ROWS**2, case.seed)), name))
+    result = metrics.get("arithmetic", {})
+    if "known" in result:
+        paths.append(_draw_known(folder / "arithmetic.png", case))
+    elif "edits" in result:
+        paths.append(_draw_edits(folder / "edits.png", result["edits"], case, images))
+    return {path.stem: path for path in paths}
 
 
-def _draw_samples(path, decode, draw, seed, title):
-    codes = draw(_SAMPLE_ROWS**2, seed)
-    images = decode(codes)
+def _draw_samples(path, images, sampler):
+    title = SAMPLERS.get(sampler, sampler)
     return save_mosaic(
         path,
         images.reshape(_SAMPLE_ROWS, _SAMPLE_ROWS, *images.shape[1:]),
-        title,
-        "Each is decoded from one draw of all layers.",
+        title[0].upper() + title[1:],
+        "Each image is decoded from one draw of all layers.",
     )
 
 
 def _draw_known(path, case):
-    """Rows of a, minus, plus, the truth, its reconstruction, and the result, a factor each."""
+    """Draws rows of a, minus, plus, the result, the truth's reconstruction, and the truth."""
     from tf_mmdvlae.data.faces.factors import FACTORS, sample_factors
 
-    # Those whose change is plain to see at this size.
-    shown = ("light_direction", "skin_tone", "hair_color", "hair_style", "yaw", "glasses")
-    shown = (*shown, "smile", "beard")[:_TRIPLES]
-    a, plus = (sample_factors(len(shown), case.seed + offset) for offset in (11, 12))
+    a, plus = (sample_factors(len(_FACTORS), case.seed + offset) for offset in (11, 12))
     minus, truth = ({n: v.copy() for n, v in faces.items()} for faces in (plus, a))
-    for row, name in enumerate(shown):
-        low, high = FACTORS[name].low, FACTORS[name].high
+    for row, name in enumerate(_FACTORS):
         # From one end of the factor's range to the other.
-        a[name][row], plus[name][row] = low, high
-        minus[name][row], truth[name][row] = low, high
+        a[name][row] = minus[name][row] = FACTORS[name].low
+        plus[name][row] = truth[name][row] = FACTORS[name].high
     faces = {"a": a, "minus": minus, "plus": plus, "truth": truth}
-    pictures = {name: np.float32(case.render(values)) / 255 for name, values in faces.items()}
-    codes = {name: case.encode(images)[0] for name, images in pictures.items()}
+    images = {name: floats(case.render(factors)) for name, factors in faces.items()}
+    codes = {name: case.encode(pixels)[0] for name, pixels in images.items()}
     result = case.decode(latents.arithmetic(codes["a"], codes["minus"], codes["plus"]))
-    columns = [*(pictures[n] for n in ("a", "minus", "plus")), result]
-    columns += [case.decode(codes["truth"]), pictures["truth"]]
+    best = case.decode(codes["truth"])
+    columns = [images["a"], images["minus"], images["plus"], result, best, images["truth"]]
     return save_mosaic(
         path,
         np.stack(columns, axis=1),
@@ -89,16 +95,16 @@ def _draw_known(path, case):
         "a's value; so the truth is a with plus's value of that factor.",
         gap=2,
         columns_apart=(2,),
-        row_labels=[name.replace("_", " ") for name in shown],
+        row_labels=list(map(words, _FACTORS)),
         column_labels=["a", "minus", "plus", "result", "best possible", "truth"],
     )
 
 
 def _draw_edits(path, edits, case, images):
-    """The attribute that edits both add and take away most often, at several strengths."""
+    """Draws the attribute that edits both add and remove most often, at several strengths."""
     attribute = easiest_first(edits["attributes"])[0]
-    faces = images[:_EDITED_FACES]
-    codes = case.encode(faces)[0]
+    images = images[:_EDITED_IMAGES]
+    codes = case.encode(images)[0]
     direction = case.directions.of(attribute)
-    edited = [case.decode(latents.edit(codes, direction, s)) for s in _SHOWN_STRENGTHS]
-    return answers.draw_edits(path, faces, np.stack(edited, axis=1), attribute, _SHOWN_STRENGTHS)
+    edited = [case.decode(latents.edit(codes, direction, s)) for s in _STRENGTHS]
+    return answers.draw_edits(path, images, np.stack(edited, axis=1), attribute, _STRENGTHS)
