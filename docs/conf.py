@@ -28,6 +28,8 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 # Docstrings put code between single backticks.
 default_role = "code"
+# The equations in docstrings are no Python.
+highlight_language = "none"
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
@@ -97,7 +99,7 @@ class _CommandHelp(Directive):
     def run(self):
         command = importlib.import_module(f"tf_mmdvlae.cli.{self.arguments[0]}").main
         text = command.help()
-        return [nodes.literal_block(text, text, language="text")]
+        return [nodes.literal_block(text, text, language="none", classes=["command-help"])]
 
 
 def setup(app):
