@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable
 from types import FrameType, SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -18,7 +19,7 @@ from tf_mmdvlae.common.errors import InputError, TrainingStopped
 from tf_mmdvlae.config import known_datasets
 
 _CONFIG = "--config."
-_DEFINITIONS = {
+_DEFINITIONS: dict[Any, Any] = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -39,39 +40,61 @@ class Flag(NamedTuple):
       at_least: the smallest number that the flag may have.
     """
 
-    type: Callable[..., object]
+    type: Callable[..., Any]
     help: str
-    default: object = None
+    default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
     at_least: int | None = None
 
 
+@dataclasses.dataclass(frozen=True)
 class Command:
-    """A command of `bin/`. Called without arguments, it reads `sys.argv` and runs."""
+    """A command of `bin/`. Called without arguments, it reads `sys.argv` and runs.
 
-    def __init__(
-        self,
-        name: str,
-        about: str | None,
-        table: dict[str, Flag],
-        run: Callable[[SimpleNamespace], None],
-        takes_config: bool = False,
-    ):
-        """Describes a command.
+    Attributes:
+      name: as in `bin/<name>`.
+      about: what the command does, for --help.
+      table: the flags by name, in the order of --help.
+      run: does the work; takes what `parse` returns.
+      takes_config: whether the command takes --config.<section>.<field>=<value>.
+    """
 
-        Args:
-          name: as in `bin/<name>`.
-          about: what the command does, for --help.
-          table: the flags by name, in the order of --help.
-          run: does the work; takes what `parse` returns.
-          takes_config: whether the command takes --config.<section>.<field>=<value>.
+    name: str
+    about: str | None
+    table: dict[str, Flag]
+    run: Callable[[SimpleNamespace], None]
+    takes_config: bool = False
+
+    def __call__(self) -> int:
+        """Runs the command and returns its exit code.
+
+        Returns:
+          0; 1 if the user's input or the run made it impossible; 2 for flags that can't be read;
+          128 + the signal's number when a signal stopped the command.
         """
-        self.name = name
-        self.about = (about or "").strip()
-        self.table = table
-        self.takes_config = takes_config
-        self._run = run
+        arguments = sys.argv[1:]
+        if {"--help", "-h", "--helpfull", "-help"} & set(arguments):
+            print(self.help())
+            return 0
+        if "--version" in arguments:
+            print(f"tf_mmdvlae {__version__}")
+            return 0
+        try:
+            values = self.parse(arguments)
+            signal.signal(signal.SIGTERM, _interrupt)
+            _load_tensorflow()
+            self.run(values)
+        except flags.Error as error:
+            return _fail(f"{error} See bin/{self.name} --help.", 2)
+        except InputError as error:
+            return _fail(error, 1)
+        except TrainingStopped as error:
+            return _fail(error, error.exit_code)
+        except KeyboardInterrupt as stop:
+            code = stop.args[0] if stop.args else 130
+            return _fail("Stopped; no file is half written. Give the same command again.", code)
+        return 0
 
     def parse(self, arguments: list[str]) -> SimpleNamespace:
         """Reads the command line without running anything.
@@ -103,21 +126,18 @@ class Command:
         if words:
             raise flags.Error(f"{words[0]!r} is not a flag; flags begin with --.")
         values = SimpleNamespace(**definitions.flag_values_dict(), overrides=overrides)
+        self.require(values, *(name for name, flag in self.table.items() if flag.required))
         for name, flag in self.table.items():
-            self._check(values, name, flag)
-        return values
-
-    def _check(self, values, name, flag):
-        value = getattr(values, name)
-        if flag.required:
-            self.require(values, name)
-        if value and flag.choices:
+            value = getattr(values, name)
+            if not value:
+                continue
             for word in value if flag.type is list else [value]:
-                if word not in flag.choices:
+                if flag.choices and word not in flag.choices:
                     known = ", ".join(flag.choices)
                     raise InputError(f"--{name} is {word!r}; it must be one of {known}.")
-        if value and flag.type not in (str, *_DEFINITIONS):
-            setattr(values, name, flag.type(value))
+            if flag.type is not str and flag.type not in _DEFINITIONS:
+                setattr(values, name, flag.type(value))
+        return values
 
     def require(self, values: SimpleNamespace, *names: str) -> None:
         """Refuses a command line that lacks one of these flags.
@@ -132,46 +152,15 @@ class Command:
     def help(self) -> str:
         """The answer to --help."""
         indent = max(map(len, self.table)) + 5
-        lines = [f"bin/{self.name} of tf_mmdvlae {__version__}\n\n{self.about}\n\nFlags:"]
+        about = (self.about or "").strip()
+        lines = [f"bin/{self.name} of tf_mmdvlae {__version__}\n\n{about}\n\nFlags:"]
         for name, flag in self.table.items():
-            default = ",".join(flag.default) if flag.type is list and flag.default else flag.default
+            default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
             note = " [required]" if flag.required else ""
             note += "" if default is None or default is False else f" [default: {default}]"
             text = f"{f'  --{name}':<{indent}}{flag.help}{note}"
             lines.append(textwrap.fill(text, 100, subsequent_indent=" " * indent))
         return "\n".join(lines)
-
-    def __call__(self) -> int:
-        """Runs the command and returns its exit code.
-
-        Returns:
-          0; 1 if the user's input or the run made it impossible; 2 for flags that can't be read;
-          128 + the signal's number when a signal stopped the command.
-        """
-        arguments = sys.argv[1:]
-        if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
-            print(self.help())
-            return 0
-        if "--version" in arguments:
-            print(f"tf_mmdvlae {__version__}")
-            return 0
-        try:
-            values = self.parse(arguments)
-            signal.signal(signal.SIGTERM, _interrupt)
-            _load_tensorflow()
-            self._run(values)
-        except flags.Error as error:
-            return _fail(f"{error} See bin/{self.name} --help.", 2)
-        except InputError as error:
-            return _fail(error, 1)
-        except TrainingStopped as error:
-            return _fail(error, error.exit_code)
-        except KeyboardInterrupt as stop:
-            code = stop.args[0] if stop.args else 130
-            return _fail(
-                "Stopped; nothing is left half written. Give the same command again.", code
-            )
-        return 0
 
 
 def absolute_path(text: str) -> str:
@@ -242,34 +231,28 @@ def _is_finalizing(frame):
 def _load_tensorflow():
     """Loads TensorFlow without the lines that it prints while it looks for devices.
 
-    They come from C++ before any level can be set. The commands say themselves which devices they
-    use; TF_CPP_MIN_LOG_LEVEL in the environment shows the lines.
+    They come from C++ before any level can be set, so they are caught; an error shows them, and so
+    does TF_CPP_MIN_LOG_LEVEL in the environment. TensorFlow is kept from taking all memory of a GPU
+    at once.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        _leave_memory_to_others()
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     sys.stderr.flush()
     visible = os.dup(2)
-    with tempfile.TemporaryFile() as hidden:
-        os.dup2(hidden.fileno(), 2)
+    with tempfile.TemporaryFile() as lines:
+        if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+            os.dup2(lines.fileno(), 2)
         try:
-            _leave_memory_to_others()
+            import tensorflow as tf
+
+            for device in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(device, True)
         except BaseException:
-            hidden.seek(0)
-            os.write(visible, hidden.read())
+            lines.seek(0)
+            os.write(visible, lines.read())
             raise
         finally:
             os.dup2(visible, 2)
             os.close(visible)
-
-
-def _leave_memory_to_others():
-    """Keeps TensorFlow from taking all memory of a GPU at once."""
-    import tensorflow as tf
-
-    for device in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(device, True)
 
 
 def _split_overrides(arguments):

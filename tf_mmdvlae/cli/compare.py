@@ -11,12 +11,13 @@ from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag
 from tf_mmdvlae.config import known_datasets
 from tf_mmdvlae.config.relatives import RELATIVES
 
+_MODELS = (*RELATIVES, "paper")
 FLAGS = {
     "dataset": Flag(str, f"one of {', '.join(known_datasets())}", required=True),
     "preset": Flag(str, "preset with the networks and settings", "default"),
     "steps": Flag(int, "training steps of each run [default: the preset's]", at_least=1),
     "seeds": Flag(int, "runs of each model, with seeds 0, 1, ...", 1, at_least=1),
-    "models": Flag(list, f"some of {', '.join(RELATIVES)}, paper [default: all but paper]"),
+    "models": Flag(list, f"some of {', '.join(_MODELS)} [default: all but paper]", choices=_MODELS),
     "metrics": Flag(list, "families of metrics; see bin/evaluate --help [default: all]"),
     "features": Flag(str, "space in which samples are compared; see bin/evaluate --help", "pixels"),
     "judge": Flag(str, "folder of bin/train_classifier; see bin/evaluate --help"),

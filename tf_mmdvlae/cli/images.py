@@ -1,7 +1,11 @@
-"""What the commands on exports share: pictures in, pictures out, words for layers and strengths."""
+"""What the commands on exports share: picture files, layers and strengths, read and written."""
+
+from __future__ import annotations
 
 import logging
 import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +15,17 @@ from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.data.image_folder import ENDINGS
 from tf_mmdvlae.data.reading import TOLERATED
 
+if TYPE_CHECKING:
+    from tf_mmdvlae.serving.loaded import Served
+
 MOST_ROWS = 40
+"""The most rows of one picture."""
+
+_OTHER_FORMATS = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff")
 _log = logging.getLogger(__name__)
 
 
-def find(text, flag):
+def find(text: str, flag: str) -> list[pathlib.Path]:
     """The picture files that a flag names: files with commas between them, or folders.
 
     Args:
@@ -23,77 +33,69 @@ def find(text, flag):
       flag: its name, for messages.
 
     Returns:
-      A list of at least one path; a folder's files at any depth, by name.
+      At least one path; a folder's files at any depth, sorted by name.
 
     Raises:
-      InputError: if something is missing or a folder holds no JPEG or PNG.
+      InputError: if a file is missing or a folder holds no JPEG or PNG.
     """
-    found = []
-    whole = pathlib.Path(text).expanduser().exists()
-    for part in [text] if whole else filter(None, text.split(",")):
+    files: list[pathlib.Path] = []
+    is_one_path = pathlib.Path(text).expanduser().exists()
+    for part in [text] if is_one_path else filter(None, text.split(",")):
         path = pathlib.Path(part).expanduser()
-        if path.is_dir():
-            inside = [
-                p
-                for p in path.rglob("*")
-                if p.suffix.lower() in ENDINGS and not p.name.startswith(".")
-            ]
-            if not inside:
-                raise InputError(f"--{flag}: {path} holds no image ({', '.join(ENDINGS)}).")
-            found += sorted(inside)
-        elif path.exists():
-            found.append(path)
-        else:
+        if not path.exists():
             raise InputError(f"--{flag}: there is no file {path}.")
-    if not found:
+        inside = sorted(path.rglob("*")) if path.is_dir() else []
+        pictures = [p for p in inside if p.suffix.lower() in ENDINGS and p.name[0] != "."]
+        if path.is_dir() and not pictures:
+            raise InputError(f"--{flag}: {path} holds no image ({', '.join(ENDINGS)}).")
+        files += pictures or [path]
+    if not files:
         raise InputError(f"--{flag} names no file.")
-    return found
+    return files
 
 
-def batches(paths, served, size=256):
-    """Reads pictures batch by batch, with progress; those that can't be read are left out.
+def batches(
+    paths: list[pathlib.Path], served: Served, size: int = 256
+) -> Iterator[tuple[list[pathlib.Path], np.ndarray]]:
+    """Reads pictures batch by batch, with progress, and leaves out those that can't be read.
 
     Args:
       paths: picture files.
-      served: a `Served`.
-      size: pictures a batch.
+      served: the export, which crops and resizes them.
+      size: pictures per batch.
 
     Yields:
-      (paths, images [n, H, W, C]) of those that could be read, n >= 1.
+      The n >= 1 paths of a batch that could be read, and their images [n, H, W, C].
 
     Raises:
-      InputError: if more than 1% of them can't be read.
+      InputError: if more than 1% of the pictures can't be read.
     """
-    lost, progress = 0, Progress(len(paths), "pictures")
+    unreadable, progress = 0, Progress(len(paths), "pictures")
     for start in range(0, len(paths), size):
-        names, images = [], []
+        files, images = [], []
         for path in paths[start : start + size]:
             try:
                 images.append(served.read(path)[0])
-                names.append(path)
+                files.append(path)
             except InputError as error:
-                lost += 1
-                if lost > TOLERATED * len(paths):
+                unreadable += 1
+                if unreadable > TOLERATED * len(paths):
                     raise
                 _log.warning("%s It is left out.", error)
-        if names:
-            yield names, np.stack(images)
+        if files:
+            yield files, np.stack(images)
         progress.update(min(start + size, len(paths)))
     progress.close()
 
 
-def layer_weights(text, served):
-    """Weights that let only some layers take part.
-
-    Args:
-      text: the value of --layers, numbers with commas between them, or None for all.
-      served: a `Served`.
+def layer_weights(text: str | None, served: Served) -> tuple[list[float] | None, list[int] | None]:
+    """Reads --layers: numbers with commas between them, or None for all layers.
 
     Returns:
-      (weights [L] of one and zero, the layers' numbers), both None for all layers.
+      The weight of each layer, 1 or 0, and the numbers of those with 1; both None for all layers.
 
     Raises:
-      InputError: for what is no layer.
+      InputError: for what is no layer of the export.
     """
     if text is None:
         return None, None
@@ -109,26 +111,22 @@ def layer_weights(text, served):
     return [float(layer in layers) for layer in range(1, count + 1)], layers
 
 
-def strengths(text):
+def strengths(text: str) -> list[float]:
     """Reads --strength: a number, or start:stop:count.
 
-    Returns:
-      A list of floats.
-
     Raises:
-      InputError: if it is neither.
+      InputError: if it is neither, or gives too many strengths.
     """
-    parts = text.split(":")
     try:
-        if len(parts) == 1:
-            values = [float(text)]
+        if ":" in text:
+            start, stop, count = text.split(":")
+            values = np.linspace(float(start), float(stop), min(int(count), MOST_ROWS + 1)).tolist()
         else:
-            start, stop, count = parts
-            values = np.linspace(float(start), float(stop), int(count)).tolist()
+            values = [float(text)]
     except ValueError:
         values = []
-    repeated = len(set(values)) < len(values)
-    if not values or repeated or not np.isfinite(values).all() or len(values) > MOST_ROWS:
+    is_repeated = len(set(values)) < len(values)
+    if not 0 < len(values) <= MOST_ROWS or is_repeated or not np.isfinite(values).all():
         raise InputError(
             f"--strength={text} must be a number, or start:stop:count such as -2:2:5 "
             f"(count from 1 to {MOST_ROWS}, start unlike stop)."
@@ -136,26 +134,24 @@ def strengths(text):
     return values
 
 
-def is_one_picture(out, rows):
-    """Whether --out names one PNG file for all (True) or a folder (False).
+def is_one_picture(out: str, rows: int) -> bool:
+    """Whether --out names one PNG file for all results (True) or a folder (False).
 
     Raises:
-      InputError: if so many rows are too many for one picture, or `out` is another kind of file.
+      InputError: if `rows` are too many for one picture, or `out` is another kind of file.
     """
     suffix = pathlib.Path(out).suffix.lower()
-    if suffix == ".png":
-        if rows > MOST_ROWS:
-            raise InputError(
-                f"{rows} rows are too many for one picture (at most {MOST_ROWS}); give a folder, "
-                "--out=DIR, for a file each."
-            )
-        return True
-    if suffix in (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff"):
+    if suffix in _OTHER_FORMATS:
         raise InputError(f"--out={out}: pictures are written as .png; or give a folder.")
-    return False
+    if suffix == ".png" and rows > MOST_ROWS:
+        raise InputError(
+            f"{rows} rows are too many for one picture (at most {MOST_ROWS}); give a folder, "
+            "--out=DIR, for one file each."
+        )
+    return suffix == ".png"
 
 
-def write(path, image):
+def write(path: pathlib.Path | str, image: np.ndarray) -> None:
     """Writes an image [H, W, C] in [0, 1] as a PNG file, whole or not at all.
 
     Raises:
@@ -163,8 +159,7 @@ def write(path, image):
     """
     from PIL import Image
 
-    pixels = np.uint8(np.round(np.clip(image, 0, 1) * 255))
+    pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     with replacing(path) as temporary:
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
-            temporary, format="png"
-        )
+        picture.save(temporary, format="png")

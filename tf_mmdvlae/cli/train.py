@@ -25,12 +25,14 @@ _TRAIN_FLAGS = {
     "seed": Flag(int, "seed of weights, data order and noise [default: the preset's]"),
     "init_from": Flag(absolute_path, "workdir of a finished run whose weights to start from"),
     "precision": Flag(str, "float32, mixed_bfloat16 or mixed_float16 [default: the preset's]"),
-    "xla": Flag(str, "compile the step by XLA: auto (on a GPU), on or off [default: auto]"),
+    "xla": Flag(str, "compile the step by XLA: on, off or auto (on a GPU) [default: auto]"),
     "steps_per_execution": Flag(int, "steps between two returns to Python [default: 1]"),
     "distribute": Flag(
-        str, "none, mirrored (all GPUs of this machine) or multi_worker (by TF_CONFIG)"
+        str, "none, mirrored (all GPUs of this machine) or multi_worker (machines of TF_CONFIG)"
     ),
-    "on_divergence": Flag(str, "stop, or rollback to the last good checkpoint [default: stop]"),
+    "on_divergence": Flag(
+        str, "stop, or rollback (continue from the last good checkpoint) [default: stop]"
+    ),
 }
 FLAGS = {
     "dataset": DATASET,

@@ -43,12 +43,10 @@ def get_config(
         raise InputError(
             f"{dataset} has no config file. Those that have one: {', '.join(known_datasets())}."
         )
-    names = list(configs) or ["default"]
-    if preset not in names:
-        raise InputError(
-            f"--preset={preset} is not known for {dataset}. Known: {', '.join(names)}."
-        )
-    if configs:
+    if preset not in (configs or ["default"]):
+        known = ", ".join(configs or ["default"])
+        raise InputError(f"--preset={preset} is not known for {dataset}. Known: {known}.")
+    if describe is None or configs:
         return configs[preset]
     from tf_mmdvlae.config.ladders import derive
 

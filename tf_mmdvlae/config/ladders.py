@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any
 
 from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
 
@@ -22,17 +21,29 @@ BLOCKS: dict[int, tuple[tuple[str, ...], ...]] = {
 }
 """Side of the (square) image in pixels -> the blocks of `ModelConfig`, lowest first."""
 
-PAPER_OBJECTIVE: dict[str, Any] = {
-    "reconstruction": "l1",
-    "reconstruction_weight": 100.0,
-    "mmd_weights": 100.0,
-    "joint_mmd_weight": 0.0,
-    "kernel": "gaussian",
-    "estimator": "biased",
-    "prior": "sampled",
-    "deviation_floor": 0.0,
-}
-"""The objective of Xu 2018 without the kernel's scale, which depends on the layers' dimension."""
+PAPER = Config(
+    model=ModelConfig(
+        shared_trunk=False,
+        head_width=0,
+        reconstruction="l1",
+        reconstruction_weight=100.0,
+        mmd_weights=100.0,
+        joint_mmd_weight=0.0,
+        kernel="gaussian",
+        estimator="biased",
+        prior="sampled",
+        deviation_floor=0.0,
+    ),
+    train=TrainConfig(batch_size=100, learning_rate=2e-4, decay_start=1.0, progressive=False),
+)
+"""What the presets `paper` share: the objective and the training of Xu 2018.
+
+Their networks are those of the published code
+(github.com/ermongroup/Variational-Ladder-Autoencoder). The paper's kernel exp(-|x - y|^2 / d^2) is
+a Gaussian with sigma^2 = d^2 / 2, so its scale is d / 2. Three faults of the published code are
+mended: every mean is linear, generation uses the moving averages of batch normalization in place of
+the batch's statistics, and a stopped run can resume.
+"""
 
 
 def derive(

@@ -7,12 +7,11 @@ limits a number.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from tf_mmdvlae.common.errors import InputError
 
@@ -20,12 +19,7 @@ _Settings = TypeVar("_Settings")
 
 
 class Limit(NamedTuple):
-    """What a number must be.
-
-    Attributes:
-      holds: whether a number is allowed.
-      words: the rule, after "it must".
-    """
+    """What a number must be: `holds` decides it; `words` stand after "it must" in messages."""
 
     holds: Callable[[float], bool]
     words: str
@@ -40,12 +34,7 @@ ABOVE_ZERO = Limit(lambda number: number > 0, "be above 0")
 FRACTION = Limit(lambda number: 0 <= number <= 1, "lie in [0, 1]")
 
 
-@functools.cache
-def _hints(cls):
-    return typing.get_type_hints(cls, include_extras=True)
-
-
-def check(settings: object, path: str) -> None:
+def check(settings: Any, path: str) -> None:
     """Compares each field of a dataclass with its choices or its limit; None is within any limit.
 
     Args:
@@ -55,21 +44,15 @@ def check(settings: object, path: str) -> None:
     Raises:
       InputError: for the first field that holds something else.
     """
-    for name, hint in _hints(type(settings)).items():
+    hints = typing.get_type_hints(type(settings), include_extras=True)
+    for name, hint in hints.items():
         value, kind = getattr(settings, name), typing.get_origin(hint)
         if kind is Literal and value not in typing.get_args(hint):
-            words = ", ".join(typing.get_args(hint))
-            raise InputError(f"{path}.{name} is {value!r}; it must be one of {words}.")
-        if kind is typing.Annotated and value is not None:
-            for limit in hint.__metadata__:
-                if not limit.holds(value):
-                    raise InputError(f"{path}.{name} is {value}; it must {limit.words}.")
-
-
-def choices(cls: type, name: str) -> tuple[str, ...]:
-    """What the field `name` of a dataclass may hold; empty if its type is not `Literal`."""
-    hint = _hints(cls)[name]
-    return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+            choices = ", ".join(typing.get_args(hint))
+            raise InputError(f"{path}.{name} is {value!r}; it must be one of {choices}.")
+        for limit in hint.__metadata__ if kind is Annotated and value is not None else ():
+            if not limit.holds(value):
+                raise InputError(f"{path}.{name} is {value}; it must {limit.words}.")
 
 
 def from_dict(cls: type[_Settings], values: object, path: str = "config") -> _Settings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import Config
 
@@ -36,7 +38,7 @@ def relative(config: Config, name: str) -> Config:
     if name not in RELATIVES:
         raise InputError(f"Model {name!r} is not known. Known: {', '.join(RELATIVES)}.")
     model, nested = config.model, name == "mmd_vlae_nested"
-    changes = {"nested_dropout": (model.nested_dropout or _NESTED_DROPOUT) * nested}
+    changes: dict[str, Any] = {"nested_dropout": (model.nested_dropout or _NESTED_DROPOUT) * nested}
     if name in ("vae", "mmd_vae"):
         # The one layer stands where the highest did.
         changes["latent_dims"] = (sum(model.latent_dims),)

@@ -245,7 +245,7 @@ class ModelConfig:
     @property
     def layer_mmd_weights(self) -> tuple[float, ...]:
         """The weight of each layer's MMD^2, lowest layer first."""
-        if self.info_vae_alpha is None:
+        if self.info_vae_alpha is None or self.info_vae_lambda is None:
             return self._per_layer(self.mmd_weights)
         return self._per_layer(self.info_vae_alpha + self.info_vae_lambda - 1.0)
 

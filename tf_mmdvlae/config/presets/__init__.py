@@ -1,1 +1,1 @@
-"""One file per data set, each with its presets."""
+"""One file per data set; its head gives the command, the hardware and the results."""

@@ -2,7 +2,7 @@
 
     bin/train --dataset=cifar10
 
-Not run: the settings are chosen by analogy with CelebA's.
+The preset was not trained; its settings are chosen by analogy with CelebA's.
 """
 
 from tf_mmdvlae.config.ladders import BLOCKS

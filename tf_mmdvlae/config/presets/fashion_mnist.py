@@ -2,7 +2,7 @@
 
     bin/train --dataset=fashion_mnist
 
-Not run.
+The preset was not trained.
 """
 
 from tf_mmdvlae.config.presets import mnist

@@ -2,8 +2,7 @@
 
     bin/train --dataset=image_folder --image_dir=DIR
 
-The network and the training are those of CelebA's default preset, whose head says what they
-reached.
+Network and training are those of CelebA's preset `default`, whose head gives results.
 """
 
 from tf_mmdvlae.config.ladders import BLOCKS
