@@ -23,7 +23,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["tf_mmdvlae", "tf_mmdvlae.*"]),
-    package_data={"tf_mmdvlae": ["py.typed"], "tf_mmdvlae.evaluation.report": ["templates/*.html"]},
+    package_data={
+        "tf_mmdvlae": ["py.typed"],
+        "tf_mmdvlae.evaluation.report": ["templates/*.html"],
+        "tf_mmdvlae.serving": ["*.md"],
+    },
     install_requires=[
         "absl-py>=2.1,<3",
         # TFDS 4.9 imports it when a data set is prepared and does not declare it.

@@ -73,6 +73,7 @@ def _tensors(inputs):
     }
 
 
+@pytest.mark.slow
 def test_there_is_a_warm_up_request_for_each_signature(warmup, signatures):
     assert set(warmup) == set(signatures) - {"serving_default"}
     for signature, inputs in warmup.items():
@@ -106,6 +107,7 @@ def client(tmp_path_factory):
     return program
 
 
+@pytest.mark.slow
 def test_cpp_gives_what_python_gives(client, version, signatures, warmup, images, tmp_path):
     requests = dict(warmup)
     requests["encode.three"] = {"image": images[:3]}
@@ -258,6 +260,7 @@ def test_a_grpc_request_survives_the_wire(signatures, warmup):
 # ---- threads -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eight_threads_at_once(signatures, warmup, images):
     """No error, the same results as alone, no growth of memory."""
     requests = {
@@ -342,6 +345,7 @@ def test_samples_of_the_fitted_mixture(loaded, finished_run, monkeypatch, tmp_pa
             np.testing.assert_allclose(np.asarray(picture)[..., None] / 255, image, atol=1 / 255)
 
 
+@pytest.mark.slow
 def test_an_export_without_a_mixture_says_so(finished_run, tmp_path):
     older = tf_mmdvlae.load(export(load_run(finished_run[0]), tmp_path))
     assert older.sample([1]).shape == (1, 8, 8, 1)
@@ -393,6 +397,7 @@ def test_pictures_are_read_for_it(loaded, picture_folder, images, tmp_path):
         loaded.read(paths[0], tmp_path / "x.png")
 
 
+@pytest.mark.slow
 def test_the_public_names_stay_what_they_are():
     """A module of the same name must not take a function's place once it is imported."""
     program = (

@@ -15,8 +15,8 @@ from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions
 from tf_mmdvlae.model.samplers import Mixture, Samplers, prior
-from tf_mmdvlae.serving import image_bytes, signatures
-from tf_mmdvlae.serving.signatures import mixture_draws, noise
+from tf_mmdvlae.serving import image_bytes
+from tf_mmdvlae.serving.signatures import Signature, mixture_draws, noise, on_bytes
 from tf_mmdvlae.training.loading import load_run
 
 PLAIN = (
@@ -217,8 +217,9 @@ def test_a_twin_hands_each_picture_to_its_own_place(images):
     names = ("a", "minus", "plus")
     image = [tf.TensorSpec([None, 8, 8, 1], tf.float32, name=name) for name in names]
     number = tf.TensorSpec([None], tf.float32, name="t")
-    twin, specification = signatures._on_bytes(function, [*image, number], (8, 8, 1), 1.0)
-    assert [spec.name for spec in specification] == ["a_bytes", "minus_bytes", "plus_bytes", "t"]
+    signature = Signature(function, [*image, number])
+    twin, inputs = on_bytes(signature, (8, 8, 1), 1.0)
+    assert [spec.name for spec in inputs] == ["a_bytes", "minus_bytes", "plus_bytes", "t"]
     a, minus, plus = images[:2], 0.25 * images[:2], 0.5 * images[2:4]
     given = {
         f"{name}_bytes": tf.constant([png(picture) for picture in pictures_of])
@@ -444,6 +445,7 @@ def test_keras_can_call_it_as_layers_of_a_functional_model(finished_run, images,
     np.testing.assert_allclose(found, live["reconstruct"]["reconstruction"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_saved_model_cli_runs_it(finished_run, images, tmp_path):
     np.save(tmp_path / "images.npy", images[:2])
     subprocess.run(

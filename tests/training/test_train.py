@@ -91,6 +91,7 @@ def test_metrics_are_those_of_the_finished_model(finished_run, run_config):
     assert metrics["test"]["l1"]["count"] == split.size == metrics["test_images"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_without_labels_has_samplers_and_no_directions(
     picture_folder, run_config, replace, tmp_path
@@ -109,6 +110,7 @@ def test_a_run_without_labels_has_samplers_and_no_directions(
     np.testing.assert_allclose(joint.means[0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_finished_run_does_nothing_unless_asked(finished_run, run_config, tmp_path):
     workdir, export_dir, _ = finished_run
@@ -120,6 +122,7 @@ def test_a_finished_run_does_nothing_unless_asked(finished_run, run_config, tmp_
     assert result.export == tmp_path / "again" / "1"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_finished_run_without_checkpoints_is_not_trained_again(finished_run, tmp_path):
     workdir = tmp_path / "work"
@@ -135,6 +138,7 @@ def test_a_finished_run_without_checkpoints_is_not_trained_again(finished_run, t
     assert model.fade_in == config.train.fade_in(2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_is_named_from_another_folder(run_config, tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
@@ -145,6 +149,7 @@ def test_a_run_is_named_from_another_folder(run_config, tmp_path, monkeypatch):
     assert result.export == tmp_path / "export" / "1"
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_again(finished_run):
     picture = finished_run[0] / "figures" / "samples.png"
     before = picture.read_bytes()
@@ -158,6 +163,7 @@ def test_other_settings_are_refused_with_the_difference(finished_run, run_config
         train(replace(run_config, "train.steps", 13), finished_run[0], finished_run[1])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_resuming_between_steps_ends_in_the_same_weights(
     finished_run, run_config, replace, tmp_path, when_logged
@@ -198,6 +204,7 @@ def command(config, workdir, *more):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_kill_at_any_moment_then_the_same_command(run_config, tmp_path):
     """`kill -9` in the middle; bit-equal to a run in one piece."""
@@ -227,6 +234,7 @@ def test_kill_at_any_moment_then_the_same_command(run_config, tmp_path):
         assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_says_how_to_go_on(run_config, tmp_path):
     arguments = command(run_config, tmp_path / "work", "--steps=100000")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -244,6 +252,7 @@ def test_sigterm_saves_and_says_how_to_go_on(run_config, tmp_path):
     assert len(Checkpoints(tmp_path / "work" / "checkpoints").steps()) >= 1
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(run_config, replace, tmp_path):
     config = replace(run_config, "train.learning_rate", 1e30)
     config = replace(config, "train.checkpoint_every", 1)
@@ -254,6 +263,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(run_config, replace, tmp_path):
     assert all(np.isfinite(w.numpy()).all() for w in model.trainable_weights)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_starting_from_trained_weights(finished_run, run_config, replace, tmp_path):
     config = replace(run_config, "train.init_from", str(finished_run[0]))
@@ -271,6 +281,7 @@ def test_starting_from_trained_weights(finished_run, run_config, replace, tmp_pa
         train(replace(config, "train.init_from", str(tmp_path)), tmp_path / "b", tmp_path / "e")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_stopped_while_it_finishes_goes_on_from_there(
     finished_run, run_config, tmp_path, monkeypatch
@@ -290,6 +301,7 @@ def test_a_run_stopped_while_it_finishes_goes_on_from_there(
         assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_refused_run_does_not_lock_its_folder(run_config, replace, tmp_path):
     with pytest.raises(InputError, match="training split has"):
@@ -315,6 +327,7 @@ def test_a_test_split_that_cannot_be_used_is_refused_before_the_first_step(
     assert not (tmp_path / "work" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_loaded_run_trains_on(finished_run, images):
     model = load_run(finished_run[0])
     before = np.array(model.weights[0])
@@ -330,6 +343,7 @@ def test_a_batch_larger_than_the_data(run_config, replace, tmp_path):
 # ---- long runs -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_that_diverges_goes_back_with_half_the_learning_rate(
     run_config, replace, tmp_path, monkeypatch
@@ -356,6 +370,7 @@ def test_a_run_that_diverges_goes_back_with_half_the_learning_rate(
     assert Checkpoints(tmp_path / "work" / "checkpoints").newest() == (12, 2)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_again_and_again_stops(run_config, replace, tmp_path, capsys):
     config = replace(run_config, "train.learning_rate", 1e30)
     config = replace(config, "train.on_divergence", "rollback")
@@ -364,6 +379,7 @@ def test_a_run_that_diverges_again_and_again_stops(run_config, replace, tmp_path
     assert "Rolling back, 3 of 3 times: learning rate 1.25e+29" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_several_steps_in_one_execution_are_the_same_run(
     finished_run, run_config, replace, tmp_path
@@ -390,6 +406,7 @@ def test_a_checkpoint_between_executions_is_refused(run_config, replace, tmp_pat
         train(config, tmp_path / "work", tmp_path / "export")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_compiled_by_xla_in_half_precision(run_config, replace, images, tmp_path):
     config = replace(run_config, "train.precision", "mixed_bfloat16")
@@ -415,6 +432,7 @@ def test_half_precision_without_a_gpu_is_refused(run_config, replace, tmp_path):
         train(config, tmp_path / "work", tmp_path / "export")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_memory_does_not_grow_with_the_steps(run_config, replace, tmp_path, when_logged):
     """Logs, checkpoints and data included; what grows by 30 KB a step would show."""

@@ -52,6 +52,7 @@ json.dump(found, sys.stdout)
 """
 
 
+@pytest.mark.slow
 def test_two_devices_are_one():
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     output = subprocess.run(
@@ -95,6 +96,7 @@ def start_workers(arguments, folder):
     return processes
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_path):
     arguments = [
@@ -137,6 +139,7 @@ def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_pat
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_what_the_chief_refuses_ends_all(run_config, tmp_path):
     """With the code of a user's mistake: nobody should start the same workers again."""

@@ -1,104 +1,84 @@
 """The SavedModel: the trained encoder and decoder for programs that do not have this package."""
 
-import errno
-import os
-import pathlib
-import shutil
+from __future__ import annotations
 
-import keras
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
-from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import write_json
+from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.files import hidden_folder, place_folder, write_json
+from tf_mmdvlae.serving.loaded import version_numbers
 from tf_mmdvlae.serving.manifest import describe
 from tf_mmdvlae.serving.model_card import model_card
-from tf_mmdvlae.serving.signatures import signatures
+from tf_mmdvlae.serving.signatures import archive, signatures
 from tf_mmdvlae.serving.warmup import example_requests, write_warmup
 
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import DataConfig
+    from tf_mmdvlae.model.directions import Directions
+    from tf_mmdvlae.model.mmdvlae import MMDVLAE
+    from tf_mmdvlae.model.samplers import Samplers
 
-def export(model, export_dir, data=None, directions=None, metrics=None, extras=None, samplers=None):
+
+def export(
+    model: MMDVLAE,
+    export_dir: pathlib.Path | str,
+    data: DataConfig | None = None,
+    directions: Directions | None = None,
+    metrics: dict | None = None,
+    extras: Callable[[pathlib.Path], None] | None = None,
+    samplers: Samplers | None = None,
+) -> pathlib.Path:
     """Writes `model` as a SavedModel in the next free version of `export_dir`.
 
-    It loads without this package and is served by TensorFlow Serving as it is. Its signatures are
-    those of `tf_mmdvlae.serving.signatures`; `encode` is also `serving_default`. Beside them, under
-    `assets.extra/`: `manifest.json` (what the model is, in a form for programs), `README.md` (the
-    same for people, a model card) and `tf_serving_warmup_requests` (a request a signature, which
+    The SavedModel loads without this package, and TensorFlow Serving serves it as it is. It has the
+    signatures of `tf_mmdvlae.serving.signatures`; `encode` is also `serving_default`. Its folder
+    `assets.extra/` holds `manifest.json` (a description for programs), `README.md` (the same for
+    people, a model card) and `tf_serving_warmup_requests` (one request per signature, which
     TensorFlow Serving runs before the first user's).
 
-    It is written to a hidden folder beside its place and renamed when whole, so that a server that
-    watches `export_dir` never sees half of one.
+    A server that watches `export_dir` never sees half a version: all files are written to a hidden
+    folder, which is renamed when it is whole.
 
     Args:
-      model: a trained `MMDVLAE`.
+      model: a trained model.
       export_dir: the folder of versions, such as "exports/mnist".
-      data: the `DataConfig` of the data that it was trained on, whose crop is taken for pictures
-        given as bytes; None for none known.
-      directions: `Directions`, for the signature `edit`; None for no such signature.
-      metrics: the contents of `metrics.json`, of which manifest and card are made; None for none.
-      extras: a function called with the path of the finished SavedModel before it is renamed, to
+      data: the settings of its training data, whose crop is applied to images given as bytes.
+      directions: the directions of the signature `edit`; None leaves that signature out.
+      metrics: the contents of `metrics.json`, for the manifest and the card.
+      extras: a function that is called with the finished SavedModel's path before the renaming, to
         write more into it.
-      samplers: `Samplers`, for the signature `sample_fitted`; None for no such signature.
+      samplers: the samplers of the signature `sample_fitted`; None leaves that signature out.
 
     Returns:
-      The path of the version written, such as exports/mnist/3.
+      The path of the new version, such as exports/mnist/3.
 
     Raises:
       InputError: if the folder cannot be written or the disk is full; no version is added.
     """
     export_dir = pathlib.Path(export_dir)
-    hidden = export_dir / f".incomplete_{os.getpid()}"
     mixture = samplers.joint if samplers else None
-    made = signatures(model, directions, data.crop if data else 1.0, mixture=mixture)
+    table = signatures(model, directions, data.crop if data else 1.0, mixture=mixture)
+    failure = f"Could not export to {export_dir}"
+    advice = "No version was added; make room or choose another --export_dir."
     try:
-        export_dir.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(export_dir)
-        # Left by a process that had this one's number, as they do in restarted containers.
-        shutil.rmtree(hidden, ignore_errors=True)
-        _archive(made).write_out(str(hidden), verbose=False)
-        manifest = describe(model, made, data, directions, metrics, mixture)
-        folder = hidden / "assets.extra"
-        folder.mkdir()
-        write_json(folder / "manifest.json", manifest)
-        (folder / "README.md").write_text(model_card(manifest))
-        write_warmup(folder / "tf_serving_warmup_requests", example_requests(made, directions))
-        if extras is not None:
-            extras(hidden)
-        while True:
-            target = export_dir / str(_next_version(export_dir))
-            try:
-                os.rename(hidden, target)
-                return target
-            except OSError as error:
-                # Another export may have taken this version in the meantime.
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                    raise
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(
-            f"Could not export to {export_dir}: {getattr(error, 'strerror', None) or error}. "
-            "No version was added; make room or choose another --export_dir."
-        ) from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _archive(made):
-    archive = keras.export.ExportArchive()
-    for name, (function, specification) in made.items():
-        archive.add_endpoint(name, function, input_signature=[specification])
-    return archive
-
-
-def _next_version(export_dir):
-    versions = [int(path.name) for path in export_dir.iterdir() if path.name.isdigit()]
-    return max(versions, default=0) + 1
-
-
-def _remove_leftovers(export_dir):
-    for path in export_dir.glob(".incomplete_*"):
-        process = path.name.removeprefix(".incomplete_")
-        try:
-            os.kill(int(process), 0)
-        except (ProcessLookupError, ValueError):
-            shutil.rmtree(path, ignore_errors=True)
-        except PermissionError:
-            continue
+        with explained(failure, advice), hidden_folder(export_dir / "incomplete") as hidden:
+            archive(table).write_out(str(hidden), verbose=False)
+            manifest = describe(model, list(table), data, directions, metrics, mixture)
+            folder = hidden / "assets.extra"
+            folder.mkdir()
+            write_json(folder / "manifest.json", manifest)
+            (folder / "README.md").write_text(model_card(manifest))
+            write_warmup(folder / "tf_serving_warmup_requests", example_requests(table, directions))
+            if extras is not None:
+                extras(hidden)
+            while True:
+                version = export_dir / str(max(version_numbers(export_dir), default=0) + 1)
+                # Another export may take the same number in the meantime.
+                if place_folder(hidden, version):
+                    return version
+    except tf.errors.OpError as error:
+        raise InputError(f"{failure}: {error}. {advice}") from error

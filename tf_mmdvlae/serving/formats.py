@@ -1,39 +1,45 @@
 """The model for other runtimes, TensorFlow Lite and ONNX, each compared with the SavedModel."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import logging
+import pathlib
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.serving.signatures import signatures
+from tf_mmdvlae.common.errors import InputError, first_line
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.serving.signatures import archive, signatures
 
-FORMATS = ("tflite", "onnx")
 SIGNATURES = ("encode", "decode", "reconstruct", "arithmetic", "interpolate")
-"""What these formats can hold; they have no words, no picture files and no seeded noise."""
+"""The signatures that these formats can hold; they have no text, encoded images or seeded noise."""
 
 _OPSET = 18
-_NEEDS = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime")}
-# Largest difference from the SavedModel's float32 that is called equal.
-_CLOSE, _CLOSE_HALF = 1e-4, 2e-2
+# The packages that each format needs.
+_PACKAGES = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime")}
+# The largest differences from the SavedModel's float32 that count as equal.
+_TOLERANCE, _HALF_TOLERANCE = 1e-4, 2e-2
 
 
-def other_formats(formats, model, images):
+def other_formats(
+    formats: Sequence[str], model: MMDVLAE, images: np.ndarray
+) -> Callable[[pathlib.Path], None]:
     """Makes a function that writes a model in other formats, for `export`'s `extras`.
 
-    Into `<version>/assets.extra/`: for "tflite" `model_float32.tflite` and `model_float16.tflite`
-    (weights of half the size), each of which holds all signatures; for "onnx" `<signature>.onnx`.
-    Their signatures are `SIGNATURES`, and they do not check their inputs.
+    The function writes into `<version>/assets.extra/`: for "tflite" `model_float32.tflite` and
+    `model_float16.tflite` (weights of half the size), each of which holds all signatures; for
+    "onnx" `<signature>.onnx`. Their signatures are `SIGNATURES`, and they do not check their
+    inputs.
 
     Args:
-      formats: some of `FORMATS`.
-      model: the `MMDVLAE`.
-      images: float32 [n, H, W, C] in [0, 1], n >= 2, on which what was written is compared with
-        the SavedModel before it counts as written.
+      formats: "tflite", "onnx" or both.
+      model: the model.
+      images: float32 [n, H, W, C] in [0, 1], n >= 2, which compare each file with the SavedModel.
 
     Returns:
       A function of the SavedModel's folder.
@@ -43,9 +49,9 @@ def other_formats(formats, model, images):
         raises it where a format cannot hold the model, or computes something else.
     """
     for name in formats:
-        if name not in FORMATS:
-            raise InputError(f"Format {name!r} is not known. Known: {', '.join(FORMATS)}.")
-        for package in _NEEDS[name]:
+        if name not in _PACKAGES:
+            raise InputError(f"Format {name!r} is not known. Known: {', '.join(_PACKAGES)}.")
+        for package in _PACKAGES[name]:
             try:
                 importlib.import_module(package)
             except ImportError as error:
@@ -57,30 +63,30 @@ def other_formats(formats, model, images):
     writers = {"tflite": _write_tflite, "onnx": _write_onnx}
 
     def write(saved_model):
-        made = {
-            name: pair
-            for name, pair in signatures(model, checked=False).items()
-            if name in SIGNATURES
-        }
+        unchecked = signatures(model, checked=False)
+        table = {name: unchecked[name] for name in SIGNATURES}
         served = tf.saved_model.load(str(saved_model)).signatures
-        expected = {
-            name: (inputs, {k: v.numpy() for k, v in served[name](**inputs).items()})
+        examples = {
+            name: (_arrays(inputs), _arrays(served[name](**inputs)))
             for name, inputs in _inputs(served, images).items()
         }
         for name in formats:
             print(f"Writing {name} ...", flush=True)
             try:
-                writers[name](saved_model / "assets.extra", made, expected)
+                writers[name](saved_model / "assets.extra", table, examples)
             except (InputError, OSError):
                 raise
             except Exception as error:  # Each converter and runtime has exceptions of its own.
-                reason = str(error).strip().partition("\n")[0]
                 raise InputError(
-                    f"The model could not be written as {name} ({type(error).__name__}: {reason})."
-                    " No version was added."
+                    f"The model could not be written as {name} ({type(error).__name__}: "
+                    f"{first_line(error)}). No version was added."
                 ) from error
 
     return write
+
+
+def _arrays(tensors):
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def _inputs(served, images):
@@ -98,17 +104,14 @@ def _inputs(served, images):
     }
 
 
-def _write_tflite(folder, made, expected):
+def _write_tflite(folder, table, examples):
     from ai_edge_litert.interpreter import Interpreter
 
     with tempfile.TemporaryDirectory() as temporary:
-        archive = keras.export.ExportArchive()
-        for name, (function, specification) in made.items():
-            archive.add_endpoint(name, function, input_signature=[specification])
-        archive.write_out(temporary, verbose=False)
-        for precision, tolerance in (("float32", _CLOSE), ("float16", _CLOSE_HALF)):
+        archive(table).write_out(temporary, verbose=False)
+        for precision, tolerance in (("float32", _TOLERANCE), ("float16", _HALF_TOLERANCE)):
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                temporary, signature_keys=list(made)
+                temporary, signature_keys=list(table)
             )
             if precision == "float16":
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -116,54 +119,50 @@ def _write_tflite(folder, made, expected):
             with _quiet():
                 content = converter.convert()
             interpreter = Interpreter(model_content=content)
-            for name, (inputs, outputs) in expected.items():
-                runner = interpreter.get_signature_runner(name)
-                given = runner(**{key: value.numpy() for key, value in inputs.items()})
-                _compare(f"tflite {precision}", name, given, outputs, tolerance)
+            for name, (inputs, expected) in examples.items():
+                outputs = interpreter.get_signature_runner(name)(**inputs)
+                _compare(f"tflite {precision}", name, outputs, expected, tolerance)
             (folder / f"model_{precision}.tflite").write_bytes(content)
 
 
-def _write_onnx(folder, made, expected):
+def _write_onnx(folder, table, examples):
     import onnxruntime
     import tf2onnx
 
-    for name, (function, specification) in made.items():
-        inputs, outputs = expected[name]
-        single = not isinstance(specification, dict)
-        specs = [specification] if single else list(specification.values())
+    for name, (function, specs) in table.items():
+        inputs, expected = examples[name]
+        # tf2onnx renames the specifications while it converts.
         names = [spec.name for spec in specs]
 
-        def positional(*values, function=function, single=single, names=names):
-            return function(values[0] if single else dict(zip(names, values, strict=True)))
+        def positional(*values, function=function, names=names):
+            return function(dict(zip(names, values, strict=True)))
 
         path = folder / f"{name}.onnx"
         with _quiet():
-            converted, _ = tf2onnx.convert.from_function(
-                tf.function(positional), specs, opset=_OPSET
-            )
-        path.write_bytes(converted.SerializeToString())
+            model, _ = tf2onnx.convert.from_function(tf.function(positional), specs, opset=_OPSET)
+        path.write_bytes(model.SerializeToString())
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        given = session.run(None, {key: value.numpy() for key, value in inputs.items()})
-        called = [output.name for output in session.get_outputs()]
-        _compare("onnx", name, dict(zip(called, given, strict=True)), outputs, _CLOSE)
+        output_names = [output.name for output in session.get_outputs()]
+        outputs = dict(zip(output_names, session.run(None, inputs), strict=True))
+        _compare("onnx", name, outputs, expected, _TOLERANCE)
 
 
-def _compare(which, signature, given, expected, tolerance):
-    """A file that computes something else must not be written."""
-    if set(given) != set(expected):
-        raise InputError(f"{which} {signature} gives {sorted(given)}, not {sorted(expected)}.")
-    worst = max(float(np.max(np.abs(given[name] - value))) for name, value in expected.items())
+def _compare(file, signature, outputs, expected, tolerance):
+    """Refuses a file that computes something else."""
+    if set(outputs) != set(expected):
+        raise InputError(f"{file} {signature} gives {sorted(outputs)}, not {sorted(expected)}.")
+    worst = max(float(np.max(np.abs(outputs[name] - value))) for name, value in expected.items())
     if not worst <= tolerance:
         raise InputError(
-            f"{which} {signature} differs from the SavedModel by {worst:.2g} (at most "
+            f"{file} {signature} differs from the SavedModel by {worst:.2g} (at most "
             f"{tolerance:g} is taken for equal); nothing was written."
         )
-    print(f"  {which} {signature}: equal to the SavedModel's to {worst:.1g}", flush=True)
+    print(f"  {file} {signature}: equal to the SavedModel's to {worst:.1g}", flush=True)
 
 
 @contextlib.contextmanager
-def _quiet():
-    """Converters tell of every pass; what fails raises."""
+def _quiet() -> Iterator[None]:
+    """Silences the converters, which log every pass; a failure still raises."""
     levels = {name: logging.getLogger(name).level for name in ("tensorflow", "tf2onnx")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,69 +1,72 @@
 """An export as plain functions on NumPy arrays."""
 
-import json
+from __future__ import annotations
+
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.files import read_json
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.functions import in_batches
+from tf_mmdvlae.model.latents import Latents
 
-_BATCH = 256
 
-
-def load(path):
+def load(path: pathlib.Path | str) -> Served:
     """Loads an export.
 
     Args:
       path: a folder of versions, of which the newest is taken ("exports/mnist"), or one version
         ("exports/mnist/3").
 
-    Returns:
-      A `Served`.
-
     Raises:
       InputError: if there is no export of this package there.
     """
     path = newest_version(path)
-    manifest_file = path / "assets.extra" / "manifest.json"
-    try:
-        manifest = json.loads(manifest_file.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} has no readable assets.extra/manifest.json ({error}); it was not written by "
-            "bin/train or bin/export."
-        ) from error
+    manifest = read_json(
+        path / "assets.extra" / "manifest.json", "bin/train and bin/export write exports with one."
+    )
     try:
         return Served(tf.saved_model.load(str(path)), manifest, path)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(f"The SavedModel in {path} cannot be loaded: {error}") from error
 
 
-def newest_version(path):
-    """The newest version in a folder of versions, or the folder itself if it is a version.
+def version_numbers(folder: pathlib.Path) -> list[int]:
+    """The numbers of the versions in a folder of versions."""
+    return [int(path.name) for path in folder.glob("*") if path.name.isdigit()]
+
+
+def newest_version(path: pathlib.Path | str) -> pathlib.Path:
+    """Finds the newest version in a folder of versions; a version itself is returned as it is.
 
     Raises:
-      InputError: if it is neither.
+      InputError: if the folder is neither.
     """
     path = pathlib.Path(path).expanduser()
     if (path / "saved_model.pb").exists():
         return path
-    versions = [int(child.name) for child in path.glob("*") if child.name.isdigit()]
+    versions = version_numbers(path)
     if not versions:
-        what = "holds no version of an export" if path.is_dir() else "is not there"
+        problem = "holds no version of an export" if path.is_dir() else "is not there"
         folder = path if path.is_dir() else path.parent
-        near = sorted(str(found.parents[1]) for found in folder.glob("*/*/saved_model.pb"))
+        near = sorted(str(file.parents[1]) for file in folder.glob("*/*/saved_model.pb"))
         hint = f"There is {', '.join(dict.fromkeys(near))}" if near else "bin/train writes one"
-        raise InputError(f"{path} {what}. {hint}.")
+        raise InputError(f"{path} {problem}. {hint}.")
     return path / str(max(versions))
 
 
 class Served:
     """A loaded export: its signatures as functions on NumPy arrays of any number of rows.
 
-    `encode` and `decode` are what `figures` and `evaluation` take, in the place of a live model's.
+    `encode` and `decode` fit into `figures` and `evaluation` in place of a live model's. Where a
+    function takes several arrays, one with a single row serves all rows of the others.
 
     Attributes:
       manifest: the contents of `assets.extra/manifest.json`.
@@ -74,8 +77,8 @@ class Served:
       signatures: name -> the SavedModel's own function on tensors, the `_bytes` twins among them.
     """
 
-    def __init__(self, saved_model, manifest, path):
-        # The signatures live as long as the object that they were loaded with.
+    def __init__(self, saved_model: Any, manifest: dict, path: pathlib.Path):
+        # The signatures live only as long as the object that they were loaded with.
         self._saved_model = saved_model
         self.signatures = saved_model.signatures
         self.manifest = manifest
@@ -84,21 +87,18 @@ class Served:
         self.latent_dims = tuple(manifest["latent_dims"])
         self.attributes = tuple(manifest["attributes"])
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         height, width, channels = self.image_shape
         return f"<Served {self.path}: {height}x{width}x{channels}, layers {self.latent_dims}>"
 
-    def read(self, *paths):
-        """Reads picture files as training did: upright, the centre, the model's size.
-
-        Args:
-          paths: JPEG or PNG files.
+    def read(self, *paths: pathlib.Path | str) -> np.ndarray:
+        """Reads JPEG or PNG files as training did: upright, the centre, the model's size.
 
         Returns:
           Images [n, H, W, C] in [0, 1], for the other functions.
 
         Raises:
-          InputError: if one can't be read; it is named.
+          InputError: if a file can't be read; the message names it.
         """
         images = np.empty((len(paths), *self.image_shape), np.float32)
         for image, path in zip(images, paths, strict=True):
@@ -109,35 +109,37 @@ class Served:
             image[:] = pixels / np.float32(255)
         return images
 
-    def encode(self, images):
+    def encode(self, images: np.ndarray) -> tuple[Latents, Latents]:
         """Images [n, H, W, C] in [0, 1] -> (means, deviations), latent dicts [n, d_l]."""
         outputs = self._call("encode", image=_floats(images))
         names = [f"z_{layer}" for layer in range(1, len(self.latent_dims) + 1)]
         means = {name: outputs[name] for name in names}
         return means, {name: outputs[name.replace("z_", "std_")] for name in names}
 
-    def decode(self, codes):
+    def decode(self, codes: Latents) -> np.ndarray:
         """A latent dict [n, d_l] -> images [n, H, W, C] in [0, 1]."""
         return self._call("decode", **latents.check(codes))["image"]
 
-    def reconstruct(self, images):
-        """Images -> what comes back when they are encoded and decoded."""
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """Encodes and decodes images [n, H, W, C] in [0, 1]."""
         return self._call("reconstruct", image=_floats(images))["reconstruction"]
 
-    def sample(self, seeds, temperature=1.0, fitted=False):
+    def sample(
+        self, seeds: ArrayLike, temperature: ArrayLike = 1.0, fitted: bool = False
+    ) -> np.ndarray:
         """Draws from the prior, or from the mixture fitted to the codes of training images.
 
         Args:
-          seeds: whole numbers [n], one an image; an image depends on its own seed alone.
-          temperature: one number or [n], >= 0: scales the prior's deviation, or that from the
-            mean of the component of the mixture.
+          seeds: whole numbers [n], one per image; an image depends on its own seed alone.
+          temperature: one number or [n], >= 0: scales the prior's deviation, or the deviation from
+            the mean of the mixture's component.
           fitted: True draws from the mixture: where training images lie.
 
         Returns:
           Images [n, H, W, C].
 
         Raises:
-          InputError: if the mixture is asked for and there is none.
+          InputError: if `fitted` is True and the export has no mixture.
         """
         signature = "sample_fitted" if fitted else "sample"
         if signature not in self.signatures:
@@ -149,26 +151,35 @@ class Served:
         if seeds.dtype.kind not in "iu":
             raise InputError(f"Seeds are {seeds.dtype}; give whole numbers.")
         seeds = seeds.astype(np.int64).reshape(-1)
-        temperature = _each(temperature, len(seeds))
-        return self._call(signature, seed=seeds, temperature=temperature)["sample"]
+        return self._call(signature, seed=seeds, temperature=_numbers(temperature))["sample"]
 
-    def arithmetic(self, a, minus, plus, layer_weights=None):
-        """a - minus + plus, in the codes.
+    def arithmetic(
+        self,
+        a: np.ndarray,
+        minus: np.ndarray,
+        plus: np.ndarray,
+        layer_weights: ArrayLike | None = None,
+    ) -> np.ndarray:
+        """Decodes a - minus + plus, computed in the codes.
 
         Args:
-          a, minus, plus: images [n, H, W, C], or one image [1, H, W, C] for all rows.
-          layer_weights: a weight a layer, lowest first, or [n, L]; None is one for each.
+          a, minus, plus: images [n, H, W, C].
+          layer_weights: one weight per layer, lowest first, or [n, L]; None is one for each.
 
         Returns:
           Images [n, H, W, C].
         """
-        a, minus, plus = _rows(map(_floats, (a, minus, plus)))
-        weights = self._weights(layer_weights, len(a))
-        return self._call("arithmetic", a=a, minus=minus, plus=plus, layer_weights=weights)[
-            "result"
-        ]
+        images = {"a": _floats(a), "minus": _floats(minus), "plus": _floats(plus)}
+        weights = self._weights(layer_weights)
+        return self._call("arithmetic", **images, layer_weights=weights)["result"]
 
-    def edit(self, images, attribute, strength=1.0, layer_weights=None):
+    def edit(
+        self,
+        images: np.ndarray,
+        attribute: str | Sequence[str],
+        strength: ArrayLike = 1.0,
+        layer_weights: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Adds a feature to images or takes it away.
 
         Args:
@@ -187,33 +198,30 @@ class Served:
             raise InputError(
                 f"{self.path} cannot edit: its data set has no attributes, labels or factors."
             )
-        strength = np.asarray(strength, np.float32).reshape(-1)
-        attribute = np.array(attribute, object).reshape(-1)
-        if not all(isinstance(name, (str, bytes)) for name in attribute):
+        names = np.array(attribute, object).reshape(-1)
+        if not all(isinstance(name, (str, bytes)) for name in names):
             raise InputError(f"Attributes are names; known are {', '.join(self.attributes)}.")
-        images, strength, attribute = _rows((_floats(images), strength, attribute))
         return self._call(
             "edit",
-            image=images,
-            attribute=attribute,
-            strength=strength,
-            layer_weights=self._weights(layer_weights, len(images)),
+            image=_floats(images),
+            attribute=names,
+            strength=_numbers(strength),
+            layer_weights=self._weights(layer_weights),
         )["edited"]
 
-    def interpolate(self, a, b, t):
-        """Images on the way from a to b, linear in every layer.
+    def interpolate(self, a: np.ndarray, b: np.ndarray, t: ArrayLike) -> np.ndarray:
+        """Decodes codes on the way from a to b, linear in every layer.
 
         Args:
-          a, b: images [n, H, W, C], or one image [1, H, W, C] for all rows.
+          a, b: images [n, H, W, C].
           t: one number or [n]; 0 gives a's reconstruction and 1 gives b's.
 
         Returns:
           Images [n, H, W, C].
         """
-        a, b, t = _rows((_floats(a), _floats(b), np.asarray(t, np.float32).reshape(-1)))
-        return self._call("interpolate", a=a, b=b, t=t)["result"]
+        return self._call("interpolate", a=_floats(a), b=_floats(b), t=_numbers(t))["result"]
 
-    def _weights(self, layer_weights, count):
+    def _weights(self, layer_weights):
         weights = np.ones(len(self.latent_dims)) if layer_weights is None else layer_weights
         weights = np.atleast_2d(np.asarray(weights, np.float32))
         if weights.ndim != 2 or weights.shape[1] != len(self.latent_dims):
@@ -221,7 +229,7 @@ class Served:
                 f"layer_weights has shape {list(weights.shape)}; it needs a weight for each of the "
                 f"{len(self.latent_dims)} layers, lowest first."
             )
-        return _each(weights, count)
+        return weights
 
     def _call(self, signature, **inputs):
         function = self.signatures[signature]
@@ -231,24 +239,29 @@ class Served:
                 f"{signature} takes {', '.join(specification)}, not {', '.join(inputs)}."
             )
         for name, values in inputs.items():
-            if not specification[name].shape.is_compatible_with(values.shape):
+            shape = specification[name].shape
+            if not shape.is_compatible_with(values.shape):
                 raise InputError(
                     f"{name} has shape {list(values.shape)}; {signature} takes "
-                    f"{_shape(specification[name].shape)}."
+                    f"[{', '.join(['n', *map(str, shape[1:])])}]."
                 )
-        counts = {name: len(values) for name, values in inputs.items()}
-        if len(set(counts.values())) > 1:
-            rows = ", ".join(f"{name} {count}" for name, count in counts.items())
-            raise InputError(f"Inputs have different numbers of rows: {rows}.")
-        count = next(iter(counts.values()))
-        parts = []
+        counts = {len(values) for values in inputs.values()} - {1}
+        if len(counts) > 1:
+            raise InputError(
+                f"The inputs of {signature} have {' and '.join(map(str, sorted(counts)))} rows; "
+                "they must have the same number, or one."
+            )
+        for count in counts:
+            inputs = {
+                name: np.repeat(values, count, axis=0) if len(values) == 1 else values
+                for name, values in inputs.items()
+            }
         try:
-            for start in range(0, max(count, 1), _BATCH):
-                rows = {n: tf.constant(v[start : start + _BATCH]) for n, v in inputs.items()}
-                parts.append({n: v.numpy() for n, v in function(**rows).items()})
+            return in_batches(
+                lambda rows: function(**{name: tf.constant(v) for name, v in rows.items()}), inputs
+            )
         except tf.errors.InvalidArgumentError as error:
             raise InputError(_reason(error)) from error
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _floats(images):
@@ -258,34 +271,14 @@ def _floats(images):
     return images.astype(np.float32, copy=False)
 
 
-def _each(values, count):
-    values = np.asarray(values, np.float32)
-    if values.ndim == 0:
-        values = values[None]
-    return np.repeat(values, count, axis=0) if len(values) == 1 else values
-
-
-def _rows(arrays):
-    """Repeats what has a single row for all rows of the others."""
-    arrays = list(arrays)
-    counts = {len(array) for array in arrays} - {1}
-    if len(counts) > 1:
-        raise InputError(
-            f"Inputs have {' and '.join(map(str, sorted(counts)))} rows; they must have the same "
-            "number, or one."
-        )
-    count = counts.pop() if counts else 1
-    return [np.repeat(array, count, axis=0) if len(array) == 1 else array for array in arrays]
-
-
-def _shape(shape):
-    return "[" + ", ".join(["n", *map(str, shape[1:])]) + "]"
+def _numbers(values):
+    return np.asarray(values, np.float32).reshape(-1)
 
 
 def _reason(error):
-    """What the graph's own check said, without TensorFlow's account of where it said it."""
+    """The message of the graph's own check, without TensorFlow's account of where it failed."""
     for line in str(error.message).splitlines():
-        _, found, said = line.partition("assertion failed: [")
-        if found:
-            return said.strip().removesuffix("]").replace("] [.", ".").replace("] [", " ")
+        _, assertion, message = line.partition("assertion failed: [")
+        if assertion:
+            return message.strip().removesuffix("]").replace("] [.", ".").replace("] [", " ")
     return str(error.message).splitlines()[0]

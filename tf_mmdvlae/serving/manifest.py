@@ -1,25 +1,43 @@
 """What an export says about itself to programs; `model_card` is the same for people."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tf_mmdvlae.common.provenance import provenance
+
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import DataConfig
+    from tf_mmdvlae.model.directions import Directions
+    from tf_mmdvlae.model.mmdvlae import MMDVLAE
+    from tf_mmdvlae.model.samplers import Mixture
 
 FORMAT = 1
 """Counted up when a program that reads a manifest would have to change."""
 
+# Where files lay on the machine that trained the model is nobody else's concern.
 _PLACES = ("data_dir", "image_dir", "labels", "init_from")
 
 
-def describe(model, made, data=None, directions=None, metrics=None, mixture=None):
-    """The manifest of an export.
+def describe(
+    model: MMDVLAE,
+    signatures: Sequence[str],
+    data: DataConfig | None = None,
+    directions: Directions | None = None,
+    metrics: dict | None = None,
+    mixture: Mixture | None = None,
+) -> dict:
+    """Describes an export; None leaves out what is not known.
 
     Args:
-      model: the `MMDVLAE`.
-      made: what `signatures.signatures` gives.
-      data: a `DataConfig` or None.
-      directions: `Directions` or None.
-      metrics: the contents of `metrics.json`, or None.
-      mixture: the `samplers.Mixture` of `sample_fitted`, or None.
+      model: the model.
+      signatures: the names of the signatures.
+      data: the settings of its training data.
+      directions: the directions of `edit`.
+      metrics: the contents of `metrics.json`.
+      mixture: the mixture of `sample_fitted`.
 
     Returns:
       A dict that JSON can hold: "format", "dataset", "image_shape", "latent_dims", "crop",
@@ -39,7 +57,7 @@ def describe(model, made, data=None, directions=None, metrics=None, mixture=None
         "latent_dims": list(model.config.latent_dims),
         "crop": data.crop if data else 1.0,
         "attributes": list(directions.names) if directions else [],
-        "signatures": list(made),
+        "signatures": list(signatures),
         "mixture_components": len(mixture.weights) if mixture else None,
         "weights": "last",
         "test": metrics.get("test", {}),
@@ -54,16 +72,11 @@ def describe(model, made, data=None, directions=None, metrics=None, mixture=None
         },
         "steps": metrics.get("steps"),
         "seed": metrics.get("seed"),
-        "config": _without_places(config),
+        "config": {
+            section: {name: value for name, value in fields.items() if name not in _PLACES}
+            for section, fields in config.items()
+        },
         "versions": metrics.get("versions", here["versions"]),
         "commit": metrics.get("commit", here["commit"]),
         "exported_with": here,
-    }
-
-
-def _without_places(config):
-    """Where files lay on the machine that trained the model is nobody else's concern."""
-    return {
-        section: {field: value for field, value in fields.items() if field not in _PLACES}
-        for section, fields in config.items()
     }

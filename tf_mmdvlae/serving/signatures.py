@@ -1,6 +1,6 @@
-"""What the SavedModel can be asked for: one function a signature.
+"""The functions of the SavedModel, one per signature.
 
-Inputs and outputs are float32 but for what is said; n is the number of rows, any number from 1.
+Inputs and outputs are float32 unless the table gives a type; n is the number of rows, at least 1.
 
 signature     inputs                                      outputs
 ------------  ------------------------------------------  --------------------------------------
@@ -15,53 +15,97 @@ edit          image, attribute string [n],                edited
               strength [n], layer_weights [n, L]
 interpolate   a, b images; t [n]                          result
 
-Each has a twin, `<signature>_bytes`, that takes JPEG or PNG bytes (string [n], the input's name and
-`_bytes`) in place of images and gives PNG bytes in place of images.
+Each signature has a twin, `<signature>_bytes`. In place of an image the twin takes JPEG or PNG
+bytes (string [n], in an input named `<input>_bytes`), and it returns PNG bytes (`<output>_bytes`).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.directions import Directions
+from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.model.samplers import Mixture
 from tf_mmdvlae.serving import checks, image_bytes
 
 # Any two constants: the second halves of the keys of a seed's noise and of its component.
 _STREAM, _COMPONENT_STREAM = 7, 8
-_IMAGES = {"image", "a", "b", "minus", "plus"}
-_PICTURES = {"image", "reconstruction", "sample", "result", "edited"}
+_IMAGE_INPUTS = {"image", "a", "b", "minus", "plus"}
+_IMAGE_OUTPUTS = {"image", "reconstruction", "sample", "result", "edited"}
 
 
-def signatures(model, directions=None, crop=1.0, checked=True, mixture=None):
-    """The signatures of a model.
+class Signature(NamedTuple):
+    """One function of the SavedModel.
+
+    Attributes:
+      function: takes a dict of tensors by input name and returns a dict of tensors.
+      inputs: the name, shape and type of each input.
+    """
+
+    function: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+    inputs: list[tf.TensorSpec]
+
+
+def signatures(
+    model: MMDVLAE,
+    directions: Directions | None = None,
+    crop: float = 1.0,
+    checked: bool = True,
+    mixture: Mixture | None = None,
+) -> dict[str, Signature]:
+    """Makes the signatures of a model, by name.
 
     Args:
-      model: an `MMDVLAE`.
-      directions: `Directions`, for `edit`; without them (or with none of them) there is no `edit`.
-      crop: side of the centre that is kept of a picture given as bytes; see `DataConfig.crop`.
+      model: the model.
+      directions: the directions of `edit`; without them (or with none of them) there is no `edit`.
+      crop: side of the centre that is kept of an image given as bytes; see `DataConfig.crop`.
       checked: False leaves out the checks of the inputs, which not every format can hold.
-      mixture: a `samplers.Mixture` over all layers, for `sample_fitted`; without it there is none.
-
-    Returns:
-      name -> (function, specification). Both work on a dict of tensors by input name, but where
-      there is one input only on that tensor itself; functions return a dict of tensors.
+      mixture: a mixture over all layers, for `sample_fitted`; without it there is none.
     """
-    made = _on_images(model, directions, checked, mixture)
-    for name, (function, specification) in list(made.items()):
-        made[f"{name}_bytes"] = _on_bytes(function, specification, model.config.image_shape, crop)
-    return {name: _single(*pair) for name, pair in made.items()}
+    table = _on_images(model, directions, mixture)
+    if checked:
+        table = {name: _checked(signature) for name, signature in table.items()}
+    twins = {
+        f"{name}_bytes": on_bytes(signature, model.config.image_shape, crop)
+        for name, signature in table.items()
+    }
+    return table | twins
 
 
-def noise(seed, total):
-    """Standard normal noise, a row a seed: row i depends on seed i alone.
+def archive(table: Mapping[str, Signature]) -> keras.export.ExportArchive:
+    """Collects signatures for a SavedModel; its `write_out` writes the folder."""
+    saved_model = keras.export.ExportArchive()
+    for name, (function, inputs) in table.items():
+        if len(inputs) == 1:
+            # A single input is served as a tensor of its name, several as a dict.
+            function = _of_one_tensor(function, inputs[0].name)
+            saved_model.add_endpoint(name, function, input_signature=inputs)
+        else:
+            specification = {spec.name: spec for spec in inputs}
+            saved_model.add_endpoint(name, function, input_signature=[specification])
+    return saved_model
+
+
+def _of_one_tensor(function, name):
+    return lambda values: function({name: values})
+
+
+def noise(seed: tf.Tensor, total: int) -> tf.Tensor:
+    """Standard normal noise, one row per seed: row i depends on seed i alone.
 
     Args:
       seed: int64 [n].
-      total: numbers a row: the dimensions of all layers, lowest layer first.
+      total: numbers per row: the dimensions of all layers, lowest layer first.
 
     Returns:
       float32 [n, total].
     """
-
     return tf.map_fn(
         lambda one: _row_of_noise(one, total),
         seed,
@@ -69,14 +113,14 @@ def noise(seed, total):
     )
 
 
-def mixture_draws(mixture, seed, temperature):
-    """Draws from a mixture, a row a seed: row i depends on seed i and temperature i alone.
+def mixture_draws(mixture: Mixture, seed: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+    """Draws from a mixture, one row per seed: row i depends on seed i and temperature i alone.
 
     The seed's own uniform number chooses the component k, and its noise e is that of `noise`:
     mean_k + temperature * factor_k @ e.
 
     Args:
-      mixture: a `samplers.Mixture` of D dimensions.
+      mixture: a mixture of D dimensions.
       seed: int64 [n].
       temperature: float32 [n], >= 0.
 
@@ -84,11 +128,12 @@ def mixture_draws(mixture, seed, temperature):
       float32 [n, D].
     """
     means, factors = tf.constant(mixture.means), tf.constant(mixture.factors)
-    # Without the last bound, which rounding may leave below one, there is a component for all.
+    # Rounding may leave the last bound below one, so it is left out: then every level has a
+    # component.
     bounds = tf.constant(np.cumsum(mixture.weights)[:-1], tf.float32)
     total = mixture.means.shape[1]
 
-    # Row by row, so that no kernel sums in another order for another number of rows.
+    # One row at a time, so that no kernel sums in another order for another number of rows.
     def row(inputs):
         one, scale = inputs
         key = tf.stack([one, _COMPONENT_STREAM])
@@ -106,18 +151,26 @@ def _row_of_noise(seed, total):
     return tf.random.stateless_normal([total], tf.stack([seed, _STREAM]), alg="philox")
 
 
-def _on_images(model, directions, checked, mixture):
+def _checked(signature):
+    """The same signature, which refuses wrong inputs."""
+
+    def function(inputs):
+        inputs = dict(checks.same_rows(inputs))
+        for name, dtype in [(spec.name, spec.dtype) for spec in signature.inputs]:
+            if name in _IMAGE_INPUTS:
+                inputs[name] = checks.images(inputs[name], name)
+            elif dtype == tf.float32:
+                inputs[name] = checks.numbers(inputs[name], name)
+        if "temperature" in inputs:
+            inputs["temperature"] = checks.not_negative(inputs["temperature"], "temperature")
+        return signature.function(inputs)
+
+    return Signature(function, signature.inputs)
+
+
+def _on_images(model, directions, mixture):
     config, names = model.config, model.latent_names
     layers, total = len(names), sum(config.latent_dims)
-
-    def unchecked(values, name):
-        return values
-
-    images = checks.images if checked else unchecked
-    numbers = checks.numbers if checked else unchecked
-
-    def rows(inputs):
-        return checks.same_rows(inputs) if checked else inputs
 
     def spec(name, *shape, dtype=tf.float32):
         return tf.TensorSpec([None, *shape], dtype, name=name)
@@ -128,7 +181,7 @@ def _on_images(model, directions, checked, mixture):
     dimensions = zip(names, config.latent_dims, strict=True)
     codes = {name: spec(name, dimension) for name, dimension in dimensions}
 
-    # One graph each, which all signatures call: without that the export holds thirty.
+    # All signatures call these graphs; without them the export would hold thirty.
     @tf.function(input_signature=[image("image")])
     def encoded(image):
         means, deviations = model.encode(image)
@@ -151,104 +204,84 @@ def _on_images(model, directions, checked, mixture):
         return [layer_weights[:, layer : layer + 1] for layer in range(layers)]
 
     def encode(inputs):
-        codes, deviations = encoded(images(inputs["image"], "image"))
+        codes, deviations = encoded(inputs["image"])
         return codes | {name.replace("z_", "std_"): std for name, std in deviations.items()}
 
     def decode(inputs):
-        codes = {name: numbers(inputs[name], name) for name in names}
-        return {"image": decoded(rows(codes))}
+        return {"image": decoded(inputs)}
 
     def reconstruct(inputs):
-        return {"reconstruction": decoded(means(images(inputs["image"], "image")))}
+        return {"reconstruction": decoded(means(inputs["image"]))}
 
-    def sampled(inputs, draws):
-        inputs = rows(inputs)
-        temperature = numbers(inputs["temperature"], "temperature")
-        if checked:
-            temperature = checks.not_negative(temperature, "temperature")
-        parts = tf.split(draws(inputs["seed"], temperature), config.latent_dims, axis=1)
+    def decoded_sample(draws):
+        parts = tf.split(draws, config.latent_dims, axis=1)
         return {"sample": decoded(dict(zip(names, parts, strict=True)))}
 
     def sample(inputs):
-        return sampled(inputs, lambda seed, scale: scale[:, None] * noise(seed, total))
+        return decoded_sample(inputs["temperature"][:, None] * noise(inputs["seed"], total))
 
     def sample_fitted(inputs):
-        return sampled(inputs, fitted)
+        return decoded_sample(fitted(inputs["seed"], inputs["temperature"]))
 
     def arithmetic(inputs):
-        inputs = rows(inputs)
-        a, minus, plus = (means(images(inputs[name], name)) for name in ("a", "minus", "plus"))
-        weights = columns(numbers(inputs["layer_weights"], "layer_weights"))
+        a, minus, plus = (means(inputs[name]) for name in ("a", "minus", "plus"))
         differences = {name: plus[name] - minus[name] for name in names}
+        weights = columns(inputs["layer_weights"])
         return {"result": decoded(latents.displaced(a, differences, weights))}
 
     def edit(inputs):
-        inputs = rows(inputs)
-        codes = means(images(inputs["image"], "image"))
-        strength = numbers(inputs["strength"], "strength")[:, None]
-        weights = numbers(inputs["layer_weights"], "layer_weights")
         index = checks.position(inputs["attribute"], directions.names, "attribute")
         vectors = {name: tf.gather(directions.vectors[name], index) for name in names}
-        return {"edited": decoded(latents.displaced(codes, vectors, columns(strength * weights)))}
+        weights = columns(inputs["strength"][:, None] * inputs["layer_weights"])
+        return {"edited": decoded(latents.displaced(means(inputs["image"]), vectors, weights))}
 
     def interpolate(inputs):
-        inputs = rows(inputs)
-        a, b = (means(images(inputs[name], name)) for name in ("a", "b"))
-        t = numbers(inputs["t"], "t")[:, None]
+        a, b = means(inputs["a"]), means(inputs["b"])
         differences = {name: b[name] - a[name] for name in names}
+        t = inputs["t"][:, None]
         return {"result": decoded(latents.displaced(a, differences, [t] * layers))}
 
     weights = spec("layer_weights", layers)
-    made = {
-        "encode": (encode, [image("image")]),
-        "decode": (decode, list(codes.values())),
-        "reconstruct": (reconstruct, [image("image")]),
-        "sample": (sample, drawing),
-        "sample_fitted": (sample_fitted, drawing),
-        "arithmetic": (arithmetic, [image("a"), image("minus"), image("plus"), weights]),
-        "edit": (
-            edit,
-            [image("image"), spec("attribute", dtype=tf.string), spec("strength"), weights],
-        ),
-        "interpolate": (interpolate, [image("a"), image("b"), spec("t")]),
+    words, strength = spec("attribute", dtype=tf.string), spec("strength")
+    table = {
+        "encode": Signature(encode, [image("image")]),
+        "decode": Signature(decode, list(codes.values())),
+        "reconstruct": Signature(reconstruct, [image("image")]),
+        "sample": Signature(sample, drawing),
+        "sample_fitted": Signature(sample_fitted, drawing),
+        "arithmetic": Signature(arithmetic, [*map(image, ("a", "minus", "plus")), weights]),
+        "edit": Signature(edit, [image("image"), words, strength, weights]),
+        "interpolate": Signature(interpolate, [image("a"), image("b"), spec("t")]),
     }
     if directions is None or not directions.names:
-        del made["edit"]
+        del table["edit"]
     if mixture is None:
-        del made["sample_fitted"]
-    return made
+        del table["sample_fitted"]
+    return table
 
 
-def _on_bytes(function, specification, image_shape, crop):
-    taken = [spec.name for spec in specification if spec.name in _IMAGES]
+def on_bytes(signature: Signature, image_shape: tuple[int, ...], crop: float) -> Signature:
+    """Makes the twin of a signature that takes and returns encoded images."""
+    names = [spec.name for spec in signature.inputs if spec.name in _IMAGE_INPUTS]
 
-    def on_bytes(inputs):
-        inputs = checks.same_rows(inputs)
-        given = {name: values for name, values in inputs.items() if not name.endswith("_bytes")}
-        for name in taken:
-            content = checks.rows(inputs[f"{name}_bytes"], f"{name}_bytes")
-            given[name] = image_bytes.from_bytes(content, image_shape, crop)
-        results = function(given)
-        return {
-            f"{name}_bytes" if name in _PICTURES else name: (
-                image_bytes.to_bytes(value) if name in _PICTURES else value
-            )
-            for name, value in results.items()
-        }
+    def function(inputs):
+        inputs = dict(checks.same_rows(inputs))
+        for name in names:
+            contents = checks.rows(inputs.pop(f"{name}_bytes"), f"{name}_bytes")
+            inputs[name] = image_bytes.from_bytes(contents, image_shape, crop)
+        outputs = {}
+        for name, values in signature.function(inputs).items():
+            if name in _IMAGE_OUTPUTS:
+                outputs[f"{name}_bytes"] = image_bytes.to_bytes(values)
+            else:
+                outputs[name] = values
+        return outputs
 
-    changed = [
-        tf.TensorSpec([None], tf.string, name=f"{spec.name}_bytes") if spec.name in taken else spec
-        for spec in specification
+    specifications = [
+        tf.TensorSpec([None], tf.string, name=f"{spec.name}_bytes") if spec.name in names else spec
+        for spec in signature.inputs
     ]
-    return on_bytes, changed
-
-
-def _single(function, specification):
-    """One input is served as a tensor of its name, several as a dict."""
-    if len(specification) > 1:
-        return function, {spec.name: spec for spec in specification}
-    (only,) = specification
-    return (lambda value: function({only.name: value})), only
+    return Signature(function, specifications)
 
 
 def _float32(codes):

@@ -47,11 +47,6 @@ class Checkpoints:
     def save(self, model: keras.Model, step: int, rollbacks: int = 0) -> None:
         """Saves `model` with its optimizer as the checkpoint of `step`, then removes the oldest.
 
-        Args:
-          model: a compiled model.
-          step: the optimizer's step.
-          rollbacks: how often the run went back to a checkpoint before.
-
         Raises:
           InputError: if the disk is full; the checkpoints before this one stay whole.
         """
@@ -77,14 +72,7 @@ class Checkpoints:
         self._weights(step).unlink(missing_ok=True)
 
     def restore(self, model: keras.Model) -> int:
-        """Loads the newest whole checkpoint into `model` and its optimizer.
-
-        Returns:
-          The checkpoint's step; 0 if there is none.
-
-        Raises:
-          InputError: if a checkpoint is there but cannot be read now.
-        """
+        """Loads `newest` into `model` and its optimizer; returns its step, 0 if there is none."""
         step, _ = self.newest()
         model.optimizer.build(model.trainable_variables)
         if step:

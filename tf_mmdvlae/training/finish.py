@@ -61,8 +61,8 @@ def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
     """Measures, saves, draws and exports a trained model, then writes `metrics.json`.
 
     Args:
-      run: the run, its splits loaded.
-      model: the trained model, on one device and in float32.
+      run: a run whose splits are loaded.
+      model: its model, on one device and in float32.
       export_dir: the folder of versions for the SavedModel.
 
     Raises:
@@ -106,21 +106,21 @@ def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
 def measure(
     functions: tuple[Callable, Callable], config: Config, splits: dict[str, pipeline.Split]
 ) -> tuple[dict, Directions | None, Samplers]:
-    """Measures a model on the test split and fits directions and samplers to its codes.
+    """Measures a model on the test split, and fits directions and samplers to its codes.
 
     L1 and MSE are of reconstructions from posterior means over the whole test split; MMD^2 is of
     posterior samples in batches of the training batch's size. Probes, directions and samplers are
     fitted to the codes of the first 20,000 training images, or of all where there are fewer.
 
     Args:
-      functions: (encode, decode) on NumPy arrays; see `functions.numpy_functions`.
+      functions: the model's (encode, decode), as `model.functions.numpy_functions` makes them.
       config: the run's settings.
-      splits: the images, "train" and "test".
+      splits: "train" and "test".
 
     Returns:
       The numbers of `metrics.json`: {"test": {"l1", "mse", "mmd_1" ... "mmd_L", "mmd_joint"},
-      "probes": {label: {layer: ...}}, "test_images", "train_images", "skipped_images"}; the
-      directions of the labels, None without labels; the samplers.
+      "probes": {label: {layer: ...}}, "test_images", "train_images", "skipped_images"}; then the
+      directions of the labels, None without labels; then the samplers.
     """
     encode, decode = functions
     train, test = splits["train"], splits["test"]
@@ -161,17 +161,7 @@ def measure(
 def draw(
     functions: tuple[Callable, Callable], config: Config, workdir: Workdir, split: pipeline.Split
 ) -> list[pathlib.Path]:
-    """Draws every figure of a run into its workdir.
-
-    Args:
-      functions: (encode, decode) on NumPy arrays.
-      config: the run's settings.
-      workdir: the run's folder.
-      split: the test images.
-
-    Returns:
-      The paths of the figures.
-    """
+    """Draws every figure of a run into its workdir, of test images; returns the paths."""
     history = workdir.read_history()
     names = dict.fromkeys(name for record in history for name in record)
     columns = {name: [record.get(name) for record in history] for name in names}
@@ -230,15 +220,9 @@ def export_run(
     """
     model, folder = load_run(workdir), Workdir(workdir)
     config, metrics = folder.read_config(), folder.read_metrics()
-    directions = samplers = extras = None
-    if folder.directions_file.exists():
-        directions = Directions.load(folder.directions_file)
-    else:
-        print(f"{workdir} has no directions.npz, so the export cannot edit.", flush=True)
-    if folder.samplers_file.exists():
-        samplers = Samplers.load(folder.samplers_file)
-    else:
-        print(f"{workdir} has no samplers.npz, so the export has no sample_fitted.", flush=True)
+    directions = _load(Directions, folder.directions_file, "the export cannot edit")
+    samplers = _load(Samplers, folder.samplers_file, "the export has no sample_fitted")
+    extras = None
     if formats:
         images = next(_batches(_test_split(config, data_dir), _CHECKED_IMAGES))
         extras = other_formats(formats, model, images)
@@ -251,6 +235,13 @@ def export_run(
         extras,
         samplers,
     )
+
+
+def _load(kind, path, loss):
+    if path.exists():
+        return kind.load(path)
+    print(f"{path.parent} has no {path.name}, so {loss}.", flush=True)
+    return None
 
 
 def _test_split(config: Config, data_dir: pathlib.Path | str | None) -> pipeline.Split:

@@ -127,16 +127,10 @@ class Workdir:
         return read_json(self.metrics_file, "Remove it and give the same command again.")
 
     def read_history(self, until: int | None = None) -> list[dict]:
-        """Reads the run's log: one dict per logged step, with "step" among its keys.
-
-        Args:
-          until: the last step to read; None for all.
-        """
-        if not self.history_file.exists():
-            return []
+        """Reads the log up to the step `until`: one dict per logged step, with the key "step"."""
         records = []
-        # A killed run may have left its last line unfinished.
-        with contextlib.suppress(ValueError):
+        # A run that has just begun has no log, and a killed one may have cut off its last line.
+        with contextlib.suppress(FileNotFoundError, ValueError):
             for line in self.history_file.read_text().splitlines():
                 records.append(json.loads(line))
         return [record for record in records if until is None or record["step"] <= until]
@@ -150,11 +144,7 @@ class Workdir:
         return records
 
     def append_history(self, record: dict) -> None:
-        """Adds a logged step to the log.
-
-        Raises:
-          InputError: if the disk is full.
-        """
+        """Adds a step to the log; raises an `InputError` if the disk is full."""
         with explained(f"Could not write {self.history_file}"), open(self.history_file, "a") as log:
             log.write(json.dumps(record) + "\n")
 

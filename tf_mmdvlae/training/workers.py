@@ -149,13 +149,10 @@ class Workers:
         return self.sum(values if self.index == source else np.zeros_like(values))
 
     def newest(self, step: int) -> tuple[int, int]:
-        """Finds the process with the newest checkpoint.
-
-        Args:
-          step: the step of this process's newest checkpoint, 0 for none.
+        """Finds the newest checkpoint of all processes; `step` is this process's own, 0 for none.
 
         Returns:
-          (index of the process, its step); (0, 0) if there is no checkpoint.
+          (index of the process that has it, its step); (0, 0) if there is none.
         """
         own = np.zeros(self.count)
         own[self.index] = step
@@ -164,12 +161,9 @@ class Workers:
         return source, int(steps[source])
 
     def copy(self, variables: list, values: list | None, source: int) -> None:
-        """Assigns the values of the process `source` to float variables in all processes.
+        """Assigns the `values` of the process `source` to float variables in all processes.
 
-        Args:
-          variables: the variables of this process, in the same order in every process.
-          values: the new values of all variables in the process `source`; None in all others.
-          source: the index of that process.
+        Every process gives its variables in the same order; all but `source` give None as values.
         """
         sizes = [math.prod(variable.shape) for variable in variables]
         flat = np.zeros(sum(sizes))
