@@ -10,13 +10,14 @@ import time
 import numpy as np
 
 from benchmarks.harness import compile_step, make_ladder, seconds, spread
+from tf_mmdvlae.config.settings import Config, DataConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.data.reading import processors
 
 _TRAINING_STEPS = 5
 
 
-def input_speed(config, images=8000, rounds=5):
+def input_speed(config: Config, images: int = 8000, rounds: int = 5) -> dict:
     """Images/s of a data set's input, beside the preset's training steps in the same rounds.
 
     "cold" decodes every image once and keeps it, as the first pass of a run does. "disk" is an
@@ -24,7 +25,7 @@ def input_speed(config, images=8000, rounds=5):
     epoch of training batches from memory. A disk cache that is new is removed at the end.
 
     Args:
-      config: a `Config` whose data set is there.
+      config: a preset whose data set is there.
       images: the first training images, at most so many; all of an image folder and of a slice.
       rounds: the number of measurements of everything but "cold".
 
@@ -66,8 +67,8 @@ def input_speed(config, images=8000, rounds=5):
     }
 
 
-def first_images(data, most):
-    """A `DataConfig` whose training split has at most `most` images, where it can be cut."""
+def first_images(data: DataConfig, most: int) -> DataConfig:
+    """The data, of which the training split has at most `most` images, where it can be cut."""
     if data.dataset == "image_folder":
         return data
     if pipeline.describe(data).splits.get(data.train_split, 0) <= most:

@@ -2,11 +2,13 @@
 
 import importlib.util
 import math
+from collections.abc import Callable
 
 import keras
+import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config.settings import parse_operation
+from tf_mmdvlae.config.settings import ModelConfig, parse_operation
 from tf_mmdvlae.model.layers import KERNEL_SIZE, LEAK
 
 
@@ -28,18 +30,14 @@ def _operations(settings):
     return encoder, decoder
 
 
-def plain_autoencoder(settings, learning_rate=1e-3):
+def plain_autoencoder(settings: ModelConfig, learning_rate: float = 1e-3) -> keras.Model:
     """The blocks of a ladder and their mirror, with one code between them: what Keras itself costs.
 
     The model consists of Keras's own layers and has its own training step: no noise, no MMD, no
     heads within the ladder. The code has as many dimensions as the ladder's layers together.
 
-    Args:
-      settings: a `ModelConfig`.
-      learning_rate: Adam's.
-
     Returns:
-      A compiled `keras.Model` of images float32 [batch, height, width, channels] in [0, 1]; its
+      A compiled model of images float32 [batch, height, width, channels] in [0, 1], with Adam; its
       `train_step` takes (images, images).
     """
     layers, normalized = keras.layers, settings.normalization == "batch"
@@ -71,12 +69,12 @@ def plain_autoencoder(settings, learning_rate=1e-3):
     return model
 
 
-def has_pythae():
+def has_pythae() -> bool:
     """Whether pythae and PyTorch are installed: the extra `benchmark`."""
     return all(importlib.util.find_spec(name) is not None for name in ("pythae", "torch"))
 
 
-def require_pythae():
+def require_pythae() -> None:
     """Raises InputError if pythae or PyTorch is not installed."""
     if not has_pythae():
         raise InputError(
@@ -85,7 +83,9 @@ def require_pythae():
         )
 
 
-def pythae_step(settings, images, learning_rate, threads=None):
+def pythae_step(
+    settings: ModelConfig, images: np.ndarray, learning_rate: float, threads: int | None = None
+) -> Callable[[], float]:
     """A training step of pythae's INFOVAE_MMD (its own loss, Adam) on one batch.
 
     Encoder and decoder are the blocks of the ladder and their mirror, with the ladder's
@@ -94,15 +94,15 @@ def pythae_step(settings, images, learning_rate, threads=None):
     what its trainer does in each step, which includes reading the loss.
 
     Args:
-      settings: a `ModelConfig`.
-      images: float32 array [batch, height, width, channels] in [0, 1].
+      settings: the ladder.
+      images: float32 [batch, height, width, channels] in [0, 1].
       learning_rate: Adam's.
       threads: PyTorch's threads within an operation; None for PyTorch's own choice. Where other
         processes keep the processor busy, several threads wait for each other so long that one
         thread is faster.
 
     Returns:
-      A function without arguments that takes a step and returns its loss.
+      A function that takes a step and returns its loss.
 
     Raises:
       InputError: if pythae or PyTorch is not installed.

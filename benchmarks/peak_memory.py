@@ -12,12 +12,8 @@ from tf_mmdvlae.config.settings import Config
 STEPS = 2
 
 
-def peak_memory(config, policy="float32"):
-    """Trains a few steps on one random batch in another process and measures its memory.
-
-    Args:
-      config: a `Config`.
-      policy: the Keras dtype policy of the layers.
+def peak_memory(config: Config, policy: str = "float32") -> dict:
+    """Trains a few steps on one random batch in another process, in a Keras dtype policy.
 
     Returns:
       {"device": "CPU" or "GPU", "peak_megabytes", "loaded_megabytes"}: the highest use of the

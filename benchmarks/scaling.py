@@ -23,16 +23,12 @@ _STEPS, _UNMEASURED_STEPS = 20, 5
 _IMAGES = 4096
 
 
-def scaling_speed(config, rounds=3):
+def scaling_speed(config: Config, rounds: int = 3) -> dict:
     """Images per second of one worker alone, and of two that train together.
 
     Each worker has half of this machine's cores to itself and `config.train.batch_size` images per
     step, on random images. Rounds alternate the two. Hardware threads of one core belong to one
     worker, unless there is no other core.
-
-    Args:
-      config: a `Config`.
-      rounds: the number of rounds.
 
     Returns:
       {"batch_size" (of each worker), "cores" (of each), "one", "two": images per second,

@@ -1,7 +1,6 @@
 """What the devices of a run send each other in a step, and how long a network takes for it."""
 
-import dataclasses
-
+from tf_mmdvlae.config.settings import ModelConfig
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 
 _FLOAT = 4
@@ -11,30 +10,16 @@ _OTHER_SUMS = 4
 _GATHERINGS = 4
 
 
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """What connects the devices.
-
-    Attributes:
-      name: its name in the tables.
-      bytes_per_second: the speed at which a device can send.
-      latency: seconds until a message's first byte arrives.
-    """
-
-    name: str
-    bytes_per_second: float
-    latency: float
+NETWORKS = {
+    "10 Gbit/s Ethernet": (10e9 / 8, 50e-6),
+    "100 Gbit/s Ethernet": (100e9 / 8, 10e-6),
+    "NVLink": (300e9, 2e-6),
+}
+"""Orders of magnitude: bytes per second that a device can send, and seconds until the first byte
+of a message arrives."""
 
 
-NETWORKS = (
-    Network("10 Gbit/s Ethernet", 10e9 / 8, 50e-6),
-    Network("100 Gbit/s Ethernet", 100e9 / 8, 10e-6),
-    Network("NVLink", 300e9, 2e-6),
-)
-"""Orders of magnitude, for a first idea."""
-
-
-def traffic(config, batch_size, devices):
+def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, float]:
     """What one device sends in a step, when all devices exchange along a ring.
 
     A sum over all devices (all-reduce) of m bytes takes 2 (R - 1) messages of m / R bytes from each
@@ -50,7 +35,7 @@ def traffic(config, batch_size, devices):
     without asking other devices.
 
     Args:
-      config: a `ModelConfig`.
+      config: the network.
       batch_size: images of all devices together.
       devices: R.
 
@@ -77,14 +62,16 @@ def traffic(config, batch_size, devices):
     }
 
 
-def scaling_model(config, batch_size, devices=(2, 8, 64), networks=NETWORKS):
+def scaling_model(
+    config: ModelConfig, batch_size: int, devices=(2, 8, 64), networks=NETWORKS
+) -> list[dict]:
     """Where more devices stop paying, if each has the same number of images per step.
 
     Args:
-      config: a `ModelConfig`.
+      config: the network.
       batch_size: images per step of one device.
       devices: numbers of devices.
-      networks: `Network`s.
+      networks: like `NETWORKS`.
 
     Returns:
       A list of {"devices", "megabytes" (that each device sends per step), "codes_megabytes" (of
@@ -96,15 +83,15 @@ def scaling_model(config, batch_size, devices=(2, 8, 64), networks=NETWORKS):
     for count in devices:
         sent = traffic(config, count * batch_size, count)
         total = sent["gradients"] + sent["normalization"] + sent["codes"]
-        for network in networks:
-            exchange = total / network.bytes_per_second + sent["messages"] * network.latency
+        for network, (bytes_per_second, latency) in networks.items():
+            exchange = total / bytes_per_second + sent["messages"] * latency
             rows.append(
                 {
                     "devices": count,
                     "megabytes": total / 1e6,
                     "codes_megabytes": sent["codes"] / 1e6,
                     "messages": sent["messages"],
-                    "network": network.name,
+                    "network": network,
                     "milliseconds": 1e3 * exchange,
                     "step_for_80_percent": 4e3 * exchange,
                 }

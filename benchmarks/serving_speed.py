@@ -20,16 +20,12 @@ BATCHES = (1, 64)
 _PICTURE, _QUALITY = (178, 218), 90
 
 
-def serving_speed(export, rounds=5):
+def serving_speed(export: str, rounds: int = 5) -> dict:
     """Times the signatures of an export and the live model's `predict`, alternately.
 
     The live model has the export's network with weights of its own, which does not change its
     speed. `predict` runs encoder and decoder, as `reconstruct` does; all ratios refer to it. The
     pictures for `edit_bytes` are JPEGs of 178x218 pixels, made of samples with some noise.
-
-    Args:
-      export: an export, as `load` takes it.
-      rounds: the number of rounds.
 
     Returns:
       {"path", "megabytes", "load_seconds", "rows": [...], "bytes_milliseconds_over"}. A row:

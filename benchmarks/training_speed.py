@@ -8,6 +8,7 @@ import tensorflow as tf
 from benchmarks import products
 from benchmarks.harness import alternate, compile_step, make_ladder, random_split, spread
 from benchmarks.other_models import plain_autoencoder, pythae_step
+from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model import mmd
 
@@ -16,7 +17,9 @@ _CEILINGS = ("matrix product", "convolution", "training convolution")
 _PYTHAE_THREADS = {"all": None, "one": 1}
 
 
-def training_speed(config, rounds=5, policies=("float32",), pythae=False):
+def training_speed(
+    config: Config, rounds: int = 5, policies=("float32",), pythae: bool = False
+) -> dict:
     """The speed of a preset's training on random images, beside several comparisons.
 
     Each round times, one after the other: for each precision the step, its convolutions and
@@ -25,8 +28,8 @@ def training_speed(config, rounds=5, policies=("float32",), pythae=False):
     Every step's loss is read. Ratios and shares compare times of the same round.
 
     Args:
-      config: a `Config`.
-      rounds: the number of rounds.
+      config: the preset.
+      rounds: the number of measurements.
       policies: Keras dtype policies; all comparisons are with the first.
       pythae: whether pythae's model is timed.
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from benchmarks import scaling
-from benchmarks.scaling_model import Network, scaling_model, traffic
+from benchmarks.scaling_model import scaling_model, traffic
 from tf_mmdvlae.config.settings import ModelConfig
 
 # Without normalization: 4x4x1 -> dense 3 -> head of 2; back 2 -> 3 -> 16.
@@ -104,7 +104,7 @@ def test_normalization_is_counted(tiny_config):
 
 
 def test_time_on_a_network():
-    networks = [Network("slow", 50.0, 0.5)]
+    networks = {"slow": (50.0, 0.5)}
     for row in scaling_model(PLAIN, 4, devices=(2, 64), networks=networks):
         sent = traffic(PLAIN, 4 * row["devices"], row["devices"])
         size = sent["gradients"] + sent["normalization"] + sent["codes"]
