@@ -93,7 +93,9 @@ class Command:
             return _fail(error, error.exit_code)
         except KeyboardInterrupt as stop:
             code = stop.args[0] if stop.args else 130
-            return _fail("Stopped; no file is half written. Give the same command again.", code)
+            return _fail(
+                "Stopped; nothing is left half written. Give the same command again.", code
+            )
         return 0
 
     def parse(self, arguments: list[str]) -> SimpleNamespace:
