@@ -9,7 +9,7 @@ from tf_mmdvlae.metrics.digit_shapes import digit_shapes
 TOLERANCES = {"thickness": 0.25, "slant": 0.5, "width": 0.5, "height": 0.3, "area": 4.5}
 
 
-def drawn(inside, size=28, points=16):
+def stroke(inside, size=28, points=16):
     """One image [size, size, 1]: the share of each pixel's points that lie inside the stroke.
 
     `inside` takes x (to the right) and y (down) from the image's centre, in pixels.
@@ -28,11 +28,11 @@ def bar(width, height, slant, right=0.0, down=0.0):
         x, y = x - right, y - down
         return (np.abs(x + shear * y) < width / 2) & (np.abs(y) < height / 2)
 
-    return drawn(inside)
+    return stroke(inside)
 
 
 def ring(thickness, radius, right=0.0, down=0.0):
-    return drawn(lambda x, y: np.abs(np.hypot(x - right, y - down) - radius) < thickness / 2)
+    return stroke(lambda x, y: np.abs(np.hypot(x - right, y - down) - radius) < thickness / 2)
 
 
 def assert_shapes(images, **expected):
@@ -74,7 +74,7 @@ def test_a_cross_is_as_thick_as_its_strokes():
     def inside(x, y):
         return (np.maximum(abs(x), abs(y)) < 9) & (np.minimum(abs(x), abs(y)) < 1.5)
 
-    cross = digit_shapes(drawn(inside)[None])
+    cross = digit_shapes(stroke(inside)[None])
     assert cross["thickness"] == pytest.approx(3, abs=0.25)
     assert cross["area"] == pytest.approx(4 * 9 * 3 - 9, abs=2)
 

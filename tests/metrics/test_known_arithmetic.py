@@ -179,11 +179,11 @@ def test_a_change_that_depends_on_another_factor_has_the_expected_slope_and_stan
     lights = [result["factors"]["light"]["layers"]["all"] for result in results]
     # light moves by (1 + s') / (1 + s) of the way, s and s' being independent and uniform.
     for key in ("moved", "gap"):
-        found = np.array([light[key]["value"] for light in lights])
+        estimates = np.array([light[key]["value"] for light in lights])
         claimed = np.mean([light[key]["standard_error"] for light in lights])
-        assert claimed == pytest.approx(found.std(), rel=0.25)
+        assert claimed == pytest.approx(estimates.std(), rel=0.25)
         if key == "moved":
-            assert found.mean() == pytest.approx(1.5 * math.log(2), abs=4 * claimed / 10)
+            assert estimates.mean() == pytest.approx(1.5 * math.log(2), abs=4 * claimed / 10)
 
 
 def test_what_the_model_does_not_draw_has_no_gap():
@@ -240,10 +240,10 @@ def test_the_overall_average_by_hand():
 
 
 def test_triples_are_as_described_and_each_picture_is_drawn_and_encoded_once():
-    drawn, counts = [], {"encoded": 0, "decoded": 0}
+    renders, counts = [], {"encoded": 0, "decoded": 0}
 
     def spy_render(factors):
-        drawn.append(factors)
+        renders.append(factors)
         return render(factors)
 
     def spy_encode(images):
@@ -262,7 +262,7 @@ def test_triples_are_as_described_and_each_picture_is_drawn_and_encoded_once():
     )
     assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert counts == {"encoded": 4 * 2000, "decoded": (2 + len(SETS)) * 2000}
-    for name, faces in zip(TABLE, drawn, strict=True):
+    for name, faces in zip(TABLE, renders, strict=True):
         a, minus, plus, truth = (
             {other: column[start : start + 500] for other, column in faces.items()}
             for start in range(0, 2000, 500)
@@ -396,7 +396,7 @@ def test_known_arithmetic_refuses():
 def test_the_overall_gap_lies_between_means_over_factors():
     overall = known_arithmetic(encode, decode, render, TABLE)["overall"]
     floor, ceiling = overall["floor"]["value"], overall["ceiling"]["value"]
-    gaps = {name: found["gap_of_means"] for name, found in overall["layers"].items()}
+    gaps = {name: measures["gap_of_means"] for name, measures in overall["layers"].items()}
     for name, gap in gaps.items():
         error = overall["layers"][name]["error"]["value"]
         assert gap["value"] == pytest.approx((error - floor) / (ceiling - floor))

@@ -125,7 +125,7 @@ def test_codes_drawn_from_the_prior_lie_within_chance_of_it():
             assert 0 < result[measure]["standard_error"] < 0.1
 
 
-def test_codes_far_from_the_prior_are_always_told_from_it():
+def test_codes_far_from_the_prior_are_always_calls_from_it():
     means, deviations = codes({"z_1": 2, "z_2": 2})
     means["z_2"] = means["z_2"] * np.float32(0.2) + np.float32(2)
     results = distances(means, deviations)
@@ -167,9 +167,9 @@ def test_one_code_has_no_mmd():
 
 
 def test_progress_ends_at_its_total():
-    told = []
+    calls = []
     distances(
-        *codes({"z_1": 2}), null_draws=3, progress=lambda done, total: told.append((done, total))
+        *codes({"z_1": 2}), null_draws=3, progress=lambda done, total: calls.append((done, total))
     )
     # z_1 and "all" have one dimension between them.
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert calls == [(1, 3), (2, 3), (3, 3)]

@@ -59,7 +59,7 @@ def test_labels_are_found_in_the_layers_that_they_lie_in():
 
 
 def test_estimates_are_those_of_scikit_learn():
-    # Neighbours in two dimensions and in ten are found in different ways.
+    # The search for neighbours differs between two dimensions and ten.
     train, train_labels = layered(900, 2, dims=(2, 8))
     test, test_labels = layered(500, 3, dims=(2, 8))
     result = layer_knowledge(train, train_labels, test, test_labels)

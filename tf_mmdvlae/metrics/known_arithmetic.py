@@ -114,19 +114,21 @@ def known_arithmetic(
         changed, seen, note = _changes(images)
         results[name] = _errors(images["truth"][seen], outputs, changed[seen], seen, note)
         if read is not None:
-            readings = {of: _readings(read, output, factors) for of, output in outputs.items()}
+            start, goal = (faces[role][name][seen] for role in ("a", "plus"))
+            readings = {
+                of: _readings(read, output, factors, seen) for of, output in outputs.items()
+            }
             before = readings.pop("a")
             for part, after in readings.items():
                 place = results[name] if part == "truth" else results[name]["layers"]
-                moves = _moves(factors, name, faces, before, after, seen, note)
+                moves = _moves(factors, name, start, goal, before, after, note)
                 place.setdefault(part, {}).update(moves)
         if progress:
             progress(len(results), len(factors))
     overall = _average(results)
+    bounds = overall["floor"], overall["ceiling"]
     for measures in overall["layers"].values():
-        measures["gap_of_means"] = _gap_of_means(
-            measures["error"], overall["floor"], overall["ceiling"]
-        )
+        measures["gap_of_means"] = _gap_of_means(measures["error"], *bounds)
     return {"factors": results, "overall": overall}
 
 
@@ -248,8 +250,8 @@ def _gap(errors, floor, ceiling, note):
     return ratio(errors - floor, ceiling - floor, note, "triple")
 
 
-def _readings(read, images, factors):
-    """Factor name -> value, or most probable class [n]."""
+def _readings(read, images, factors, seen):
+    """Factor name -> value, or most probable class, of the triples whose change is seen."""
     predictions, readings = read(images), {}
     for name, factor in factors.items():
         if name not in predictions:
@@ -261,25 +263,24 @@ def _readings(read, images, factors):
             raise InputError(
                 f"The reader gave {name} as {list(values.shape)}; it must be {list(shape)}."
             )
-        readings[name] = values.argmax(axis=1) if categorical else values
+        readings[name] = (values.argmax(axis=1) if categorical else values)[seen]
     return readings
 
 
-def _moves(factors, name, faces, before, after, seen, note):
+def _moves(factors, name, start, goal, before, after, note):
     """How far the named factor moved and the others stayed, from one reading to another."""
     if factors[name].kind == "categorical":
-        moved = _mean((after[name] == faces["plus"][name])[seen], note)
+        moved = _mean(after[name] == goal, note)
     else:
-        wanted = faces["plus"][name].astype(np.float64) - faces["a"][name]
-        moves = wanted * (after[name] - before[name])
-        moved = ratio(moves[seen], (wanted**2)[seen], note, "triple")
+        wanted = goal.astype(np.float64) - start
+        moved = ratio(wanted * (after[name] - before[name]), wanted**2, note, "triple")
     shifts, stays = [], []
     for other, factor in factors.items():
         if other != name and factor.kind == "categorical":
-            stays.append((after[other] == before[other])[seen])
+            stays.append(after[other] == before[other])
         elif other != name:
             deviation = (factor.high - factor.low) / np.sqrt(12)
-            shifts.append(np.abs(after[other] - before[other])[seen] / deviation)
+            shifts.append(np.abs(after[other] - before[other]) / deviation)
     return {
         "moved": moved,
         "others_moved": _mean_over_others(shifts, "continuous", note),

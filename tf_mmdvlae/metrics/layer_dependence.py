@@ -76,8 +76,8 @@ def _dependence(first, second, distances, permutations, generator):
     parts = np.arange(count) % 10
     left_out = []
     for part in range(10):
-        kept = np.flatnonzero(parts != part)
-        some_a, some_b = (_centred(matrix[np.ix_(kept, kept)]) for matrix in (a, b))
+        rest = np.flatnonzero(parts != part)
+        some_a, some_b = (_centred(matrix[np.ix_(rest, rest)]) for matrix in (a, b))
         norm = np.sqrt(np.sum(some_a**2) * np.sum(some_b**2))
         left_out.append(np.sum(some_a * some_b) / norm if norm > 0 else value)
     error = np.sqrt(0.9 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))

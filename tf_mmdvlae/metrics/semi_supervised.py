@@ -43,7 +43,7 @@ def semi_supervised_errors(
       train_means, test_means: posterior means [n, d_l] and [m, d_l].
       train_labels, test_labels: classes as whole numbers, or an attribute as bool, [n] and [m].
       label_counts: how many codes are labelled; rounded down to a multiple of the classes.
-      repeats: how often they are drawn, at least 2.
+      repeats: how many draws of them, at least 2.
       seed: of all draws.
 
     Returns:

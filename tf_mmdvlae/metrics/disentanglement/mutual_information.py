@@ -77,10 +77,10 @@ def mutual_information(table: FactorTable, generator: np.random.Generator) -> di
     for kind, blocks in table.blocks().items():
         nats, nats_draws = information[kind]
         shares, draws = nats / entropy, nats_draws / entropy
-        known = np.array([active[columns].any() for columns in blocks.values()])
+        carries = np.array([active[columns].any() for columns in blocks.values()])
         result[kind] = {
             "mig": _mig(shares, draws, count),
-            "mig_sup": _mig_sup(shares, draws, known, count),
+            "mig_sup": _mig_sup(shares, draws, carries, count),
         }
         result["table"][kind] = {
             "names": list(blocks),
@@ -114,10 +114,10 @@ def binned_information(
     codes, code_starts = _one_hot(code_bins, np.full(code_bins.shape[1], BINS))
     factors, factor_starts = _one_hot(classes, classes.max(axis=0) + 1)
     results = []
-    for drawn in weights:
+    for times in weights:
         # float32 holds counts up to 2^24 exactly.
-        counts = codes.T @ (factors * drawn[:, None].astype(np.float32))
-        shares = counts.astype(np.float64) / drawn.sum()
+        counts = codes.T @ (factors * times[:, None].astype(np.float32))
+        shares = counts.astype(np.float64) / times.sum()
         joint = np.add.reduceat(entr(shares), code_starts[:-1], axis=0)
         joint = np.add.reduceat(joint, factor_starts[:-1], axis=1)
         of_codes = np.add.reduceat(
@@ -178,12 +178,12 @@ def _squares_and_products(codes):
 def _class_log_ratio(features, classes, train, test):
     guess = np.bincount(classes) / len(classes)
     shares = np.zeros((len(classes[test]), len(guess)))
-    known = np.unique(classes[train])
-    if len(known) > 1:
+    seen = np.unique(classes[train])
+    if len(seen) > 1:
         probe = LogisticRegression(C=INVERSE_PENALTY, tol=1e-3, max_iter=500)
-        shares[:, known] = probe.fit(features[train], classes[train]).predict_proba(features[test])
+        shares[:, seen] = probe.fit(features[train], classes[train]).predict_proba(features[test])
     else:
-        shares[:, known] = 1.0
+        shares[:, seen] = 1.0
     shares = (1 - GUESS_SHARE) * shares + GUESS_SHARE * guess
     truth = classes[test]
     return np.log(shares[np.arange(len(truth)), truth]) - np.log(guess[truth])
