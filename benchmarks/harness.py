@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Hashable
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.progress import Progress
+from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.data.reading import processors
 from tf_mmdvlae.model.devices import precision
@@ -25,7 +27,7 @@ from tf_mmdvlae.model.mmdvlae import MMDVLAE
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def seconds(call, times):
+def seconds(call: Callable, times: int) -> float:
     """The mean time of `times` calls of `call`, in seconds, until the last result is there."""
     start = time.perf_counter()
     for _ in range(times):
@@ -35,7 +37,9 @@ def seconds(call, times):
     return (time.perf_counter() - start) / times
 
 
-def alternate(calls, rounds, least=0.5):
+def alternate(
+    calls: dict[Hashable, Callable], rounds: int, least: float = 0.5
+) -> dict[Hashable, np.ndarray]:
     """Times several calls in turn, so that whatever slows the machine down slows all of them alike.
 
     Two calls of each come before the first round: one compiles, and one shows how many calls fill
@@ -62,7 +66,7 @@ def alternate(calls, rounds, least=0.5):
     return times
 
 
-def spread(values):
+def spread(values: np.ndarray) -> dict[str, float]:
     """The median and the extremes of some measurements: {"median", "low", "high"}."""
     return {
         "median": float(np.median(values)),
@@ -71,7 +75,7 @@ def spread(values):
     }
 
 
-def run_python(what, arguments, environments=({},), cores=(None,)):
+def run_python(what: str, arguments: list[str], environments=({},), cores=(None,)) -> list[str]:
     """Runs Python in processes of their own, at the same time, and waits for all of them.
 
     Args:
@@ -110,7 +114,7 @@ def run_python(what, arguments, environments=({},), cores=(None,)):
     return [output for output, _ in outputs]
 
 
-def run_fork(what, call):
+def run_fork(what: str, call: Callable):
     """Runs `call` in a copy of this process, which may have imported TensorFlow but not used it.
 
     Args:
@@ -149,7 +153,7 @@ def _require_success(what, code, errors):
     raise InputError(f"{what} failed ({how})" + "".join(f": {line}" for line in last))
 
 
-def machine():
+def machine() -> dict:
     """{"processor" (its name), "architecture", "cores" (usable), "gpu" (its name, or "")}."""
     gpus = [
         tf.config.experimental.get_device_details(device).get("device_name", "GPU")
@@ -168,13 +172,13 @@ def machine():
     }
 
 
-def mixed_policy():
+def mixed_policy() -> str:
     """The dtype policy of mixed precision that suits this machine."""
     return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
 
 
-def make_ladder(config, policy="float32"):
-    """The `MMDVLAE` of a `Config` after `compile`, with the noise and the schedule of a run."""
+def make_ladder(config: Config, policy: str = "float32") -> MMDVLAE:
+    """The model of a config after `compile`, with the noise and the schedule of a run."""
     keras.utils.set_random_seed(0)
     with precision(policy):
         fade_in = config.train.fade_in(len(config.model.latent_dims))
@@ -183,11 +187,11 @@ def make_ladder(config, policy="float32"):
     return model
 
 
-def compile_step(model, data):
+def compile_step(model: keras.Model, data) -> Callable:
     """The training step of a Keras model, compiled as `fit` compiles it.
 
     Args:
-      model: a `keras.Model` after `compile`.
+      model: a model after `compile`.
       data: a batch as `train_step` takes it.
 
     Returns:
@@ -199,7 +203,7 @@ def compile_step(model, data):
     return step.get_concrete_function(data)
 
 
-def random_split(shape, count):
-    """A `pipeline.Split` of `count` random uint8 images of `shape`."""
+def random_split(shape: tuple[int, ...], count: int) -> pipeline.Split:
+    """A split of `count` random images of `shape`."""
     images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
     return pipeline.Split("train", images, {}, {}, count)

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -52,7 +53,7 @@ class Product:
         return getattr(tf.raw_ops, self.kind)(**inputs, **self.attributes)
 
 
-def products(concrete):
+def products(concrete) -> list[Product]:
     """The convolutions and matrix products of a compiled function and of the functions it calls.
 
     A multiply-add counts as two operations, and padding counts as if it were multiplied. A loop's
@@ -61,9 +62,6 @@ def products(concrete):
 
     Args:
       concrete: a `tf.types.experimental.ConcreteFunction`, traced for a batch of known size.
-
-    Returns:
-      A list of `Product`.
 
     Raises:
       ValueError: if a shape is not known.
@@ -78,7 +76,7 @@ def products(concrete):
     return result
 
 
-def count(concrete):
+def count(concrete) -> int:
     """2 x multiply-adds of all convolutions and matrix products of a compiled function."""
     return sum(product.operations for product in products(concrete))
 
@@ -132,18 +130,12 @@ def _shape(tensor):
     return tuple(tensor.shape)
 
 
-def bare_products(step_products):
-    """A compiled function that computes a step's products on random numbers.
+def bare_products(step_products: list[Product]) -> Callable:
+    """A compiled function without arguments that computes a step's products on random numbers.
 
     Its time is what the shapes of a network cost; the rest of a step's time goes to the network's
     other operations and to running them. This holds on processors. XLA compiles the step for a GPU,
     and it would merge equal products of equal numbers, so that this function is not compiled by it.
-
-    Args:
-      step_products: a list of `Product`.
-
-    Returns:
-      A function without arguments.
     """
     variables = {}
 
@@ -161,7 +153,7 @@ def bare_products(step_products):
     return tf.function(lambda: [_corner(product(*tensors)) for product, tensors in calls])
 
 
-def ceilings(dtype):
+def ceilings(dtype: str) -> dict[str, tuple[Callable, int]]:
     """The best that this machine can do: large convolutions and matrix products, nothing else.
 
     The ceilings are meant for processors. A GPU waits for Python between two of these calls, while
