@@ -139,11 +139,11 @@ def test_cpp_gives_what_python_gives(client, version, signatures, warmup, images
         for name, value in expected.items():
             proto = tf.make_tensor_proto(0)
             proto.ParseFromString((tmp_path / folder / f"{name}.out.pb").read_bytes())
-            found = tf.make_ndarray(proto)
+            result = tf.make_ndarray(proto)
             if value.dtype == object:
-                assert found.tolist() == value.tolist()
+                assert result.tolist() == value.tolist()
             else:
-                np.testing.assert_allclose(found, value, atol=1e-6)
+                np.testing.assert_allclose(result, value, atol=1e-6)
     for folder in refused:
         assert (tmp_path / folder / "error.txt").exists(), folder
     assert "Known: class=even" in (tmp_path / "edit.unknown" / "error.txt").read_text()
@@ -216,13 +216,13 @@ def test_rest_bodies_in_columns_and_in_rows(signatures, warmup):
             {"signature_name": signature, "inputs": columns},
             {"signature_name": signature, "instances": rows},
         ):
-            found = rest(body, signatures)
-            assert set(found) == set(expected)
+            result = rest(body, signatures)
+            assert set(result) == set(expected)
             for name, value in expected.items():
                 if value.dtype == object:
-                    assert found[name].tolist() == value.tolist()
+                    assert result[name].tolist() == value.tolist()
                 else:
-                    np.testing.assert_allclose(found[name], value, atol=1e-6)
+                    np.testing.assert_allclose(result[name], value, atol=1e-6)
 
 
 def test_every_picture_is_named_so_that_rest_codes_it(signatures):
@@ -251,10 +251,10 @@ def test_a_grpc_request_survives_the_wire(signatures, warmup):
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         received = predict_pb2.PredictRequest.FromString(request.SerializeToString())
-        given = {name: tf.make_ndarray(proto) for name, proto in received.inputs.items()}
-        found = call(signatures[received.model_spec.signature_name], given)
+        decoded = {name: tf.make_ndarray(proto) for name, proto in received.inputs.items()}
+        result = call(signatures[received.model_spec.signature_name], decoded)
         for name, value in call(signatures[signature], inputs).items():
-            assert np.array_equal(found[name], value)
+            assert np.array_equal(result[name], value)
 
 
 # ---- threads -------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def test_eight_threads_at_once(signatures, warmup, images):
     process = psutil.Process()
     for thread in threads:
         thread.start()
-    # Buffers are allocated in the first seconds; after that nothing may be kept.
+    # Buffers are allocated in the first seconds; after that memory may not grow.
     time.sleep(THREAD_SECONDS * 0.4)
     before = process.memory_info().rss
     for thread in threads:
@@ -313,8 +313,8 @@ def test_encode_and_decode_stand_in_for_a_live_model(loaded, finished_run, image
             np.testing.assert_allclose(served[name], value, atol=1e-6)
     codes = encode(images)[0]
     np.testing.assert_allclose(loaded.decode(codes), decode(codes), atol=1e-6)
-    drawn = run.draw_all(tmp_path, loaded.encode, loaded.decode, images[:9])
-    assert all(path.exists() for path in drawn)
+    paths = run.draw_all(tmp_path, loaded.encode, loaded.decode, images[:9])
+    assert all(path.exists() for path in paths)
 
 
 def test_one_row_serves_all_and_more_than_a_batch_is_split(loaded, images):
@@ -333,9 +333,9 @@ def test_one_row_serves_all_and_more_than_a_batch_is_split(loaded, images):
 
 def test_samples_of_the_fitted_mixture(loaded, finished_run, monkeypatch, tmp_path):
     mixture = Samplers.load(finished_run[0] / "samplers.npz").joint
-    drawn = loaded.sample(range(3), temperature=0, fitted=True)
+    samples = loaded.sample(range(3), temperature=0, fitted=True)
     centre = loaded.decode(mixture.sample(1, seed=0, temperature=0))
-    np.testing.assert_allclose(drawn, np.repeat(centre, 3, axis=0), atol=1e-6)
+    np.testing.assert_allclose(samples, np.repeat(centre, 3, axis=0), atol=1e-6)
     arguments = [f"--export={finished_run[1]}", "--count=2", "--fitted", f"--out={tmp_path}"]
     monkeypatch.setattr(sys, "argv", ["sample", *arguments])
     assert sample.main() == 0

@@ -66,7 +66,7 @@ def test_killed_at_any_moment_it_leaves_whole_versions_only(finished_run, tmp_pa
         "while True:\n"
         "    export_run(sys.argv[1], sys.argv[2])\n"
     )
-    kept = {path.name for path in (finished_run[1] / "1").rglob("*")}
+    names = {path.name for path in (finished_run[1] / "1").rglob("*")}
     checked = 0
     for seconds in (0.3, 1.7):
         process = subprocess.Popen(
@@ -75,15 +75,15 @@ def test_killed_at_any_moment_it_leaves_whole_versions_only(finished_run, tmp_pa
             stderr=subprocess.DEVNULL,
             cwd=pathlib.Path(__file__).parents[2],
         )
-        begun, until = versions(tmp_path), time.monotonic() + 120
-        while versions(tmp_path) == begun and time.monotonic() < until:
+        before, until = versions(tmp_path), time.monotonic() + 120
+        while versions(tmp_path) == before and time.monotonic() < until:
             time.sleep(0.05)
         # It is at its second export now.
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
         for version in versions(tmp_path):
-            assert {path.name for path in (tmp_path / version).rglob("*")} == kept
+            assert {path.name for path in (tmp_path / version).rglob("*")} == names
             checked += 1
     assert checked >= 3
     # The next export clears away what the killed ones left.

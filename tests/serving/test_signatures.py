@@ -30,12 +30,12 @@ import sys
 sys.modules["keras"] = sys.modules["tf_mmdvlae"] = None
 import numpy as np, tensorflow as tf
 loaded = tf.saved_model.load(sys.argv[1])
-given = np.load("given.npz", allow_pickle=True)
+examples = np.load("inputs.npz", allow_pickle=True)
 results = {}
-for key in given:
+for key in examples:
     signature, name = key.split("/")
-    results.setdefault(signature, {})[name] = tf.constant(given[key].tolist() if
-        given[key].dtype == object else given[key])
+    results.setdefault(signature, {})[name] = tf.constant(examples[key].tolist() if
+        examples[key].dtype == object else examples[key])
 out = {}
 for signature, inputs in results.items():
     for name, value in loaded.signatures[signature](**inputs).items():
@@ -46,7 +46,7 @@ assert set(loaded.signatures) == set(results) | {"serving_default"}, set(loaded.
 
 
 @pytest.fixture(scope="module")
-def given(images):
+def examples(images):
     """Inputs of every signature that takes images: three rows."""
     weights = np.array([[1, 1], [0, 1], [0.5, -1]], np.float32)
     a, b, c = images[:3], images[3:6], images[6:9]
@@ -73,7 +73,7 @@ def given(images):
 
 
 @pytest.fixture(scope="module")
-def given_bytes(given):
+def byte_examples(examples):
     """The same for the twins that take bytes."""
 
     def coded(images):
@@ -86,20 +86,20 @@ def given_bytes(given):
             )
             for name, value in inputs.items()
         }
-        for signature, inputs in given.items()
+        for signature, inputs in examples.items()
     }
 
 
 @pytest.fixture(scope="module")
-def outputs(finished_run, given, given_bytes, tmp_path_factory):
+def outputs(finished_run, examples, byte_examples, tmp_path_factory):
     """signature -> outputs, computed where this package cannot be imported."""
     folder = tmp_path_factory.mktemp("elsewhere")
     flat = {
         f"{signature}/{name}": value
-        for signature, inputs in {**given, **given_bytes}.items()
+        for signature, inputs in {**examples, **byte_examples}.items()
         for name, value in inputs.items()
     }
-    np.savez(folder / "given.npz", **flat)
+    np.savez(folder / "inputs.npz", **flat)
     subprocess.run(
         [sys.executable, "-I", "-c", CALL_ALL, str((finished_run[1] / "1").resolve())],
         cwd=folder,
@@ -107,16 +107,16 @@ def outputs(finished_run, given, given_bytes, tmp_path_factory):
         env={"TF_CPP_MIN_LOG_LEVEL": "2"},
         timeout=240,
     )
-    found = {}
+    results = {}
     with np.load(folder / "out.npz", allow_pickle=True) as out:
         for key in out:
             signature, name = key.split("/")
-            found.setdefault(signature, {})[name] = out[key]
-    return found
+            results.setdefault(signature, {})[name] = out[key]
+    return results
 
 
 @pytest.fixture(scope="module")
-def live(finished_run, given):
+def live(finished_run, examples):
     """signature -> outputs of the live model, by the functions on latent dicts."""
     model = load_run(finished_run[0])
     directions = Directions.load(finished_run[0] / "directions.npz")
@@ -128,28 +128,28 @@ def live(finished_run, given):
         return np.asarray(model.decode(codes))
 
     def three(signature, *names):
-        return [means(given[signature][name]) for name in names]
+        return [means(examples[signature][name]) for name in names]
 
-    codes, deviations = model.encode(given["encode"]["image"])
-    seeds, temperature = given["sample"]["seed"], given["sample"]["temperature"]
-    drawn = np.stack([tf.random.stateless_normal([5], [s, 7], alg="philox") for s in seeds])
-    drawn = drawn * temperature[:, None]
+    codes, deviations = model.encode(examples["encode"]["image"])
+    seeds, temperature = examples["sample"]["seed"], examples["sample"]["temperature"]
+    samples = np.stack([tf.random.stateless_normal([5], [s, 7], alg="philox") for s in seeds])
+    samples = samples * temperature[:, None]
     # So few images have a mixture of one component.
     mixture = Samplers.load(finished_run[0] / "samplers.npz").joint
-    fitted = mixture.means[0] + drawn @ mixture.factors[0].T
-    edit = given["edit"]
+    fitted = mixture.means[0] + samples @ mixture.factors[0].T
+    edit = examples["edit"]
     rows = [directions.of(name.decode()) for name in edit["attribute"]]
     return {
         "encode": {**codes, **{n.replace("z_", "std_"): d for n, d in deviations.items()}},
-        "decode": {"image": decoded(given["decode"])},
+        "decode": {"image": decoded(examples["decode"])},
         "reconstruct": {"reconstruction": decoded(codes)},
-        "sample": {"sample": decoded({"z_1": drawn[:, :2], "z_2": drawn[:, 2:]})},
+        "sample": {"sample": decoded({"z_1": samples[:, :2], "z_2": samples[:, 2:]})},
         "sample_fitted": {"sample": decoded({"z_1": fitted[:, :2], "z_2": fitted[:, 2:]})},
         "arithmetic": {
             "result": decoded(
                 latents.arithmetic(
                     *three("arithmetic", "a", "minus", "plus"),
-                    layer_weights=given["arithmetic"]["layer_weights"],
+                    layer_weights=examples["arithmetic"]["layer_weights"],
                 )
             )
         },
@@ -165,7 +165,7 @@ def live(finished_run, given):
         },
         "interpolate": {
             "result": decoded(
-                latents.interpolate(*three("interpolate", "a", "b"), given["interpolate"]["t"])
+                latents.interpolate(*three("interpolate", "a", "b"), examples["interpolate"]["t"])
             )
         },
     }
@@ -195,11 +195,11 @@ def test_equal_to_the_live_model_where_this_package_is_not(outputs, live, signat
 
 @pytest.mark.parametrize("signature", PLAIN)
 def test_the_twins_on_bytes_give_the_same_as_8_bit_pictures(outputs, signature):
-    # The pictures given are of the model's size, so that only their 8 bits differ.
+    # The images are of the model's size, so that only their 8 bits differ.
     for name, value in outputs[signature].items():
         if value.ndim != 4:
-            found = outputs[f"{signature}_bytes"][name]
-            np.testing.assert_allclose(found, value, atol=0.05)
+            result = outputs[f"{signature}_bytes"][name]
+            np.testing.assert_allclose(result, value, atol=0.05)
             continue
         for coded, image in zip(outputs[f"{signature}_bytes"][f"{name}_bytes"], value, strict=True):
             with Image.open(io.BytesIO(coded)) as picture:
@@ -218,19 +218,19 @@ def test_a_twin_hands_each_picture_to_its_own_place(images):
     image = [tf.TensorSpec([None, 8, 8, 1], tf.float32, name=name) for name in names]
     number = tf.TensorSpec([None], tf.float32, name="t")
     signature = Signature(function, [*image, number])
-    twin, inputs = on_bytes(signature, (8, 8, 1), 1.0)
-    assert [spec.name for spec in inputs] == ["a_bytes", "minus_bytes", "plus_bytes", "t"]
+    twin, specifications = on_bytes(signature, (8, 8, 1), 1.0)
+    assert [spec.name for spec in specifications] == ["a_bytes", "minus_bytes", "plus_bytes", "t"]
     a, minus, plus = images[:2], 0.25 * images[:2], 0.5 * images[2:4]
-    given = {
+    inputs = {
         f"{name}_bytes": tf.constant([png(picture) for picture in pictures_of])
         for name, pictures_of in zip(names, (a, minus, plus), strict=True)
     }
-    outputs = twin({**given, "t": tf.constant([1.0, 2.0])})
+    outputs = twin({**inputs, "t": tf.constant([1.0, 2.0])})
     assert set(outputs) == {"result_bytes", "z_1"}
     expected = np.clip(a - minus + plus, 0, 1) * 255
     for coded, pixels in zip(outputs["result_bytes"].numpy(), expected, strict=True):
-        found = np.asarray(Image.open(io.BytesIO(coded)), np.float32)
-        np.testing.assert_allclose(found, pixels[..., 0], atol=2)
+        result = np.asarray(Image.open(io.BytesIO(coded)), np.float32)
+        np.testing.assert_allclose(result, pixels[..., 0], atol=2)
 
 
 def test_a_weight_of_zero_leaves_the_layer_alone(served, images, finished_run):
@@ -245,19 +245,19 @@ def test_a_row_of_sample_depends_on_its_own_seed_alone(served):
     alone = noise(tf.constant([7], tf.int64), 5)
     among = noise(tf.range(64, dtype=tf.int64), 5)
     assert np.array_equal(alone[0], among[7])
-    drawn = served.signatures["sample"](
+    samples = served.signatures["sample"](
         seed=tf.constant([7, 7, 8], tf.int64), temperature=[1.0] * 3
     )
-    drawn = drawn["sample"].numpy()
-    assert np.array_equal(drawn[0], drawn[1])
-    assert not np.allclose(drawn[0], drawn[2])
+    samples = samples["sample"].numpy()
+    assert np.array_equal(samples[0], samples[1])
+    assert not np.allclose(samples[0], samples[2])
 
 
 def test_the_noise_is_standard_normal():
-    drawn = tf.function(noise)(tf.range(4000, dtype=tf.int64), 5).numpy()
-    assert np.abs(drawn.mean(axis=0)).max() < 0.06
-    assert np.abs(np.corrcoef(drawn.T) - np.eye(5)).max() < 0.06
-    assert np.abs(drawn.std(axis=0) - 1).max() < 0.05
+    samples = tf.function(noise)(tf.range(4000, dtype=tf.int64), 5).numpy()
+    assert np.abs(samples.mean(axis=0)).max() < 0.06
+    assert np.abs(np.corrcoef(samples.T) - np.eye(5)).max() < 0.06
+    assert np.abs(samples.std(axis=0) - 1).max() < 0.05
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +276,7 @@ def compiled(mixture):
 def test_the_graph_draws_from_the_mixture_as_numpy_does(mixture):
     count = 6000
     seeds = tf.range(count, dtype=tf.int64)
-    still, drawn = (
+    still, samples = (
         compiled(mixture)(seeds, tf.fill([count], scale)).numpy() for scale in (0.0, 1.0)
     )
     # At temperature 0 the components' means, as often as their weights say.
@@ -285,11 +285,11 @@ def test_the_graph_draws_from_the_mixture_as_numpy_does(mixture):
     chosen = distance.argmin(axis=1)
     np.testing.assert_allclose(np.bincount(chosen) / count, mixture.weights, atol=0.02)
     for component, factor in enumerate(mixture.factors):
-        covariance = np.cov(drawn[chosen == component].T)
+        covariance = np.cov(samples[chosen == component].T)
         np.testing.assert_allclose(covariance, factor @ factor.T, atol=0.6)
     by_numpy = latents.join(mixture.sample(count, seed=0))
-    np.testing.assert_allclose(drawn.mean(axis=0), by_numpy.mean(axis=0), atol=0.25)
-    np.testing.assert_allclose(np.cov(drawn.T), np.cov(by_numpy.T), atol=0.9)
+    np.testing.assert_allclose(samples.mean(axis=0), by_numpy.mean(axis=0), atol=0.25)
+    np.testing.assert_allclose(np.cov(samples.T), np.cov(by_numpy.T), atol=0.9)
 
 
 def test_a_row_of_the_mixture_depends_on_its_own_seed_alone(mixture):
@@ -303,8 +303,8 @@ def test_a_row_of_the_mixture_depends_on_its_own_seed_alone(mixture):
 
 def test_a_mixture_of_one_standard_normal_draws_what_the_prior_draws():
     seeds = tf.range(8, dtype=tf.int64)
-    drawn = mixture_draws(prior((2, 3)), seeds, tf.ones(8))
-    np.testing.assert_allclose(drawn, noise(seeds, 5), atol=1e-6)
+    samples = mixture_draws(prior((2, 3)), seeds, tf.ones(8))
+    np.testing.assert_allclose(samples, noise(seeds, 5), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -326,8 +326,8 @@ def test_a_mixture_of_one_standard_normal_draws_what_the_prior_draws():
         ("interpolate", {"t": [np.inf, 0.0, 0.0]}, "t holds"),
     ],
 )
-def test_bad_values_are_refused_and_named(served, given, signature, changes, message):
-    inputs = {**given[signature], **changes}
+def test_bad_values_are_refused_and_named(served, examples, signature, changes, message):
+    inputs = {**examples[signature], **changes}
     tensors = {
         name: tf.constant(value if isinstance(value, list) else value.tolist(), spec.dtype)
         if np.size(value)
@@ -409,9 +409,9 @@ def _transparent():
 )
 def test_pictures_are_read_as_training_reads_them(content, tolerance, channels, crop):
     shape = (16, 12, channels)
-    found = image_bytes.from_bytes(tf.constant([content, content]), shape, crop)[0] * 255
+    result = image_bytes.from_bytes(tf.constant([content, content]), shape, crop)[0] * 255
     expected, _ = decode(content, shape, crop)
-    assert np.abs(found - expected.astype(np.float32)).max() <= tolerance
+    assert np.abs(result - expected.astype(np.float32)).max() <= tolerance
 
 
 @pytest.mark.parametrize(
@@ -441,8 +441,8 @@ def test_keras_can_call_it_as_layers_of_a_functional_model(finished_run, images,
     image = keras.Input((8, 8, 1))
     codes = encode(image)
     rebuilt = decode({name: codes[name] for name in ("z_1", "z_2")})["image"]
-    found = keras.Model(image, rebuilt).predict(images[:3], verbose=0)
-    np.testing.assert_allclose(found, live["reconstruct"]["reconstruction"], atol=1e-6)
+    result = keras.Model(image, rebuilt).predict(images[:3], verbose=0)
+    np.testing.assert_allclose(result, live["reconstruct"]["reconstruction"], atol=1e-6)
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_is_used(model, tmp_path
 def test_a_full_disk_leaves_the_checkpoint_before_whole(model, tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(model, 1)
-    kept = (tmp_path / "step_00000001.weights.h5").read_bytes()
+    contents = (tmp_path / "step_00000001.weights.h5").read_bytes()
 
     def full(path, *args, **kwargs):
         with open(path, "wb") as file:
@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(model, tmp_path, monkeyp
         "step_00000001.json",
         "step_00000001.weights.h5",
     ]
-    assert (tmp_path / "step_00000001.weights.h5").read_bytes() == kept
+    assert (tmp_path / "step_00000001.weights.h5").read_bytes() == contents
 
 
 def test_no_space_is_seen_before_anything_is_written(model, tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def test_mixtures_are_fitted_to_posterior_samples_not_to_means():
     numbers, directions, samplers = finish.measure((encode, decode), config, splits)
     assert directions is None
     assert numbers["probes"] == {}
-    drawn = samplers.joint.sample(5_000, seed=0)
-    np.testing.assert_allclose(drawn["z_1"].std(axis=0), 0.5, rtol=0.1)
-    np.testing.assert_allclose(drawn["z_2"].std(axis=0), 2.0, rtol=0.1)
-    np.testing.assert_allclose(drawn["z_2"].mean(axis=0), 1.0, atol=0.3)
+    samples = samplers.joint.sample(5_000, seed=0)
+    np.testing.assert_allclose(samples["z_1"].std(axis=0), 0.5, rtol=0.1)
+    np.testing.assert_allclose(samples["z_2"].std(axis=0), 2.0, rtol=0.1)
+    np.testing.assert_allclose(samples["z_2"].mean(axis=0), 1.0, atol=0.3)

@@ -17,7 +17,7 @@ def begin(folder, config):
 
 
 @pytest.fixture
-def begun(run_config, tmp_path):
+def workdir(run_config, tmp_path):
     return begin(tmp_path / "work", run_config)
 
 
@@ -33,50 +33,54 @@ def begun(run_config, tmp_path):
 def test_a_cache_that_changes_the_order_is_refused(
     run_config, replace, tmp_path, before, after, refused
 ):
-    begun = begin(tmp_path / "work", replace(run_config, "data.cache", before))
+    workdir = begin(tmp_path / "work", replace(run_config, "data.cache", before))
     changed = replace(run_config, "data.cache", after)
     if refused:
         with pytest.raises(InputError, match=f"data.cache: '{before}' there, '{after}' now"):
-            begun.claim(changed)
+            workdir.claim(changed)
     else:
-        begun.claim(changed)
+        workdir.claim(changed)
 
 
-def test_a_begun_run_without_its_settings_is_refused(begun, run_config):
-    begun.config_file.unlink()
+def test_a_begun_run_without_its_settings_is_refused(workdir, run_config):
+    workdir.config_file.unlink()
     with pytest.raises(InputError, match="no config.json.*another --workdir"):
-        begun.claim(run_config)
-    assert not begun.config_file.exists()
+        workdir.claim(run_config)
+    assert not workdir.config_file.exists()
 
 
-def test_what_a_killed_run_was_writing_is_removed(begun):
-    begun.figures.mkdir()
+def test_what_a_killed_run_was_writing_is_removed(workdir):
+    workdir.figures.mkdir()
     names = ("model.keras", "history.jsonl", "config.json", "metrics.json")
     fitted = ("directions.npz", "samplers.npz")
-    leftovers = [begun.path / f".123.{name}" for name in (*names, *fitted)]
-    leftovers.append(begun.figures / ".123.layers.png")
-    kept = [begun.path / ".mine.json", begun.path / "model.keras", begun.figures / "layers.png"]
-    for path in (*leftovers, *kept):
+    leftovers = [workdir.path / f".123.{name}" for name in (*names, *fitted)]
+    leftovers.append(workdir.figures / ".123.layers.png")
+    others = [
+        workdir.path / ".mine.json",
+        workdir.path / "model.keras",
+        workdir.figures / "layers.png",
+    ]
+    for path in (*leftovers, *others):
         path.touch()
-    with begun.locked():
+    with workdir.locked():
         assert not any(path.exists() for path in leftovers)
-        assert all(path.exists() for path in kept)
+        assert all(path.exists() for path in others)
 
 
-def test_old_curves_are_removed_and_nothing_else(begun):
-    begun.clear_tensorboard()
-    begun.tensorboard.mkdir()
+def test_old_curves_are_removed_and_nothing_else(workdir):
+    workdir.clear_tensorboard()
+    workdir.tensorboard.mkdir()
     for name in ("events.out.tfevents.1.host", "notes.txt"):
-        (begun.tensorboard / name).touch()
-    begun.clear_tensorboard()
-    assert [path.name for path in begun.tensorboard.iterdir()] == ["notes.txt"]
+        (workdir.tensorboard / name).touch()
+    workdir.clear_tensorboard()
+    assert [path.name for path in workdir.tensorboard.iterdir()] == ["notes.txt"]
 
 
-def test_of_many_differences_the_data_set_is_told_first(begun, run_config, replace):
+def test_of_many_differences_the_data_set_comes_first(workdir, run_config, replace):
     other = replace(run_config, "data.dataset", "mnist")
     for name in ("steps", "batch_size", "log_every", "seed"):
         other = replace(other, f"train.{name}", 77)
     with pytest.raises(
         InputError, match=r"settings \(data.dataset: 'image_folder' there, .*; and 1 more\)"
     ):
-        begun.claim(other)
+        workdir.claim(other)

@@ -38,7 +38,7 @@ from tf_mmdvlae.training.workers import Workers
 config = dataclasses.replace(TINY, nested_dropout=0.25, kl_weights=0.5, prior="sampled")
 images = np.random.default_rng(0).random((48, 8, 8, 1), np.float32)
 batches = tf.data.Dataset.from_tensor_slices(images).batch(16).repeat()
-found = []
+results = []
 for distribute in ("none", "mirrored"):
     keras.utils.set_random_seed(0)
     workers = Workers(distribute)
@@ -46,9 +46,9 @@ for distribute in ("none", "mirrored"):
         model = MMDVLAE(config, 0, ((2, 5), (0, 0)))
         model.compile(keras.optimizers.Adam(1e-3))
     history = model.fit(batches, steps_per_epoch=2, epochs=4, shuffle=False, verbose=0).history
-    found.append({"replicas": workers.strategy.num_replicas_in_sync, "history": history,
+    results.append({"replicas": workers.strategy.num_replicas_in_sync, "history": history,
                   "weights": [np.asarray(w).ravel().tolist() for w in model.weights]})
-json.dump(found, sys.stdout)
+json.dump(results, sys.stdout)
 """
 
 
@@ -153,9 +153,9 @@ def test_what_the_chief_refuses_ends_all(run_config, tmp_path):
         tmp_path,
     )
     assert [process.wait(timeout=200) for process in processes] == [1, 1]
-    said = [(tmp_path / f"log_{index}").read_text().splitlines()[-1] for index in range(2)]
-    assert "fewer than a batch of 1000" in said[0]
-    assert "Worker 1 of 2 ends because another one refused" in said[1]
+    last_lines = [(tmp_path / f"log_{index}").read_text().splitlines()[-1] for index in range(2)]
+    assert "fewer than a batch of 1000" in last_lines[0]
+    assert "Worker 1 of 2 ends because another one refused" in last_lines[1]
 
 
 def load_config(workdir):
@@ -225,8 +225,8 @@ def test_the_pieces_of_all_devices_make_up_the_batch(split):
         for share in shares
     ]
     for step, batch in enumerate(whole):
-        found = [own[2 * step + device] for own in pieces for device in range(2)]
-        np.testing.assert_array_equal(np.concatenate(found), batch)
+        parts = [own[2 * step + device] for own in pieces for device in range(2)]
+        np.testing.assert_array_equal(np.concatenate(parts), batch)
 
 
 def test_a_batch_that_cannot_be_divided(split):

@@ -32,7 +32,7 @@ def export(
     extras: Callable[[pathlib.Path], None] | None = None,
     samplers: Samplers | None = None,
 ) -> pathlib.Path:
-    """Writes `model` as a SavedModel in the next free version of `export_dir`.
+    """Writes `model` as a SavedModel in the next free version of `export_dir`; returns its path.
 
     The SavedModel loads without this package, and TensorFlow Serving serves it as it is. It has the
     signatures of `tf_mmdvlae.serving.signatures`; `encode` is also `serving_default`. Its folder
@@ -52,9 +52,6 @@ def export(
       extras: a function that is called with the finished SavedModel's path before the renaming, to
         write more into it.
       samplers: the samplers of the signature `sample_fitted`; None leaves that signature out.
-
-    Returns:
-      The path of the new version, such as exports/mnist/3.
 
     Raises:
       InputError: if the folder cannot be written or the disk is full; no version is added.

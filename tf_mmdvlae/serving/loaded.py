@@ -65,8 +65,9 @@ def newest_version(path: pathlib.Path | str) -> pathlib.Path:
 class Served:
     """A loaded export: its signatures as functions on NumPy arrays of any number of rows.
 
-    `encode` and `decode` fit into `figures` and `evaluation` in place of a live model's. Where a
-    function takes several arrays, one with a single row serves all rows of the others.
+    `encode` and `decode` fit into `figures` and `evaluation` in place of a live model's. All other
+    functions return images, float32 [n, H, W, C] in [0, 1]. Where a function takes several arrays,
+    one with a single row serves all rows of the others.
 
     Attributes:
       manifest: the contents of `assets.extra/manifest.json`.
@@ -93,9 +94,6 @@ class Served:
 
     def read(self, *paths: pathlib.Path | str) -> np.ndarray:
         """Reads JPEG or PNG files as training did: upright, the centre, the model's size.
-
-        Returns:
-          Images [n, H, W, C] in [0, 1], for the other functions.
 
         Raises:
           InputError: if a file can't be read; the message names it.
@@ -135,9 +133,6 @@ class Served:
             the mean of the mixture's component.
           fitted: True draws from the mixture: where training images lie.
 
-        Returns:
-          Images [n, H, W, C].
-
         Raises:
           InputError: if `fitted` is True and the export has no mixture.
         """
@@ -165,9 +160,6 @@ class Served:
         Args:
           a, minus, plus: images [n, H, W, C].
           layer_weights: one weight per layer, lowest first, or [n, L]; None is one for each.
-
-        Returns:
-          Images [n, H, W, C].
         """
         images = {"a": _floats(a), "minus": _floats(minus), "plus": _floats(plus)}
         weights = self._weights(layer_weights)
@@ -187,9 +179,6 @@ class Served:
           attribute: one of `attributes`, or n of them.
           strength: one number or [n]; 1 is from without to with, or one standard deviation.
           layer_weights: as in `arithmetic`.
-
-        Returns:
-          Images [n, H, W, C].
 
         Raises:
           InputError: for an unknown attribute; the message lists the known ones.
@@ -215,9 +204,6 @@ class Served:
         Args:
           a, b: images [n, H, W, C].
           t: one number or [n]; 0 gives a's reconstruction and 1 gives b's.
-
-        Returns:
-          Images [n, H, W, C].
         """
         return self._call("interpolate", a=_floats(a), b=_floats(b), t=_numbers(t))["result"]
 

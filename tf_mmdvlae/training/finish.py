@@ -175,14 +175,11 @@ def draw(
 def draw_run(
     workdir: pathlib.Path | str, data_dir: pathlib.Path | str | None = None
 ) -> list[pathlib.Path]:
-    """Draws the figures of a finished run again.
+    """Draws the figures of a finished run again; returns their paths.
 
     Args:
       workdir: the folder of the run.
       data_dir: the root of the TFDS data sets, if it is not where the run found it.
-
-    Returns:
-      The paths of the figures.
 
     Raises:
       InputError: if there is no finished run there, its data set can't be had, or another process
@@ -201,7 +198,7 @@ def export_run(
     formats: Sequence[str] = (),
     data_dir: pathlib.Path | str | None = None,
 ) -> pathlib.Path:
-    """Exports a finished run again, in the next free version.
+    """Exports a finished run again, in the next free version; returns the version's path.
 
     Args:
       workdir: the folder of the run.
@@ -210,9 +207,6 @@ def export_run(
       formats: further formats to write into the version's `assets.extra/`: "tflite", "onnx". Test
         images compare them with the SavedModel.
       data_dir: the root of the TFDS data sets, if it is not where the run found it.
-
-    Returns:
-      The path of the new version.
 
     Raises:
       InputError: if there is no finished run there, the folder cannot be written, or a format's
