@@ -27,10 +27,10 @@ def test_an_attribute_is_found_with_its_companions_held_constant(generator):
     # Women smile more often here.
     smiling = generator.random(ROWS) < np.where(male, 0.2, 0.8)
     codes = codes_of((male, [1, 0, 2]), (smiling, [0, 3, -1]), generator=generator)
-    found = find_directions(codes, {"Male": male, "Smiling": smiling})
-    assert found.names == ("Male", "Smiling")
-    np.testing.assert_allclose(latents.join(found.of("Smiling"))[0], [0, 3, -1], atol=0.01)
-    np.testing.assert_allclose(latents.join(found.of("Male"))[0], [1, 0, 2], atol=0.01)
+    directions = find_directions(codes, {"Male": male, "Smiling": smiling})
+    assert directions.names == ("Male", "Smiling")
+    np.testing.assert_allclose(latents.join(directions.of("Smiling"))[0], [0, 3, -1], atol=0.01)
+    np.testing.assert_allclose(latents.join(directions.of("Male"))[0], [1, 0, 2], atol=0.01)
     # The plain difference of means drags the other along.
     plain = codes["z_1"][smiling].mean(axis=0) - codes["z_1"][~smiling].mean(axis=0)
     assert plain[0] < -0.3
@@ -40,22 +40,22 @@ def test_a_factor_steps_by_its_deviation_whatever_its_unit(generator):
     yaw = generator.normal(7, 3, ROWS)
     codes = codes_of(((yaw - 7) / 3, [0.5, 0, 1]), generator=generator)
     for factor in (yaw, 1000 * yaw - 4):
-        found = find_directions(codes, {"yaw": factor.astype(np.float32)})
-        np.testing.assert_allclose(latents.join(found.of("yaw"))[0], [0.5, 0, 1], atol=0.02)
+        directions = find_directions(codes, {"yaw": factor.astype(np.float32)})
+        np.testing.assert_allclose(latents.join(directions.of("yaw"))[0], [0.5, 0, 1], atol=0.02)
 
 
 def test_a_class_steps_from_the_other_classes_to_itself(generator):
     digit = generator.integers(0, 3, ROWS)
     centres = np.array([[0, 0, 0], [3, 0, 0], [0, 3, 3]], float)
     parts = [(digit == number, centre) for number, centre in enumerate(centres)]
-    found = find_directions(
+    directions = find_directions(
         codes_of(*parts, generator=generator), {"label": digit}, {"label": ["nil", "one", "two"]}
     )
-    assert found.names == ("label=nil", "label=one", "label=two")
+    assert directions.names == ("label=nil", "label=one", "label=two")
     shares = np.bincount(digit) / ROWS
     others = (shares[0] * centres[0] + shares[2] * centres[2]) / (shares[0] + shares[2])
     expected = centres[1] - others
-    np.testing.assert_allclose(latents.join(found.of("label=one"))[0], expected, atol=0.01)
+    np.testing.assert_allclose(latents.join(directions.of("label=one"))[0], expected, atol=0.01)
 
 
 def test_what_does_not_vary_has_no_direction(generator, caplog):
@@ -75,21 +75,21 @@ def test_missing_values_of_a_factor_do_not_spoil_the_others(generator):
     light, attribute = generator.normal(size=ROWS), generator.random(ROWS) < 0.3
     codes = codes_of((light, [1, 0, 0]), (attribute, [0, 2, 0]), generator=generator)
     light[:40] = np.nan
-    found = find_directions(codes, {"light": light.astype(np.float32), "attribute": attribute})
-    np.testing.assert_allclose(latents.join(found.of("attribute"))[0], [0, 2, 0], atol=0.05)
-    np.testing.assert_allclose(latents.join(found.of("light"))[0], [1, 0, 0], atol=0.05)
+    directions = find_directions(codes, {"light": light.astype(np.float32), "attribute": attribute})
+    np.testing.assert_allclose(latents.join(directions.of("attribute"))[0], [0, 2, 0], atol=0.05)
+    np.testing.assert_allclose(latents.join(directions.of("light"))[0], [1, 0, 0], atol=0.05)
 
 
 def test_they_survive_the_disk_and_name_what_is_known(generator, tmp_path):
     attribute = generator.random(ROWS) < 0.3
     codes = codes_of((attribute, [0, 2, 0]), generator=generator)
-    found = find_directions(
+    directions = find_directions(
         codes, {"a": attribute, "b": ~attribute & (generator.random(ROWS) < 0.5)}
     )
-    found.save(tmp_path / "directions.npz")
+    directions.save(tmp_path / "directions.npz")
     read = Directions.load(tmp_path / "directions.npz")
-    assert read.names == found.names
-    for name, vectors in found.vectors.items():
+    assert read.names == directions.names
+    for name, vectors in directions.vectors.items():
         assert np.array_equal(read.vectors[name], vectors)
     with pytest.raises(InputError, match="Known: a, b"):
         read.of("c")

@@ -6,50 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.model.by_hand import (
+    GAUSSIANS,
+    KERNELS,
+    draws,
+    slow_mmd_squared,
+    slow_within,
+)
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.model import mmd
-
-KERNELS = {
-    "gaussian": mmd.Kernel("gaussian", (1.5,)),
-    "multiscale_gaussian": mmd.Kernel("multiscale_gaussian", (0.5, 4.0, 1.0)),
-    "inverse_multiquadratic": mmd.Kernel("inverse_multiquadratic", (0.4, 2.0, 40.0)),
-}
-GAUSSIANS = ("gaussian", "multiscale_gaussian")
-
-
-def draws(n, d, seed, mean=0.0, deviation=1.0):
-    noise = np.random.default_rng(seed).standard_normal((n, d))
-    return (mean + deviation * noise).astype(np.float32)
-
-
-def slow_kernel(kernel, x, y):
-    total = 0.0
-    for bandwidth in kernel.bandwidths:
-        squared = sum((float(a) - float(b)) ** 2 for a, b in zip(x, y, strict=True))
-        if kernel.name == "inverse_multiquadratic":
-            total += bandwidth / (bandwidth + squared)
-        else:
-            total += math.exp(-squared / (2 * bandwidth))
-    return total / len(kernel.bandwidths)
-
-
-def slow_within(kernel, x, estimator):
-    pairs = [
-        slow_kernel(kernel, a, b)
-        for i, a in enumerate(x)
-        for j, b in enumerate(x)
-        if estimator == "biased" or i != j
-    ]
-    return sum(pairs) / len(pairs)
-
-
-def slow_mmd_squared(x, y, kernel, estimator):
-    cross = [slow_kernel(kernel, a, b) for a in x for b in y]
-    return (
-        slow_within(kernel, x, estimator)
-        + slow_within(kernel, y, estimator)
-        - 2 * sum(cross) / len(cross)
-    )
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -59,8 +24,8 @@ def test_estimators_equal_a_double_loop(name, estimator, compiled):
     x, y = draws(7, 3, 0), draws(9, 3, 1, mean=0.5)
     kernel = KERNELS[name]
     function = tf.function(mmd.mmd_squared) if compiled else mmd.mmd_squared
-    found = float(function(x, y, kernel, estimator))
-    assert found == pytest.approx(slow_mmd_squared(x, y, kernel, estimator), abs=2e-6)
+    value = float(function(x, y, kernel, estimator))
+    assert value == pytest.approx(slow_mmd_squared(x, y, kernel, estimator), abs=2e-6)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -78,8 +43,8 @@ def test_gradients_equal_differences_of_the_double_loop(name, estimator, compile
         return tape.gradient(value, [x, y])
 
     function = tf.function(gradients) if compiled else gradients
-    found = function(*(tf.constant(sample, tf.float32) for sample in samples))
-    for sample, gradient in zip(samples, found, strict=True):
+    slopes = function(*(tf.constant(sample, tf.float32) for sample in samples))
+    for sample, gradient in zip(samples, slopes, strict=True):
         for place in np.ndindex(sample.shape):
             slow = []
             for shift in (1e-5, -2e-5):

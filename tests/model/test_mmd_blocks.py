@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.model.test_mmd import (
+from tests.model.by_hand import (
     GAUSSIANS,
     KERNELS,
     draws,
@@ -33,10 +33,10 @@ def with_gradients(function, *samples):
     return value, *tape.gradient(value, samples)
 
 
-def assert_equal(found, expected):
+def assert_equal(result, expected):
     """To 1e-5, gradients relative to their largest entry."""
-    assert abs(float(found[0]) - float(expected[0])) < 1e-6
-    for one, other in zip(found[1:], expected[1:], strict=True):
+    assert abs(float(result[0]) - float(expected[0])) < 1e-6
+    for one, other in zip(result[1:], expected[1:], strict=True):
         scale = np.abs(other).max()
         assert scale > 0
         assert np.abs(one - other).max() < 1e-5 * scale
@@ -45,7 +45,7 @@ def assert_equal(found, expected):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of at most 16 rows; `small_blocks(limit)` sets the rows above which they are used."""
-    monkeypatch.setattr(mmd_blocks, "_LARGEST_BLOCK", 16)
+    monkeypatch.setattr(mmd_blocks, "LARGEST_BLOCK", 16)
     return lambda limit: monkeypatch.setattr(mmd, "DENSE_ROWS", limit)
 
 
@@ -70,21 +70,25 @@ def test_blocks_equal_the_dense_form_and_its_gradients(name, compiling, small_bl
     samples = tf.constant(draws(70, 5, 0)), tf.constant(draws(45, 5, 1, mean=0.4))
 
     def everything(x, y):
-        found = [with_gradients(lambda x, y: mmd.mmd_squared(x, y, kernel, "biased"), x, y)]
+        results = [with_gradients(lambda x, y: mmd.mmd_squared(x, y, kernel, "biased"), x, y)]
         if name in GAUSSIANS:
-            found.append(with_gradients(lambda x: mmd.mmd_squared_to_normal(x, kernel), x))
-        return found
+            results.append(with_gradients(lambda x: mmd.mmd_squared_to_normal(x, kernel), x))
+        return results
 
     small_blocks(NEVER)
     expected = everything(*samples)
     small_blocks(ALWAYS)
-    called = everything if compiling is None else tf.function(everything, **compiling)
-    for one, other in zip(called(*samples), expected, strict=True):
+    function = everything if compiling is None else tf.function(everything, **compiling)
+    for one, other in zip(function(*samples), expected, strict=True):
         assert_equal(one, other)
 
 
 @pytest.mark.parametrize(
-    ("jit_compile", "counts"), [(False, (1, 2, 29, 30, 31, 60, 61, 70)), (True, (30, 31, 61))]
+    ("jit_compile", "counts"),
+    [
+        (False, (1, 2, 29, 30, 31, 60, 61, 70)),
+        pytest.param(True, (30, 31, 61), marks=pytest.mark.slow),
+    ],
 )
 def test_a_size_that_is_not_known_decides_as_it_runs(
     jit_compile, counts, small_blocks, monkeypatch
@@ -103,14 +107,14 @@ def test_a_size_that_is_not_known_decides_as_it_runs(
             x,
         )
 
-    called = tf.function(
+    function = tf.function(
         gradients, input_signature=[tf.TensorSpec([None, 5])], jit_compile=jit_compile
     )
     for count in counts:
         x = tf.constant(draws(count, 5, count))
-        found, expected = called(x), gradients(x)
-        assert float(found[0]) == pytest.approx(float(expected[0]), abs=1e-6)
-        np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
+        result, expected = function(x), gradients(x)
+        assert float(result[0]) == pytest.approx(float(expected[0]), abs=1e-6)
+        np.testing.assert_allclose(result[1], expected[1], atol=1e-6)
 
 
 def test_two_gradient_tapes_keep_no_blocks(small_blocks):
@@ -138,13 +142,14 @@ def test_batches_that_people_use_are_dense_to_the_bit(monkeypatch):
     gram = kernel(x, x)
     count = np.float32(len(x))
     within = (tf.reduce_sum(gram) - tf.linalg.trace(gram)) / (count * (count - 1))
-    assert float(mmd._mean_within(kernel, x, "unbiased")) == float(within)
-    asked = []
-    monkeypatch.setattr(mmd_blocks, "sum_within", lambda kernel, x: asked.append(len(x)) or 0.0)
+    expected = within + within - 2.0 * tf.reduce_mean(gram)
+    assert float(mmd.mmd_squared(x, x, kernel)) == float(expected)
+    sizes = []
+    monkeypatch.setattr(mmd_blocks, "sum_within", lambda kernel, x: sizes.append(len(x)) or 0.0)
     mmd.mmd_squared_to_normal(x, kernel)
-    assert not asked
+    assert not sizes
     mmd.mmd_squared_to_normal(tf.constant(draws(mmd.DENSE_ROWS + 1, 3, 0)), kernel)
-    assert asked == [mmd.DENSE_ROWS + 1]
+    assert sizes == [mmd.DENSE_ROWS + 1]
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -157,9 +162,13 @@ def test_blocks_of_equal_rows_and_of_few(name, small_blocks):
     np.testing.assert_allclose(gradient, 0.0, atol=1e-7)
     for count in (1, 2, 3):
         x, y = draws(count, 3, 0), draws(5, 3, 1)
-        found = float(mmd.mmd_squared(x, y, kernel, "biased"))
-        assert found == pytest.approx(slow_mmd_squared(x, y, kernel, "biased"), abs=2e-6)
-    assert float(mmd._mean_within(kernel, draws(1, 3, 0), "unbiased")) == 0.0
+        value = float(mmd.mmd_squared(x, y, kernel, "biased"))
+        assert value == pytest.approx(slow_mmd_squared(x, y, kernel, "biased"), abs=2e-6)
+    # The mean over no pairs within one row counts as 0.
+    x, y = draws(1, 3, 0), draws(5, 3, 1)
+    cross = np.mean([slow_kernel(kernel, x[0], row) for row in y])
+    expected = slow_within(kernel, y, "unbiased") - 2 * cross
+    assert float(mmd.mmd_squared(x, y, kernel)) == pytest.approx(expected, abs=2e-6)
 
 
 _MEMORY = """
@@ -189,14 +198,15 @@ print(run({rows}, {columns}) - few)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
 def test_memory_is_linear_forward_and_backward():
     """Dense, 16,384 rows were seen to take 14 GB; 65,536 by 512 would take 1.7 GB."""
     program = _MEMORY.format(rows=65536, columns=16384)
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert float(found.stdout) < 150
+    assert float(process.stdout) < 150
 
 
 # ---- linear time -------------------------------------------------------------------------------
@@ -227,8 +237,8 @@ def test_linear_time_in_closed_form_differs_in_the_pairs_within_alone(name):
     x, kernel = draws(7, 3, 0, mean=0.3), KERNELS[name]
     pairs = np.mean([slow_kernel(kernel, x[i], x[i + 1]) for i in (0, 2, 4)])
     rest = float(mmd.mmd_squared_to_normal(x, kernel)) - slow_within(kernel, x, "unbiased")
-    found = float(mmd.mmd_squared_to_normal(x, kernel, "linear_time"))
-    assert found == pytest.approx(pairs + rest, abs=2e-6)
+    value = float(mmd.mmd_squared_to_normal(x, kernel, "linear_time"))
+    assert value == pytest.approx(pairs + rest, abs=2e-6)
 
 
 def test_linear_time_of_one_row():
@@ -272,8 +282,8 @@ def test_random_features_equal_a_loop_over_pairs_and_frequencies(compiled):
         cross = [math.cos(w @ a) for a in np.float64(x)]
         terms.append(np.mean(pairs) - 2 * prior * np.mean(cross) + prior**2)
     function = tf.function(mmd.mmd_squared_to_normal) if compiled else mmd.mmd_squared_to_normal
-    found = float(function(x, kernel, "random_features", frequencies))
-    assert found == pytest.approx(np.mean(terms), abs=2e-6)
+    value = float(function(x, kernel, "random_features", frequencies))
+    assert value == pytest.approx(np.mean(terms), abs=2e-6)
 
 
 def test_random_features_of_one_row_and_of_equal_rows():
@@ -384,8 +394,8 @@ def test_the_distance_that_evaluation_takes():
     usual = mmd_to_prior(ModelConfig(estimator="unbiased"))(codes)
     assert mmd_to_prior(ModelConfig(estimator="auto"))(codes) == usual
     for estimator in ("linear_time", "random_features"):
-        found = mmd_to_prior(ModelConfig(estimator=estimator))(codes)
-        assert found != usual
-        assert found == pytest.approx(usual, abs=0.03)
+        value = mmd_to_prior(ModelConfig(estimator=estimator))(codes)
+        assert value != usual
+        assert value == pytest.approx(usual, abs=0.03)
     imq = ModelConfig(estimator="random_features", kernel="inverse_multiquadratic")
     assert mmd_to_prior(imq)(codes) == pytest.approx(0.0, abs=0.01)

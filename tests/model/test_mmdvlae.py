@@ -25,6 +25,22 @@ def model(tiny_config, images):
     return model
 
 
+def normal(shape, step, seed, stream=0):
+    """The noise of a step: stream 0 in training, 1 in evaluation, 2 in sampling."""
+    return np.asarray(tf.random.stateless_normal(shape, [step, 3 * seed + stream], alg="philox"))
+
+
+def codes_of(model, images, noise):
+    """Posterior samples, all layers joined: [n, d_1 + ... + d_L]."""
+    means, deviations = (np.concatenate(list(part.values()), 1) for part in model.encode(images))
+    return means + noise * deviations
+
+
+def mmd_of(config, codes):
+    kernel = mmd.kernel_for_dimension(config.kernel, config.scales, codes.shape[1])
+    return float(mmd.mmd_squared_to_normal(codes, kernel))
+
+
 def fresh(config, **kwargs):
     keras.utils.set_random_seed(0)
     model = MMDVLAE(config, **kwargs)
@@ -109,26 +125,21 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(tiny_config, images, reconstr
 def test_the_terms_against_numpy(model, images, tiny_config):
     """Each term from the codes that the noise of this step gives."""
     step = 11
-    noise = np.asarray(model._noise((16, 5), 0, step))
-    means, deviations = model.encode(images[:16])
-    codes = np.concatenate(list(means.values()), 1) + noise * np.concatenate(
-        list(deviations.values()), 1
-    )
+    codes = codes_of(model, images[:16], normal((16, 5), step, model.seed))
     terms = model.losses(images[:16], step=step)
     decoded = np.asarray(model.decode({"z_1": codes[:, :2], "z_2": codes[:, 2:]}))
     assert float(terms["reconstruction"]) == pytest.approx(
         np.abs(decoded - images[:16]).mean(), abs=1e-6
     )
     for name, part in (("mmd_1", codes[:, :2]), ("mmd_2", codes[:, 2:]), ("mmd_joint", codes)):
-        kernel = mmd.kernel_for_dimension(tiny_config.kernel, tiny_config.scales, part.shape[1])
-        expected = float(mmd.mmd_squared_to_normal(part, kernel))
-        assert float(terms[name]) == pytest.approx(expected, abs=1e-6)
+        assert float(terms[name]) == pytest.approx(mmd_of(tiny_config, part), abs=1e-6)
+    deviations = model.encode(images[:16])[1]
     assert float(terms["deviation_1"]) == pytest.approx(np.mean(deviations["z_1"]), abs=1e-6)
 
 
 @pytest.mark.parametrize("estimator", ["linear_time", "random_features"])
 def test_another_estimator_changes_the_mmd_alone(tiny_config, images, estimator):
-    """Frequencies are drawn from streams of their own, one a step."""
+    """Frequencies are drawn from streams of their own, anew for each step."""
     config = dataclasses.replace(tiny_config, estimator=estimator)
     usual = fresh(dataclasses.replace(tiny_config, estimator="unbiased")).losses(images, step=5)
     model = fresh(config)
@@ -142,12 +153,28 @@ def test_another_estimator_changes_the_mmd_alone(tiny_config, images, estimator)
     assert {n: float(v) for n, v in again.items()} == {n: float(v) for n, v in terms.items()}
 
 
-def test_frequencies_are_drawn_anew_each_step_and_for_each_purpose(tiny_config):
+def test_frequencies_are_drawn_anew_each_step_and_for_each_purpose(
+    tiny_config, images, monkeypatch
+):
     model = MMDVLAE(dataclasses.replace(tiny_config, estimator="random_features"), seed=2)
-    drawn = [model._feature_noise(8, stream, step) for stream, step in ((0, 0), (0, 1), (1, 0))]
-    assert drawn[0].shape == (tiny_config.frequencies, 7)
-    drawn += [model._noise(drawn[0].shape, stream, 0) for stream in (0, 1, 2)]
-    assert len({np.asarray(draw).tobytes() for draw in drawn}) == len(drawn)
+    draws, frequencies = [], mmd.Kernel.frequencies
+
+    def spy(kernel, noise):
+        draws.append(np.asarray(noise))
+        return frequencies(kernel, noise)
+
+    monkeypatch.setattr(mmd.Kernel, "frequencies", spy)
+    for noise in ({"step": 0}, {"step": 1}, {"draw": 0}):
+        model.losses(images[:8], **noise)
+    # The last kernel of each call is that of all layers joined; the layers share its draws.
+    low, high, *_ = draws
+    draws = draws[2::3]
+    np.testing.assert_array_equal(low, draws[0][:, :4])
+    np.testing.assert_array_equal(high, draws[0][:, :5])
+    shape = (tiny_config.frequencies, 7)
+    assert draws[0].shape == shape
+    draws += [normal(shape, 0, model.seed, stream) for stream in (0, 1, 2)]
+    assert len({draw.tobytes() for draw in draws}) == 6
 
 
 @pytest.mark.parametrize(("rows", "estimator"), [(48, "unbiased"), (47, "random_features")])
@@ -177,6 +204,7 @@ def test_info_vae_of_alpha_0_lambda_1_is_a_vae(tiny_config, images):
     assert terms["loss"] == pytest.approx(64 * terms["reconstruction"] + terms["kl_1"], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -194,6 +222,7 @@ def test_the_relatives_train(tiny_config, images, changes):
     assert history["loss"][-1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_fit_learns_from_arrays_and_from_a_dataset_with_labels(tiny_config, images):
     model = fresh(tiny_config)
     model.optimizer.learning_rate = 0.01
@@ -205,6 +234,7 @@ def test_fit_learns_from_arrays_and_from_a_dataset_with_labels(tiny_config, imag
     assert {"loss", "mmd_1", "mmd_2", "mmd_joint", "deviation_2", "val_mmd_1"} <= set(history)
 
 
+@pytest.mark.slow
 def test_fit_is_a_function_of_the_seed(tiny_config, images):
     def losses(seed):
         model = fresh(tiny_config, seed=seed)
@@ -214,36 +244,52 @@ def test_fit_is_a_function_of_the_seed(tiny_config, images):
     assert losses(1) != losses(2)
 
 
-def test_noise_differs_by_step_stream_and_seed(model, tiny_config):
-    draws = [
-        np.asarray(model._noise((4, 5), 0, 1)),
-        np.asarray(model._noise((4, 5), 0, 2)),
-        np.asarray(model._noise((4, 5), 1, 1)),
-        np.asarray(MMDVLAE(tiny_config, seed=4)._noise((4, 5), 0, 1)),
+def test_noise_differs_by_step_stream_and_seed(model, images, tiny_config):
+    other = MMDVLAE(tiny_config, seed=4)
+    other.set_weights(model.get_weights())
+    terms = [
+        model.losses(images, step=1),
+        model.losses(images, step=2),
+        model.losses(images, draw=1),
+        other.losses(images, step=1),
     ]
-    for index, draw in enumerate(draws):
-        assert all(np.abs(draw - other).min() > 0 for other in draws[:index])
+    for name in ("reconstruction", "mmd_1", "mmd_2", "mmd_joint"):
+        assert len({float(each[name]) for each in terms}) == 4, name
+    assert len({np.asarray(model.sample(2, seed)).tobytes() for seed in (1, 2)}) == 2
 
 
-def test_progressive_training_replaces_a_layer_by_prior_noise(tiny_config, images):
+@pytest.mark.parametrize(("step", "strength"), [(5, 0.0), (15, 0.5), (25, 1.0)])
+def test_progressive_training_mixes_a_layer_with_prior_noise(tiny_config, images, step, strength):
+    """alpha z + sqrt(1 - alpha^2) e, alpha rising from 0 at step 10 to 1 at step 20."""
     model = fresh(tiny_config, fade_in=((10, 20), (0, 0)))
-    assert [float(s) for s in model._strengths(5)] == [0.0, 1.0]
-    assert [float(s) for s in model._strengths(15)] == [0.5, 1.0]
-    assert [float(s) for s in model._strengths(25)] == [1.0, 1.0]
-
-    def head_gradients(step):
-        with tf.GradientTape() as tape:
-            loss = model.losses(images[:16], step=step)["reconstruction"]
-        kernels = [head.mean.kernel for head in model.heads]
-        return [None if g is None else float(tf.norm(g)) for g in tape.gradient(loss, kernels)]
-
-    low, high = head_gradients(5)
-    assert low == 0.0
+    with tf.GradientTape() as tape:
+        terms = model.losses(images[:16], step=step)
+    noise, prior = np.split(normal((16, 10), step, model.seed), 2, axis=1)
+    codes = codes_of(model, images[:16], noise)
+    assert float(terms["mmd_1"]) == pytest.approx(mmd_of(tiny_config, codes[:, :2]), abs=1e-6)
+    alpha = np.float32([strength, strength, 1, 1, 1])
+    codes = alpha * codes + np.sqrt(1 - alpha**2) * prior
+    assert float(terms["mmd_joint"]) == pytest.approx(mmd_of(tiny_config, codes), abs=1e-6)
+    kernels = [head.mean.kernel for head in model.heads]
+    low, high = (float(tf.norm(g)) for g in tape.gradient(terms["reconstruction"], kernels))
+    assert (low > 0.0) == (strength > 0.0)
     assert high > 0.0
-    assert head_gradients(15)[0] > 0.0
 
 
-def test_nested_dropout_gives_a_share_of_the_rows_their_highest_layers_only():
+@pytest.fixture
+def row_masks(monkeypatch):
+    """The masks of rows that the generative blocks take in, highest layer first."""
+    masks, call = [], layers.GenerativeBlock.call
+
+    def spy(block, upper, code, training=False, keep=None):
+        masks.append(keep)
+        return call(block, upper, code, training=training, keep=keep)
+
+    monkeypatch.setattr(layers.GenerativeBlock, "call", spy)
+    return masks
+
+
+def test_nested_dropout_gives_a_share_of_the_rows_their_highest_layers_only(images, row_masks):
     config = ModelConfig(
         image_shape=(8, 8, 1),
         latent_dims=(2, 2, 2),
@@ -251,34 +297,35 @@ def test_nested_dropout_gives_a_share_of_the_rows_their_highest_layers_only():
         head_width=0,
         nested_dropout=0.5,
     )
-    model = fresh(config)
-    keep = np.stack(model._kept(8))
+    fresh(config).losses(images[:8], training=True)
     # Two rows of the highest two layers, two of the highest alone, four of all.
-    assert keep.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 1, 1, 1, 1], [1] * 8]
-    random = np.random.default_rng(0)
-    codes = {n: random.standard_normal((8, 2)).astype(np.float32) for n in model.latent_names}
-    logits = np.asarray(model._logits(codes, False, model._kept(8)))
-    for layer, name in enumerate(model.latent_names):
-        changed = np.asarray(model._logits(codes | {name: codes[name] + 1}, False, model._kept(8)))
-        moved = np.abs(changed - logits).max(axis=(1, 2, 3)) > 1e-6
-        assert moved.tolist() == keep[layer].astype(bool).tolist()
-    assert np.array_equal(logits[4:], np.asarray(model._logits(codes, False))[4:])
+    assert np.stack(row_masks).tolist() == [
+        [1] * 8,
+        [1, 1, 0, 0, 1, 1, 1, 1],
+        [0, 0, 0, 0, 1, 1, 1, 1],
+    ]
 
 
-def test_nested_dropout_is_for_training_and_for_several_layers_only(tiny_config, images):
+@pytest.mark.slow
+def test_nested_dropout_is_for_training_and_for_several_layers_only(tiny_config, images, row_masks):
     config = dataclasses.replace(tiny_config, nested_dropout=0.4)
     model, plain = fresh(config), fresh(tiny_config)
     assert model.losses(images)["loss"] == plain.losses(images)["loss"]
-    trained = [m.losses(images, training=True)["reconstruction"] for m in (model, plain)]
-    assert trained[0] != trained[1]
+    one_layer = fresh(dataclasses.replace(config, latent_dims=(5,)))
+    one_layer.losses(images, training=True)
+    assert all(mask is None for mask in row_masks)
+    with_masks, without = (
+        each.losses(images, training=True)["reconstruction"] for each in (model, plain)
+    )
+    assert with_masks != without
     model.fit(images, batch_size=16, epochs=2, verbose=0)
     assert np.isfinite(model.losses(images)["loss"])
-    assert fresh(dataclasses.replace(config, latent_dims=(5,)))._kept(8) is None
 
 
-def test_a_layer_left_out_is_left_out_of_concatenated_features_too():
+@pytest.mark.parametrize("merge", ["gated_add", "concatenate"])
+def test_a_layer_is_left_out_of_the_rows_that_do_not_keep_it(merge):
     block = layers.GenerativeBlock(
-        ("dense8",), ((6,), (8,)), 3, 0, has_upper=True, merge="concatenate", name="block"
+        ("dense8",), ((6,), (8,)), 3, 0, True, merge, is_output=False, normalization="batch"
     )
     block.build()
     random = np.random.default_rng(0)
@@ -286,6 +333,7 @@ def test_a_layer_left_out_is_left_out_of_concatenated_features_too():
     keep = np.array([1, 0, 1, 0], np.float32)
     one, other = (np.asarray(block(upper, c, keep=keep)) for c in (code, code + 1))
     assert (np.abs(one - other).max(axis=1) > 1e-6).tolist() == [True, False, True, False]
+    np.testing.assert_array_equal(one[::2], np.asarray(block(upper, code))[::2])
 
 
 def test_evaluation_does_not_change_the_model_and_counts_a_short_batch_right(model, images):
@@ -315,6 +363,7 @@ def test_every_test_batch_has_noise_of_its_own(model, images):
     assert ten["loss"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_last_batch_of_one_image_does_no_harm(tiny_config, images):
     model = fresh(tiny_config)
     model.fit(images[:17], batch_size=16, verbose=0)
@@ -335,6 +384,7 @@ def test_saved_and_loaded_gives_equal_outputs(model, images, tiny_config, tmp_pa
     assert np.array_equal(loaded.sample(3), model.sample(3))
 
 
+@pytest.mark.slow
 def test_a_loaded_model_goes_on_as_the_saved_one_would(tiny_config, images, tmp_path):
     model = fresh(tiny_config, fade_in=((2, 4), (0, 0)))
     model.fit(images, batch_size=16, verbose=0, shuffle=False)
@@ -349,9 +399,11 @@ def test_a_loaded_model_goes_on_as_the_saved_one_would(tiny_config, images, tmp_
     "thing",
     [
         MMDVLAE(ModelConfig(image_shape=(8, 8, 1), blocks=(("conv2/2",),), latent_dims=(2,))),
-        layers.InferenceBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2))),
-        layers.GaussianHead(2, 3, 0.1),
-        layers.GenerativeBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2)), 2, 3, False),
+        layers.InferenceBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2)), "batch"),
+        layers.GaussianHead(2, 3, 0.1, "none"),
+        layers.GenerativeBlock(
+            ("conv2/2",), ((8, 8, 1), (4, 4, 2)), 2, 3, True, "concatenate", True, "batch"
+        ),
     ],
     ids=lambda thing: type(thing).__name__,
 )

@@ -51,9 +51,9 @@ def test_normal_codes_are_one_component_and_come_back_as_they_were():
     codes = generator.standard_normal((ROWS, 3)) @ mixing.T + [1, 0, -2]
     joint = fit_samplers(layered(codes)).joint
     assert len(joint.weights) == 1
-    drawn = latents.join(joint.sample(100_000, seed=1))
-    np.testing.assert_allclose(drawn.mean(axis=0), codes.mean(axis=0), atol=0.02)
-    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), atol=0.03)
+    draws = latents.join(joint.sample(100_000, seed=1))
+    np.testing.assert_allclose(draws.mean(axis=0), codes.mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(np.cov(draws.T), np.cov(codes.T), atol=0.03)
 
 
 def test_the_fit_is_scikit_learns(groups):
@@ -101,17 +101,17 @@ def test_temperature_scales_the_deviation_from_the_components_means(fitted):
 
 def test_the_prior_is_standard_normal(fitted):
     assert fitted.prior.latent_dims == (2, 1)
-    drawn = latents.join(prior((2, 3)).sample(50_000, seed=0))
-    np.testing.assert_allclose(drawn.mean(axis=0), np.zeros(5), atol=0.02)
-    np.testing.assert_allclose(np.cov(drawn.T), np.eye(5), atol=0.03)
+    draws = latents.join(prior((2, 3)).sample(50_000, seed=0))
+    np.testing.assert_allclose(draws.mean(axis=0), np.zeros(5), atol=0.02)
+    np.testing.assert_allclose(np.cov(draws.T), np.eye(5), atol=0.03)
 
 
 def test_the_same_seed_gives_the_same(groups):
     fits = [fit_samplers(layered(groups), components=3) for _ in range(2)]
     for one, other in zip(*((fitted.joint, fitted.layers) for fitted in fits), strict=True):
-        drawn = latents.join(one.sample(50, seed=5))
-        assert np.array_equal(drawn, latents.join(other.sample(50, seed=5)))
-        assert not np.array_equal(drawn, latents.join(one.sample(50, seed=6)))
+        draws = latents.join(one.sample(50, seed=5))
+        assert np.array_equal(draws, latents.join(other.sample(50, seed=5)))
+        assert not np.array_equal(draws, latents.join(one.sample(50, seed=6)))
 
 
 def test_they_survive_the_disk(fitted, tmp_path):
@@ -119,8 +119,8 @@ def test_they_survive_the_disk(fitted, tmp_path):
     read = Samplers.load(tmp_path / "samplers.npz")
     assert read.joint.latent_dims == (2, 1)
     for one, other in ((fitted.joint, read.joint), (fitted.layers, read.layers)):
-        drawn = latents.join(one.sample(50, seed=5))
-        assert np.array_equal(drawn, latents.join(other.sample(50, seed=5)))
+        draws = latents.join(one.sample(50, seed=5))
+        assert np.array_equal(draws, latents.join(other.sample(50, seed=5)))
     assert [path.name for path in tmp_path.iterdir()] == ["samplers.npz"]
     (tmp_path / "broken.npz").write_bytes(b"nothing")
     np.savez(tmp_path / "other.npz", latent_dims=[2, 1])
@@ -155,9 +155,9 @@ def test_the_unit_of_the_codes_does_not_matter(groups, scale):
 def test_a_dimension_that_does_not_vary_is_drawn_where_it_lies(groups):
     codes = groups.copy()
     codes[:, 1] = 7
-    drawn = latents.join(fit_samplers(layered(codes)).joint.sample(500, seed=0))
-    np.testing.assert_allclose(drawn[:, 1], 7, atol=0.15)
-    assert drawn[:, 0].std() > 2
+    draws = latents.join(fit_samplers(layered(codes)).joint.sample(500, seed=0))
+    np.testing.assert_allclose(draws[:, 1], 7, atol=0.15)
+    assert draws[:, 0].std() > 2
 
 
 @pytest.mark.parametrize(("rows", "components"), [(2, None), (2, 2), (500, None), (500, 4)])
@@ -165,14 +165,14 @@ def test_equal_codes_are_drawn_as_they_are(rows, components):
     codes = layered(np.full((rows, 3), [1, 2, 3]))
     fitted = fit_samplers(codes, components)
     for sampler in (fitted.joint, fitted.layers):
-        drawn = latents.join(sampler.sample(100, seed=0))
-        np.testing.assert_allclose(drawn, np.full((100, 3), [1, 2, 3]), atol=0.06)
+        draws = latents.join(sampler.sample(100, seed=0))
+        np.testing.assert_allclose(draws, np.full((100, 3), [1, 2, 3]), atol=0.06)
 
 
 def test_as_many_components_as_codes_draw_those_codes(groups):
     joint = fit_samplers(layered(groups[:5]), components=5).joint
-    drawn = latents.join(joint.sample(200, seed=0, temperature=0))
-    distance = np.linalg.norm(drawn[:, None] - groups[:5], axis=-1).min(axis=1)
+    draws = latents.join(joint.sample(200, seed=0, temperature=0))
+    distance = np.linalg.norm(draws[:, None] - groups[:5], axis=-1).min(axis=1)
     assert distance.max() < 0.01
 
 
@@ -203,8 +203,8 @@ def test_a_mixture_by_hand_draws_what_its_formula_says():
     mixture = Mixture(
         (1, 1), np.array([0.25, 0.75]), np.float32([[10, 0], [-10, 0]]), np.stack([factor] * 2)
     )
-    drawn = mixture.sample(40_000, seed=0)
-    first = drawn["z_1"][:, 0] > 0
+    draws = mixture.sample(40_000, seed=0)
+    first = draws["z_1"][:, 0] > 0
     assert first.mean() == pytest.approx(0.25, abs=0.01)
-    covariance = np.cov(latents.join(drawn)[first].T)
+    covariance = np.cov(latents.join(draws)[first].T)
     np.testing.assert_allclose(covariance, factor @ factor.T, atol=0.12)

@@ -8,10 +8,10 @@ from tf_mmdvlae.model.schedule import HoldThenCosine
 
 def test_held_then_half_a_cosine_to_zero():
     rate = HoldThenCosine(2e-3, steps=100, decay_start=0.6)
-    found = {step: float(rate(step)) for step in (0, 60, 70, 80, 100, 150)}
+    rates = {step: float(rate(step)) for step in (0, 60, 70, 80, 100, 150)}
     # A quarter of the fall leaves (1 + cos(pi / 4)) / 2.
     expected = {0: 2e-3, 60: 2e-3, 70: 1.707107e-3, 80: 1e-3, 100: 0.0, 150: 0.0}
-    assert found == pytest.approx(expected, abs=1e-9)
+    assert rates == pytest.approx(expected, abs=1e-9)
 
 
 def test_no_fall():

@@ -173,7 +173,7 @@ def save_figure(
     _write_heading(figure, title, explanation)
     # Whole dots: the pixels of images keep their edges.
     extents = figure.get_tightbbox().padded(_MARGIN).extents
-    box = Bbox.from_extents(np.round(extents * DOTS_PER_INCH) / DOTS_PER_INCH)
+    box = Bbox.from_extents(*np.round(extents * DOTS_PER_INCH) / DOTS_PER_INCH)
     with replacing(path) as part:
         figure.savefig(part, format="png", dpi=DOTS_PER_INCH, bbox_inches=box)
     return path

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import ticker
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.figures.drawing import DOTS_PER_INCH, layer_title, listing, number, save_figure
@@ -124,13 +126,12 @@ def draw_losses(
     columns = max(map(len, rows))
     starts = {layer: start for layer, (start, _) in enumerate(fade_in or (), start=1) if start > 0}
     size = (_PANEL_WIDTH * max(columns, 2), _PANEL_HEIGHT * len(rows))
-    figure = Figure(size, DOTS_PER_INCH, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
-    blanks = [["."] * (columns - len(row)) for row in rows]
-    grid = figure.subplot_mosaic(
-        [[*(panel.name for panel in row), *rest] for row, rest in zip(rows, blanks, strict=True)]
-    )
-    kinds = {}
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
+    figure = Figure(size, DOTS_PER_INCH, layout=layout)
+    blanks = ["."] * columns
+    names = [[*(panel.name for panel in row), *blanks][:columns] for row in rows]
+    grid: dict[str, Axes] = figure.subplot_mosaic(names)
+    kinds: dict[str, list[tuple[Axes, np.ndarray]]] = {}
     for name, title, layer in (panel for row in rows for panel in row):
         axes = grid[name]
         axes.set_title(title, fontsize=9, loc="left")

@@ -84,7 +84,7 @@ def manifold_tiles(
 
 
 def traversal_tiles(
-    decode: Decode, base: Latents, layer: int, dims: Sequence[int], values: Sequence[float]
+    decode: Decode, base: Latents, layer: int, dims: Sequence[int], values: np.ndarray
 ) -> np.ndarray:
     """The images of a traversal: one row per dimension, the start and then one column per value.
 

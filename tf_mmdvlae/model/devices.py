@@ -1,6 +1,11 @@
 """What a training step is computed on and in: replicas, precision, compilation."""
 
+from __future__ import annotations
+
 import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,7 +14,7 @@ from tf_mmdvlae.common.errors import InputError
 
 
 @contextlib.contextmanager
-def precision(name):
+def precision(name: str) -> Iterator[None]:
     """Layers made inside the block compute in `name`, a Keras dtype policy.
 
     Args:
@@ -31,31 +36,36 @@ def precision(name):
         keras.config.set_dtype_policy(before)
 
 
-def jit_compile(xla):
+def jit_compile(xla: str) -> bool | str:
     """What Keras's `compile` takes as `jit_compile` for `TrainConfig.xla`."""
-    return {"auto": "auto", "on": True, "off": False}[xla]
+    return "auto" if xla == "auto" else xla == "on"
 
 
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function of arrays or tensors to a graph that serves any number of rows."""
+    return tf.function(function, reduce_retracing=True)
+
+
+@dataclasses.dataclass(frozen=True)
 class Replica:
-    """One of the copies of a model that compute a training step together, a part of a batch each.
+    """One of the copies of a model that compute a training step together, each a part of a batch.
 
     Attributes:
-      index: 0 ... count - 1, an integer or a scalar tensor.
-      count: how many there are.
+      index: 0 ... count - 1.
+      count: the number of replicas.
     """
 
-    def __init__(self, index, count):
-        self.index = index
-        self.count = count
+    index: int | tf.Tensor
+    count: int
 
-    def part(self, rows):
+    def part(self, rows: tf.Tensor) -> tf.Tensor:
         """This replica's rows [n, ...] of those of the whole batch [count * n, ...]."""
         if self.count == 1:
             return rows
         size = tf.shape(rows)[0] // self.count
         return rows[self.index * size : (self.index + 1) * size]
 
-    def gather(self, *parts):
+    def gather(self, *parts: tf.Tensor) -> Sequence[tf.Tensor]:
         """The rows of all replicas, with gradients: tensors [n, d] -> [count * n, d]."""
         if self.count == 1:
             return parts
@@ -63,7 +73,7 @@ class Replica:
         joined = tf.distribute.get_replica_context().all_gather(tf.concat(parts, axis=1), axis=0)
         return tf.split(joined, [part.shape[1] for part in parts], axis=1)
 
-    def mean(self, terms):
+    def mean(self, terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The means over all replicas of a dict of scalars."""
         if self.count == 1:
             return terms
@@ -71,7 +81,7 @@ class Replica:
         mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, packed)
         return dict(zip(terms, tf.unstack(mean), strict=True))
 
-    def reported(self, values):
+    def reported(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """A dict of scalars as Keras can take it from a training step."""
         # Over several workers it averages along the first axis, which a scalar does not have.
         return values if self.count == 1 else {k: tf.reshape(v, [1]) for k, v in values.items()}
@@ -80,7 +90,7 @@ class Replica:
 ALONE = Replica(0, 1)
 
 
-def replica():
+def replica() -> Replica:
     """The `Replica` that is computing; `ALONE` outside a `tf.distribute` strategy."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
@@ -88,7 +98,7 @@ def replica():
     return Replica(context.replica_id_in_sync_group, context.num_replicas_in_sync)
 
 
-def synchronize_normalization(model):
+def synchronize_normalization(model: keras.Model) -> None:
     """Under a strategy, batch normalization sees the whole batch, not each replica's part of it."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return

@@ -1,13 +1,18 @@
-"""Where a named feature lies in the codes: one direction a label, attribute or factor."""
+"""Where a named feature lies in the codes: one direction per class, attribute or factor."""
+
+from __future__ import annotations
 
 import dataclasses
 import logging
+import pathlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import read_arrays, write_arrays
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.latents import Latents
 
 _log = logging.getLogger(__name__)
 
@@ -19,13 +24,13 @@ class Directions:
     Attributes:
       names: of the K features: an attribute or factor by its own name, a class as
         "<label>=<class>", such as "label=7".
-      vectors: a latent dict [K, d_l], a row a name.
+      vectors: a latent dict [K, d_l], one row per name.
     """
 
     names: tuple[str, ...]
-    vectors: dict[str, np.ndarray]
+    vectors: Latents
 
-    def of(self, name):
+    def of(self, name: str) -> Latents:
         """The direction of one feature: a latent dict [1, d_l], for `latents.edit`.
 
         Raises:
@@ -35,45 +40,48 @@ class Directions:
             raise InputError(f"There is no attribute {name!r}. Known: {', '.join(self.names)}.")
         return latents.take(self.vectors, [self.names.index(name)])
 
-    def save(self, path):
+    def save(self, path: pathlib.Path | str) -> None:
         """Writes them to a .npz file, whole or not at all."""
         write_arrays(path, {"names": np.array(self.names)} | self.vectors)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: pathlib.Path | str) -> Directions:
         """Reads what `save` wrote.
 
         Raises:
           InputError: if the file cannot be read.
         """
-        arrays = read_arrays(path)
-        try:
-            names = arrays.pop("names")
-        except KeyError as error:
-            raise InputError(f"{path} cannot be read: it has no {error}") from error
-        return cls(tuple(map(str, names)), latents.check(arrays))
+        vectors = read_arrays(path)
+        names = vectors.pop("names", None)
+        if names is None:
+            raise InputError(f"{path} cannot be read: it has no 'names'")
+        return cls(tuple(map(str, names)), latents.check(vectors))
 
 
-def find_directions(means, labels, class_names=None):
+def find_directions(
+    means: Latents,
+    labels: Mapping[str, np.ndarray],
+    class_names: Mapping[str, Sequence[str]] | None = None,
+) -> Directions:
     """The direction of every feature, with all others held constant.
 
-    One least-squares regression of the codes on all features at once: where smiling people are
-    more often women, the plain difference of means of Smiling would drag Male along, and the
+    One least-squares regression predicts the codes from all features at once. If smiling people are
+    more often women, the plain difference of means of Smiling would drag Male along; the
     coefficient of a joint regression does not. The coefficient of an attribute is the step from
-    "without" to "with", that of a factor the step of one standard deviation; a class's direction is
-    its coefficient less the mean of the other classes' (weighted by how frequent they are), the
-    step from "another class" to "this one". Features of which one follows from the others (a thing
-    and its contrary) share their effect.
+    "without" to "with", that of a factor the step of one standard deviation. A class's direction is
+    the step from "another class" to "this one": its coefficient less the mean of the other
+    classes', weighted by their frequencies. Features that determine each other (a thing and its
+    contrary) share their effect.
 
     Args:
       means: posterior means of the training images, a latent dict [n, d_l].
-      labels: name -> [n]: class ids (whole numbers), attributes (bools) or factors (floats; where
-        one is not finite, the factor's mean is taken).
-      class_names: label name -> the classes' names, for those that are class ids; ids serve
-        where there are none.
+      labels: name -> [n]: class ids (whole numbers), attributes (bools) or factors (floats; the
+        factor's mean stands in for a value that is not finite).
+      class_names: label name -> the classes' names, for labels that are class ids; without them
+        the ids are the names.
 
     Returns:
-      `Directions`. A feature that does not vary over the images has none, and the log says so.
+      The directions. A feature that does not vary over the images has none, and the log says so.
 
     Raises:
       InputError: if the labels have other numbers of rows than the codes.
@@ -86,24 +94,22 @@ def find_directions(means, labels, class_names=None):
             raise InputError(
                 f"Label {name!r} has shape {list(values.shape)} for {len(codes)} codes."
             )
-        found = _features_of(name, values, (class_names or {}).get(name))
-        if not found:
+        features_of_label = _features_of(name, values, (class_names or {}).get(name))
+        if not features_of_label:
             _log.warning("%s does not vary over the training images and has no direction.", name)
-        for feature, column, share in found:
+        for feature, column, share in features_of_label:
             features.append((feature, name if share is not None else None, share))
             columns.append(column)
     if not features:
         return Directions((), latents.take(means, slice(0)))
-    # With an intercept the columns of a label's classes are dependent; the smallest solution is
-    # taken, and the differences between classes are the same in all.
+    # With an intercept the columns of a label's classes are linearly dependent. lstsq returns the
+    # smallest solution; the differences between classes are the same in every solution.
     design = np.stack([np.ones(len(codes)), *columns], axis=1)
     coefficients = np.linalg.lstsq(design, codes.astype(np.float64), rcond=None)[0][1:]
     vectors = _against_other_classes(coefficients, features)
-    splits = np.cumsum(latents.dimensions(means))[:-1]
-    parts = np.split(vectors.astype(np.float32), splits, axis=1)
     return Directions(
         tuple(feature for feature, _, _ in features),
-        dict(zip(latents.layer_names(means), parts, strict=True)),
+        latents.split(vectors.astype(np.float32), latents.dimensions(means)),
     )
 
 
@@ -118,13 +124,13 @@ def _features_of(name, values, class_names):
             return []
         centred = values.astype(np.float64) - np.mean(values[finite], dtype=np.float64)
         return [(name, np.where(finite, centred, 0.0) / spread, None)]
-    found = []
+    classes = []
     for number in np.unique(values):
         column = (values == number).astype(np.float64)
-        named = class_names is not None and 0 <= number < len(class_names)
-        called = class_names[number] if named else number
-        found.append((f"{name}={called}", column, column.mean()))
-    return found if len(found) > 1 else []
+        is_named = class_names is not None and 0 <= number < len(class_names)
+        title = class_names[number] if is_named else number
+        classes.append((f"{name}={title}", column, column.mean()))
+    return classes if len(classes) > 1 else []
 
 
 def _against_other_classes(coefficients, features):

@@ -85,10 +85,9 @@ def numpy_functions(
       (encode, decode): `encode(images)` takes [n, height, width, channels] float32 in [0, 1] and
       gives (means, deviations), two latent dicts; `decode(latents)` gives images.
     """
-    import tensorflow as tf
+    from tf_mmdvlae.model.devices import compiled
 
-    compiled_encode = tf.function(model.encode, reduce_retracing=True)
-    compiled_decode = tf.function(model.decode, reduce_retracing=True)
+    compiled_encode, compiled_decode = compiled(model.encode), compiled(model.decode)
 
     def encode(images):
         return in_batches(compiled_encode, np.asarray(images, np.float32))
@@ -113,37 +112,29 @@ def mmd_to_prior(config: ModelConfig, seed: int = 0) -> Callable[[np.ndarray], f
     Returns:
       A function: codes [n, d] float32, n >= 2 -> a float.
     """
-    import tensorflow as tf
-
     from tf_mmdvlae.model import mmd
+    from tf_mmdvlae.model.devices import compiled
 
     generator = np.random.default_rng([seed, 1])
     estimator = "unbiased" if config.estimator == "auto" else config.estimator
 
     @functools.cache
-    def compiled(dimension):
+    def compiled_for(dimension):
         kernel = mmd.kernel_for_dimension(config.kernel, config.scales, dimension)
-
-        def to_normal(codes, noise=None):
-            frequencies = None if noise is None else kernel.frequencies(noise)
-            return mmd.mmd_squared_to_normal(codes, kernel, estimator, frequencies)
-
-        def to_draws(codes, prior):
-            return mmd.mmd_squared(codes, prior, kernel, estimator)
-
-        function = to_draws if config.prior == "sampled" else to_normal
-        return tf.function(function, reduce_retracing=True)
+        return compiled(
+            functools.partial(mmd.mmd_squared_to_prior, kernel=kernel, estimator=estimator)
+        )
 
     def mmd_squared(codes):
-        given = [codes]
+        dimension, draws = codes.shape[1], {}
         if estimator == "linear_time":
             # Neighbours may be alike, as in a test set in the order of its classes.
-            given = [generator.permutation(codes)]
+            codes = generator.permutation(codes)
         if config.prior == "sampled":
-            given.append(generator.standard_normal(codes.shape, np.float32))
+            draws["prior"] = generator.standard_normal(codes.shape, np.float32)
         elif estimator == "random_features":
-            shape = (config.frequencies, codes.shape[1] + 2)
-            given.append(generator.standard_normal(shape, np.float32))
-        return float(compiled(codes.shape[1])(*map(tf.constant, given)))
+            shape = (config.frequencies, dimension + 2)
+            draws["noise"] = generator.standard_normal(shape, np.float32)
+        return float(compiled_for(dimension)(codes, **draws))
 
     return mmd_squared

@@ -1,10 +1,19 @@
 """Pure functions on latent dicts: naming, drawing, traversal, arithmetic, interpolation.
 
 A latent dict is ``{"z_1": [n, d_1], ..., "z_L": [n, d_L]}``, float32, lowest layer first; each
-row is one code, and all layers have as many rows. Under the prior every number is a draw from
-N(0, 1), so that values in [-3, 3] are what a decoder has seen. Arguments named `layer` count from
-1 (lowest) to L (highest) and arguments named `dim` from 0, as indices of a layer's columns.
+row is one code, and all layers have n rows. Under the prior every number is a draw from N(0, 1),
+so a decoder has seen values in [-3, 3]. Arguments named `layer` count from 1 (lowest) to L
+(highest) and arguments named `dim` from 0, as indices of a layer's columns.
+
+Every function raises an InputError for latent dicts, layers or dimensions that it cannot use. Where
+several latent dicts meet, their layers must be the same; one with a single row serves all rows of
+the others.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +23,14 @@ from tf_mmdvlae.common.errors import InputError
 Latents = dict[str, np.ndarray]
 
 
-def layer_names(latents):
+def layer_names(latents: Iterable[str]) -> list[str]:
     """The names of the layers, lowest first ("z_10" comes after "z_9").
 
     Args:
-      latents: a latent dict, or anything that gives its keys.
+      latents: a latent dict, or its keys.
 
     Returns:
-      A list ["z_1", ..., "z_L"].
+      ["z_1", ..., "z_L"].
 
     Raises:
       InputError: if the names are not exactly z_1 to z_L for some L >= 1.
@@ -36,14 +45,12 @@ def layer_names(latents):
     return expected
 
 
-def check(latents):
+def check(latents: dict[str, Any]) -> Latents:
     """Makes a latent dict of float32 arrays, lowest layer first, or says what is wrong with it.
 
     Args:
-      latents: a dict of arrays or tensors [n, d_l], all with the same n.
-
-    Returns:
-      The same as NumPy arrays. An array that is float32 already is not copied.
+      latents: a dict of arrays or tensors [n, d_l], all with the same n. A float32 array is not
+        copied.
 
     Raises:
       InputError: for wrong names, an array that is not [n, d], or layers with different n.
@@ -60,31 +67,28 @@ def check(latents):
     return arrays
 
 
-def row_count(latents):
-    """How many codes a latent dict holds: its arrays' common first dimension."""
+def row_count(latents: Latents) -> int:
+    """The number n of codes in a latent dict."""
     return len(check(latents)["z_1"])
 
 
-def dimensions(latents):
+def dimensions(latents: Latents) -> tuple[int, ...]:
     """The dimensions (d_1, ..., d_L) of the layers, lowest first."""
     return tuple(codes.shape[1] for codes in check(latents).values())
 
 
-def zeros(latent_dims, n=1):
+def zeros(latent_dims: Sequence[int], n: int = 1) -> Latents:
     """The centre of the prior, n times: a latent dict of zeros [n, d_l]."""
     return {f"z_{i}": np.zeros((n, d), np.float32) for i, d in enumerate(latent_dims, start=1)}
 
 
-def sample_prior(latent_dims, n, seed):
+def sample_prior(latent_dims: Sequence[int], n: int, seed: int) -> Latents:
     """n draws from the prior N(0, I) of every layer.
 
     Args:
       latent_dims: (d_1, ..., d_L), lowest layer first.
       n: number of draws.
       seed: a whole number >= 0; the same seed gives the same draws.
-
-    Returns:
-      A latent dict [n, d_l].
     """
     generator = np.random.default_rng(seed)
     return {
@@ -93,23 +97,15 @@ def sample_prior(latent_dims, n, seed):
     }
 
 
-def posterior_samples(means, deviations, seed=0):
+def posterior_samples(means: Latents, deviations: Latents, seed: int = 0) -> Latents:
     """Draws a code for every row, z = mean + deviation * e with e ~ N(0, I), and shuffles the rows.
 
     Args:
-      means, deviations: latent dicts [n, d_l] of the posterior.
+      means, deviations: latent dicts of the same shapes [n, d_l].
       seed: of the draws and of the order, which is the same in all layers.
-
-    Returns:
-      A latent dict [n, d_l].
-
-    Raises:
-      InputError: if the layers or their shapes do not match.
     """
     means, deviations = check(means), check(deviations)
-    if {name: codes.shape for name, codes in means.items()} != {
-        name: codes.shape for name, codes in deviations.items()
-    }:
+    if [codes.shape for codes in means.values()] != [part.shape for part in deviations.values()]:
         raise InputError("Means and deviations must have the same layers and shapes.")
     generator = np.random.default_rng(seed)
     order = generator.permutation(row_count(means))
@@ -119,55 +115,48 @@ def posterior_samples(means, deviations, seed=0):
     }
 
 
-def take(latents, rows):
-    """The given rows (a slice or a list of indices) of every layer."""
+def take(latents: Latents, rows: slice | Sequence[int] | np.ndarray) -> Latents:
+    """Some rows of every layer: a slice, or indices."""
     return {name: codes[rows] for name, codes in check(latents).items()}
 
 
-def concatenate(parts):
-    """The rows of several latent dicts, one after the other.
-
-    Args:
-      parts: a list of at least one latent dict, all with the same layers and dimensions.
-
-    Returns:
-      A latent dict with as many rows as the parts have together.
-
-    Raises:
-      InputError: if layers or their dimensions differ.
-    """
+def concatenate(parts: Iterable[Latents]) -> Latents:
+    """The rows of several latent dicts, one after the other."""
     parts = [check(part) for part in parts]
     _same_layers(*parts)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def join(latents):
+def join(latents: Latents) -> np.ndarray:
     """All layers side by side, lowest first: one array [n, d_1 + ... + d_L]."""
     return np.concatenate(list(check(latents).values()), axis=1)
 
 
-def most_active(means, layer):
+def split(joined: np.ndarray, latent_dims: Sequence[int]) -> Latents:
+    """The inverse of `join`: layers of `latent_dims`, lowest first, from one array."""
+    parts = np.split(joined, np.cumsum(latent_dims)[:-1], axis=1)
+    return {f"z_{layer}": part for layer, part in enumerate(parts, start=1)}
+
+
+def most_active(means: Latents, layer: int) -> list[int]:
     """A layer's dimensions, the most active first.
 
-    Active is what varies with the data: the variance of the posterior mean over images, large for
-    a dimension that says something about its image and zero for one that the encoder ignores.
+    Activity is the variance of the posterior mean over images: large for a dimension that says
+    something about its image and zero for one that the encoder ignores.
 
     Args:
-      means: posterior means of many images, a latent dict [n, d_l].
+      means: posterior means of many images.
       layer: 1 (lowest) to L.
 
     Returns:
-      A list of all d_l dimensions, counted from 0; those that tie stay in their own order.
-
-    Raises:
-      InputError: if there is no such layer.
+      All d_l dimensions, counted from 0; dimensions that tie stay in their own order.
     """
     codes = check(means)[_layer_name(means, layer)]
-    # In float64: a float32 sum over many rows makes ties of what is not one.
+    # A float32 sum over many rows would make ties of different variances.
     return np.argsort(-np.var(codes, axis=0, dtype=np.float64), kind="stable").tolist()
 
 
-def traverse(base, layer, dim, values):
+def traverse(base: Latents, layer: int, dim: int, values: Any) -> Latents:
     """Sets one dimension to each of `values` and keeps everything else.
 
     Args:
@@ -178,9 +167,6 @@ def traverse(base, layer, dim, values):
 
     Returns:
       A latent dict [n * m, d_l]: all m values of the first code, then of the second, ...
-
-    Raises:
-      InputError: if there is no such layer or dimension.
     """
     base = check(base)
     name = _layer_name(base, layer)
@@ -191,25 +177,29 @@ def traverse(base, layer, dim, values):
     return result
 
 
-def grid(base, layer, dims, low=-3.0, high=3.0, steps=13):
+def grid(
+    base: Latents,
+    layer: int,
+    dims: Sequence[int],
+    low: float = -3.0,
+    high: float = 3.0,
+    steps: int = 13,
+) -> Latents:
     """The codes of a manifold: one or two dimensions of a layer over a grid, the rest fixed.
 
-    The codes are in the order in which a picture is read, and the picture is laid out as a plot
-    is: the first of `dims` grows from left to right and the second from bottom to top, so that the
-    first code has the lowest value of the first dimension and the highest of the second.
+    The codes are in the order in which a page is read, and the page is laid out like a plot: the
+    first of `dims` grows from left to right and the second from bottom to top, so that the first
+    code has the lowest value of the first dimension and the highest of the second.
 
     Args:
-      base: a latent dict of one code [1, d_l], what the rest is fixed at.
+      base: one code [1, d_l], which gives the fixed dimensions.
       layer: 1 (lowest) to L.
       dims: one dimension, or two different ones, from 0.
       low, high: the ends of the grid, both included.
-      steps: points a side, at least 2.
+      steps: points per side, at least 2.
 
     Returns:
       A latent dict [steps, d_l] for one dimension, [steps * steps, d_l] for two.
-
-    Raises:
-      InputError: if there is no such layer or dimension, or `base` is not one code.
     """
     base = check(base)
     name = _layer_name(base, layer)
@@ -227,7 +217,7 @@ def grid(base, layer, dims, low=-3.0, high=3.0, steps=13):
     return traverse(traverse(base, layer, dims[1], values[::-1]), layer, dims[0], values)
 
 
-def redraw(base, layer, draws):
+def redraw(base: Latents, layer: int, draws: np.ndarray) -> Latents:
     """Replaces one layer by each of `draws` and keeps the others.
 
     Args:
@@ -237,9 +227,6 @@ def redraw(base, layer, draws):
 
     Returns:
       A latent dict [n * m, d_l]: the first code with all m draws, then the second, ...
-
-    Raises:
-      InputError: if there is no such layer, or `draws` does not have its dimensions.
     """
     base = check(base)
     name = _layer_name(base, layer)
@@ -253,17 +240,16 @@ def redraw(base, layer, draws):
     return result
 
 
-def displaced(codes, differences, layer_weights):
-    """codes_l + w_l * differences_l in each layer l: what arithmetic and editing are made of.
+def displaced(
+    codes: dict[str, Any], differences: dict[str, Any], layer_weights: Iterable[Any]
+) -> dict[str, Any]:
+    """codes_l + w_l * differences_l in each layer l, the formula of `arithmetic` and `edit`.
 
-    Plain operators, so that it serves NumPy arrays and tensors, whose shapes are the caller's care.
+    It uses plain operators, so that it serves NumPy arrays and tensors; it checks no shapes.
 
     Args:
       codes, differences: latent dicts [n, d_l].
       layer_weights: the weights w_l, lowest layer first, each a number or [n, 1].
-
-    Returns:
-      A latent dict [n, d_l].
     """
     return {
         name: codes[name] + weight * differences[name]
@@ -271,21 +257,15 @@ def displaced(codes, differences, layer_weights):
     }
 
 
-def arithmetic(a, minus, plus, layer_weights=None):
+def arithmetic(a: Latents, minus: Latents, plus: Latents, layer_weights: Any = None) -> Latents:
     """Moves codes along a difference: a + w_l * (plus - minus) in each layer l.
 
     With all weights one this is the a - b + c of Xu 2018 ("a man with glasses - a man + a woman").
 
     Args:
-      a, minus, plus: latent dicts [n, d_l]; one with a single row serves all rows of the others.
-      layer_weights: a weight w_l for each layer, lowest first, or such a list a row [n, L]; None is
-        one for each. A weight of zero leaves that layer of `a` alone.
-
-    Returns:
-      A latent dict [n, d_l].
-
-    Raises:
-      InputError: if layers, dimensions or numbers of rows do not match.
+      a, minus, plus: latent dicts [n, d_l].
+      layer_weights: a weight w_l for each layer, lowest first, or one such list per row [n, L];
+        None is 1 for each. A weight of zero leaves that layer of `a` alone.
     """
     a, minus, plus = check(a), check(minus), check(plus)
     _same_layers(a, minus, plus)
@@ -293,21 +273,17 @@ def arithmetic(a, minus, plus, layer_weights=None):
     return displaced(a, {name: plus[name] - minus[name] for name in a}, weights)
 
 
-def edit(codes, direction, strength=1.0, layer_weights=None):
+def edit(
+    codes: Latents, direction: Latents, strength: Any = 1.0, layer_weights: Any = None
+) -> Latents:
     """Adds a feature to codes, or takes it away: codes + strength * w_l * direction in each layer.
 
     Args:
       codes: a latent dict [n, d_l].
-      direction: one row of `Directions`, a latent dict [1, d_l] (or [n, d_l], one a code).
+      direction: one row of `Directions`, a latent dict [1, d_l] (or [n, d_l], one per code).
       strength: one number, or n of them; 1 goes from "without" to "with" the feature, or up by one
         standard deviation of a factor, and negative ones go the other way.
       layer_weights: as in `arithmetic`.
-
-    Returns:
-      A latent dict [n, d_l].
-
-    Raises:
-      InputError: if layers, dimensions or numbers of rows do not match.
     """
     codes, direction = check(codes), check(direction)
     _same_layers(codes, direction)
@@ -316,19 +292,13 @@ def edit(codes, direction, strength=1.0, layer_weights=None):
     return displaced(codes, direction, [strength * weight for weight in weights])
 
 
-def interpolate(a, b, t):
+def interpolate(a: Latents, b: Latents, t: Any) -> Latents:
     """Codes on the straight line from a to b: (1 - t) * a + t * b in each layer.
 
     Args:
-      a, b: latent dicts [n, d_l]; one with a single row serves all rows of the other.
-      t: one number, or n of them, one a row; 0 gives a and 1 gives b. Values outside [0, 1] go
-        on beyond the ends.
-
-    Returns:
-      A latent dict [n, d_l], where n is the largest number of rows among a, b and t.
-
-    Raises:
-      InputError: if layers, dimensions or numbers of rows do not match.
+      a, b: latent dicts [n, d_l].
+      t: one number, or one per row [n]; 0 gives a and 1 gives b. Values outside [0, 1] go on beyond
+        the ends.
     """
     a, b = check(a), check(b)
     _same_layers(a, b)

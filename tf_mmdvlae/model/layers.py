@@ -4,13 +4,20 @@ Layers draw no noise, and build everything that they own in `build`, so that sav
 find their place.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from tf_mmdvlae.config.settings import parse_operation
 from tf_mmdvlae.model.fused import FusedBatchNormalization
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 KERNEL_SIZE = 4
 LEAK = 0.2
@@ -22,14 +29,13 @@ INITIAL_GATE = 0.1
 class _Stage(keras.layers.Layer):
     """One operation: reshape as needed, a convolution or dense layer, normalization, activation."""
 
-    def __init__(self, operation, output_shape, normalization, activation, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, operation, output_shape, normalization, is_linear=False):
+        super().__init__()
         self.target_shape = tuple(output_shape)
-        self.activation = activation
+        self.is_linear = is_linear
         self.operation = operation
-        normalized = normalization == "batch"
-        operation.use_bias = not normalized
-        self.normalization = FusedBatchNormalization() if normalized else None
+        operation.use_bias = normalization != "batch"
+        self.normalization = FusedBatchNormalization() if normalization == "batch" else None
 
     def build(self, input_shape):
         self.flatten = isinstance(self.operation, keras.layers.Dense) and len(input_shape) > 2
@@ -46,18 +52,11 @@ class _Stage(keras.layers.Layer):
         features = self.operation(features)
         if self.normalization is not None:
             features = self.normalization(features, training=training)
-        features = self.activation(features)
+        if not self.is_linear:
+            features = ops.leaky_relu(features, negative_slope=LEAK)
         if features.shape[1:] != self.target_shape:
             features = ops.reshape(features, (-1, *self.target_shape))
         return features
-
-
-def _leaky_relu(features):
-    return ops.leaky_relu(features, negative_slope=LEAK)
-
-
-def _linear(features):
-    return features
 
 
 class InferenceBlock(keras.layers.Layer):
@@ -71,37 +70,33 @@ class InferenceBlock(keras.layers.Layer):
     Call: [batch, *shapes[0]] -> [batch, *shapes[-1]].
     """
 
-    def __init__(self, operations, shapes, normalization="batch", **kwargs):
+    def __init__(
+        self,
+        operations: Sequence[str],
+        shapes: Sequence[Sequence[int]],
+        normalization: str,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        self.operations = tuple(operations)
-        self.shapes = tuple(tuple(shape) for shape in shapes)
-        self.normalization = normalization
+        self.shapes = tuple(map(tuple, shapes))
         self.stages = []
-        for text, shape in zip(self.operations, self.shapes[1:], strict=True):
+        for text, shape in zip(operations, self.shapes[1:], strict=True):
             kind, size, stride = parse_operation(text)
             if kind == "dense":
                 operation = keras.layers.Dense(size)
             else:
                 operation = keras.layers.Conv2D(size, KERNEL_SIZE, stride, padding="same")
-            self.stages.append(_Stage(operation, shape, normalization, _leaky_relu))
+            self.stages.append(_Stage(operation, shape, normalization))
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         for stage, shape in zip(self.stages, self.shapes[:-1], strict=True):
             stage.build((None, *shape))
         self.built = True
 
-    def call(self, features, training=False):
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         for stage in self.stages:
             features = stage(features, training=training)
         return features
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "operations": self.operations,
-            "shapes": self.shapes,
-            "normalization": self.normalization,
-        }
 
 
 class GaussianHead(keras.layers.Layer):
@@ -119,42 +114,32 @@ class GaussianHead(keras.layers.Layer):
     Call: features [batch, ...] -> (mean [batch, dimension], deviation [batch, dimension]), float32.
     """
 
-    def __init__(self, dimension, width, deviation_floor, normalization="batch", **kwargs):
+    def __init__(
+        self, dimension: int, width: int, deviation_floor: float, normalization: str, **kwargs: Any
+    ):
         super().__init__(**kwargs)
-        self.dimension = dimension
-        self.width = width
         self.deviation_floor = deviation_floor
-        self.normalization = normalization
         self.hidden = None
         if width:
-            self.hidden = _Stage(keras.layers.Dense(width), (width,), normalization, _leaky_relu)
+            self.hidden = _Stage(keras.layers.Dense(width), (width,), normalization)
         self.mean = keras.layers.Dense(dimension, dtype="float32")
         self.deviation = keras.layers.Dense(dimension, dtype="float32")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         size = math.prod(input_shape[1:])
         if self.hidden is not None:
             self.hidden.build((None, size))
-            size = self.width
+            (size,) = self.hidden.target_shape
         self.mean.build((None, size))
         self.deviation.build((None, size))
         self.built = True
 
-    def call(self, features, training=False):
+    def call(self, features: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         features = ops.reshape(features, (ops.shape(features)[0], -1))
         if self.hidden is not None:
             features = self.hidden(features, training=training)
         deviation = ops.sigmoid(self.deviation(features)) + self.deviation_floor
         return self.mean(features), deviation
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "width": self.width,
-            "deviation_floor": self.deviation_floor,
-            "normalization": self.normalization,
-        }
 
 
 class GenerativeBlock(keras.layers.Layer):
@@ -169,7 +154,7 @@ class GenerativeBlock(keras.layers.Layer):
       dimension: of the latent layer; None for a block that takes in none.
       width: units of a hidden layer between z and f(z); 0 for none.
       has_upper: False for the block at the top of the ladder.
-      merge: "gated_add", h + gate * f(z) with a learned gate a feature, or "concatenate".
+      merge: "gated_add", h + gate * f(z) with one learned gate per feature, or "concatenate".
       is_output: True for the block at the bottom.
       normalization: "batch" or "none".
 
@@ -179,38 +164,31 @@ class GenerativeBlock(keras.layers.Layer):
 
     def __init__(
         self,
-        operations,
-        shapes,
-        dimension,
-        width,
-        has_upper,
-        merge="gated_add",
-        is_output=False,
-        normalization="batch",
-        **kwargs,
+        operations: Sequence[str],
+        shapes: Sequence[Sequence[int]],
+        dimension: int | None,
+        width: int,
+        has_upper: bool,
+        merge: str,
+        is_output: bool,
+        normalization: str,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.operations = tuple(operations)
-        self.shapes = tuple(tuple(shape) for shape in shapes)
+        self.shapes = tuple(map(tuple, shapes))
         self.dimension = dimension
         self.width = width
         self.has_upper = has_upper
-        self.merge = merge
-        self.is_output = is_output
-        self.normalization = normalization
+        self.merge = merge if dimension and has_upper else None
         top = self.shapes[-1]
         self.inject = []
         if dimension and width:
-            hidden = keras.layers.Dense(width)
-            self.inject.append(_Stage(hidden, (width,), normalization, _leaky_relu))
+            self.inject.append(_Stage(keras.layers.Dense(width), (width,), normalization))
         if dimension:
-            dense = keras.layers.Dense(math.prod(top))
-            self.inject.append(_Stage(dense, top, normalization, _leaky_relu))
-        self.gated = bool(dimension) and has_upper and merge == "gated_add"
-        self.concatenated = bool(dimension) and has_upper and merge == "concatenate"
+            self.inject.append(_Stage(keras.layers.Dense(math.prod(top)), top, normalization))
         self.stages = []
-        for index in reversed(range(len(self.operations))):
-            kind, _, stride = parse_operation(self.operations[index])
+        for index in reversed(range(len(operations))):
+            kind, _, stride = parse_operation(operations[index])
             shape = self.shapes[index]
             if kind == "dense":
                 operation = keras.layers.Dense(math.prod(shape))
@@ -220,56 +198,44 @@ class GenerativeBlock(keras.layers.Layer):
                 )
             last = is_output and index == 0
             self.stages.append(
-                _Stage(
-                    operation,
-                    shape,
-                    "none" if last else normalization,
-                    _linear if last else _leaky_relu,
-                )
+                _Stage(operation, shape, "none" if last else normalization, is_linear=last)
             )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         top = self.shapes[-1]
         for stage, size in zip(self.inject, (self.dimension, self.width), strict=False):
             stage.build((None, size))
-        if self.gated:
+        if self.merge == "gated_add":
             self.gate = self.add_weight(
                 name="gate",
                 shape=top,
                 initializer=keras.initializers.Constant(INITIAL_GATE),
             )
-        if self.concatenated:
+        elif self.merge == "concatenate":
             top = (*top[:-1], 2 * top[-1])
         for stage, shape in zip(self.stages, (top, *self.shapes[-2:0:-1]), strict=True):
             stage.build((None, *shape))
         self.built = True
 
-    def call(self, upper, code, training=False, keep=None):
+    def call(
+        self,
+        upper: tf.Tensor | None,
+        code: tf.Tensor | None,
+        training: bool = False,
+        keep: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         features = upper
-        if self.inject:
+        if code is not None:
             features = code
             for stage in self.inject:
                 features = stage(features, training=training)
             if keep is not None and self.has_upper:
                 ones = (1,) * (len(features.shape) - 1)
                 features = features * ops.cast(ops.reshape(keep, (-1, *ones)), features.dtype)
-            if self.gated:
+            if self.merge == "gated_add":
                 features = upper + self.gate * features
-            elif self.concatenated:
+            elif self.merge == "concatenate":
                 features = ops.concatenate([upper, features], axis=-1)
         for stage in self.stages:
             features = stage(features, training=training)
         return features
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "operations": self.operations,
-            "shapes": self.shapes,
-            "dimension": self.dimension,
-            "width": self.width,
-            "has_upper": self.has_upper,
-            "merge": self.merge,
-            "is_output": self.is_output,
-            "normalization": self.normalization,
-        }

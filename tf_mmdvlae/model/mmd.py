@@ -4,7 +4,8 @@ For a kernel k and distributions p, q (Gretton et al. 2012, "A Kernel Two-Sample
 
     MMD^2(p, q) = E k(x, x') - 2 E k(x, y) + E k(y, y'),   x, x' ~ p;  y, y' ~ q
 
-All functions take float32 tensors of shape [n, d], one row a sample, and work eagerly and compiled.
+All functions take float32 tensors of shape [n, d], one row per sample, and work eagerly and
+compiled.
 
 Estimators:
 
@@ -15,11 +16,15 @@ Estimators:
   Time O(n d). The rows must be in random order, as those of a training batch are.
 * "random_features" (Rahimi and Recht 2007): unbiased over draws of the kernel's frequencies.
   Time O(n D d) for D frequencies.
-* "auto": "unbiased" up to `UNBIASED_ROWS` rows; above, "random_features" where N(0, I) is what a
-  sample is compared with.
+* "auto": "unbiased" up to `UNBIASED_ROWS` rows; above, "random_features" where a sample is
+  compared with N(0, I) itself.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
@@ -27,9 +32,12 @@ from keras import ops
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.model import mmd_blocks
 
-# Up to here one table is as fast on a processor as blocks, and has no loop; above it is slower.
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Up to this many rows one table is as fast on a processor as blocks, and needs no loop.
 DENSE_ROWS = 1024
-# Above, the frequencies that leave the estimate nearly as certain take less time than all pairs.
+# Above this many rows random features take less time than all pairs and are nearly as certain.
 UNBIASED_ROWS = 4096
 
 
@@ -61,20 +69,20 @@ class Kernel:
             raise InputError(f"Kernel bandwidths are {self.bandwidths}; they must be above 0.")
 
     @property
-    def is_gaussian(self):
+    def is_gaussian(self) -> bool:
         """Whether the closed forms against N(0, I) hold."""
         return self.name != "inverse_multiquadratic"
 
-    def __call__(self, x, y):
+    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Gram matrix k(x_i, y_j): [n, d], [m, d] -> [n, m]."""
         values = self._values(squared_distances(x, y))
         return sum(values) / len(values)
 
-    def between_rows(self, x, y):
+    def between_rows(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """k(x_i, y_i), row by row: [n, d], [n, d] -> [n]."""
         return self.values_and_slopes(ops.sum(ops.square(x - y), axis=-1))[0]
 
-    def values_and_slopes(self, distances):
+    def values_and_slopes(self, distances: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """k and dk / d(r^2) for squared distances r^2 of any shape: two tensors of that shape."""
         values, count = self._values(distances), len(self.bandwidths)
         pairs = zip(self.bandwidths, values, strict=True)
@@ -95,7 +103,7 @@ class Kernel:
             values[b] = ops.exp(distances * (-0.5 / b)) if wider is None else ops.square(wider)
         return [values[b] for b in self.bandwidths]
 
-    def frequencies(self, noise):
+    def frequencies(self, noise: tf.Tensor) -> tf.Tensor:
         """Draws of w from the kernel's spectral measure: k(x, y) = E cos(w.(x - y)).
 
         A Gaussian's w is N(0, I / b). An inverse multiquadratic is a mixture of Gaussians,
@@ -118,14 +126,14 @@ class Kernel:
                 f"{count} frequencies cannot be shared evenly by {scales} bandwidths; draw a "
                 "multiple."
             )
-        shared = np.repeat(np.float32(self.bandwidths), count // scales)[:, None]
+        shared = np.repeat(np.array(self.bandwidths, np.float32), count // scales)[:, None]
         widths = 1.0 / shared
         if not self.is_gaussian:
             widths *= ops.sum(ops.square(noise[:, -2:]), axis=1, keepdims=True)
         return noise[:, :-2] * ops.sqrt(widths)
 
 
-def kernel_for_dimension(name, scales, dimension):
+def kernel_for_dimension(name: str, scales: Sequence[float], dimension: int) -> Kernel:
     """The kernel for codes of `dimension` dimensions, its bandwidths in proportion to `dimension`.
 
     Two draws of N(0, I) lie 2 d apart in mean square, so a fixed bandwidth would see nothing in
@@ -136,7 +144,7 @@ def kernel_for_dimension(name, scales, dimension):
     return Kernel(name, tuple(factor * dimension * scale for scale in scales))
 
 
-def squared_distances(x, y):
+def squared_distances(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Squared Euclidean distances, by one matrix product: [n, d], [m, d] -> [n, m], all >= 0."""
     # A GPU's short products (TensorFloat-32) would be off by more than a narrow kernel's bandwidth.
     x, y = ops.cast(x, "float64"), ops.cast(y, "float64")
@@ -146,13 +154,14 @@ def squared_distances(x, y):
     return ops.cast(ops.maximum(distances, 0.0), "float32")
 
 
-def mmd_squared(x, y, kernel, estimator="unbiased"):
+def mmd_squared(
+    x: tf.Tensor, y: tf.Tensor, kernel: Kernel, estimator: str = "unbiased"
+) -> tf.Tensor:
     """MMD^2 between two samples (Gretton et al. 2012, eq. 3, 5 and lemma 14).
 
     Args:
-      x: [n, d] float tensor.
-      y: [m, d] float tensor.
-      kernel: a `Kernel`.
+      x, y: [n, d] and [m, d].
+      kernel: with bandwidths that suit d; see `kernel_for_dimension`.
       estimator: "unbiased" (as is "auto"), "biased" or "linear_time". The mean over no pairs, with
         one row, counts as 0. "linear_time" leaves out the rows that have no partner: the last one
         of an odd number, and where n and m differ those that the other sample lacks.
@@ -177,7 +186,12 @@ def mmd_squared(x, y, kernel, estimator="unbiased"):
     )
 
 
-def mmd_squared_to_normal(x, kernel, estimator="unbiased", frequencies=None):
+def mmd_squared_to_normal(
+    x: tf.Tensor,
+    kernel: Kernel,
+    estimator: str = "unbiased",
+    frequencies: tf.Tensor | None = None,
+) -> tf.Tensor:
     """MMD^2 between a sample and N(0, I), the expectations under N(0, I) in closed form.
 
     For a Gaussian kernel of variance s in d dimensions (Rustamov 2019, arXiv 1901.03227):
@@ -187,10 +201,10 @@ def mmd_squared_to_normal(x, kernel, estimator="unbiased", frequencies=None):
 
     For random features, of any kernel: E_w |E exp(i w.x) - exp(-|w|^2 / 2)|^2.
 
-    No draws from the prior are needed, and their variance is gone.
+    The estimate needs no draws from the prior, and has none of their variance.
 
     Args:
-      x: [n, d] float tensor.
+      x: [n, d].
       kernel: a Gaussian `Kernel`, of one bandwidth or several; any for "random_features".
       estimator: "unbiased", "biased" or "linear_time", of the pairs within `x`, "random_features"
         or "auto". The mean over no pairs, with one row, counts as 0.
@@ -239,6 +253,30 @@ def mmd_squared_to_normal(x, kernel, estimator="unbiased", frequencies=None):
     return within - 2.0 * cross / scales + prior / scales
 
 
+def mmd_squared_to_prior(
+    x: tf.Tensor,
+    kernel: Kernel,
+    estimator: str,
+    prior: tf.Tensor | None = None,
+    noise: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """MMD^2 between a sample and the prior N(0, I), as a loss is configured.
+
+    Args:
+      x: [n, d].
+      kernel, estimator: see `mmd_squared` and `mmd_squared_to_normal`.
+      prior: draws from N(0, I) [m, d] to compare with; None takes the closed form.
+      noise: draws from N(0, I) [D, d + 2 or more] for frequencies; None for estimators without.
+
+    Returns:
+      A scalar.
+    """
+    if prior is not None:
+        return mmd_squared(x, prior, kernel, estimator)
+    frequencies = None if noise is None else kernel.frequencies(noise[:, : x.shape[1] + 2])
+    return mmd_squared_to_normal(x, kernel, estimator, frequencies)
+
+
 def _mean_within(kernel, x, estimator):
     """The mean of k over the pairs within `x` that the estimator takes."""
     if estimator not in ("unbiased", "biased"):
@@ -269,8 +307,7 @@ def _mean_between(kernel, x, y):
         pairs = ops.cast(ops.shape(x)[0], "float64") * ops.cast(ops.shape(y)[0], "float64")
         return ops.cast(mmd_blocks.sum_between(kernel, x, y) / pairs, "float32")
 
-    most = _either(max, ops.maximum, ops.shape(x)[0], ops.shape(y)[0])
-    return _by_size(most, DENSE_ROWS, dense, in_blocks, x, y)
+    return _by_size(_rows(max, ops.maximum, x, y), DENSE_ROWS, dense, in_blocks, x, y)
 
 
 def _by_size(rows, limit, few, many, *samples):
@@ -279,9 +316,11 @@ def _by_size(rows, limit, few, many, *samples):
     return mmd_blocks.by_size(rows, limit, few, many, *samples)
 
 
-def _either(of_numbers, of_tensors, rows, columns):
-    known = isinstance(rows, int) and isinstance(columns, int)
-    return (of_numbers if known else of_tensors)(rows, columns)
+def _rows(of_numbers, of_tensors, x, y):
+    """The larger or smaller number of rows, as a plain number where a graph knows both."""
+    counts = ops.shape(x)[0], ops.shape(y)[0]
+    known = all(isinstance(count, int) for count in counts)
+    return (of_numbers if known else of_tensors)(*counts)
 
 
 def _mean_over_pairs(kernel, x, estimator):
@@ -315,7 +354,7 @@ def _mean_over_pairs(kernel, x, estimator):
 
 def _linear_time(x, y, kernel):
     """The mean of h = k(x, x') + k(y, y') - k(x, y') - k(x', y) over pairs that share no row."""
-    count = _either(min, ops.minimum, ops.shape(x)[0], ops.shape(y)[0])
+    count = _rows(min, ops.minimum, x, y)
     x, next_x = _partners(x, count)
     y, next_y = _partners(y, count)
     within = kernel.between_rows(x, next_x) + kernel.between_rows(y, next_y)

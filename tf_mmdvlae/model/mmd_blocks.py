@@ -11,9 +11,9 @@ It works eagerly, in a `tf.function` and compiled by XLA.
 import tensorflow as tf
 
 # Rows of a block at most: its tables of pairs nearly fit a processor's cache, and fill a GPU.
-_LARGEST_BLOCK = 1024
+LARGEST_BLOCK = 1024
 # Fewer would leave little to the symmetry of k.
-_FEWEST_BLOCKS = 4
+FEWEST_BLOCKS = 4
 
 
 def sum_within(kernel, x):
@@ -110,7 +110,7 @@ def _blocks(x):
     norms = tf.reduce_sum(tf.square(x), axis=1, keepdims=True)
     widened = tf.concat([x, tf.ones_like(norms), norms], axis=1)
     count = tf.shape(x)[0]
-    blocks = tf.maximum((count + _LARGEST_BLOCK - 1) // _LARGEST_BLOCK, _FEWEST_BLOCKS)
+    blocks = tf.maximum((count + LARGEST_BLOCK - 1) // LARGEST_BLOCK, FEWEST_BLOCKS)
     # Blocks of one size, so that the padding is less than a row a block.
     rows = (count + blocks - 1) // blocks
     padded = tf.pad(widened, [[0, blocks * rows - count], [0, 0]])

@@ -1,11 +1,15 @@
 """The MMD variational ladder autoencoder as a Keras model."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
-# Saved runs name the optimizer and the learning-rate schedule; importing them here lets Keras find
-# them.
+# Saved runs name the optimizer and the learning-rate schedule; these imports let Keras find them.
 import tf_mmdvlae.model.fused
 import tf_mmdvlae.model.schedule  # noqa: F401
 from tf_mmdvlae.common.errors import InputError
@@ -16,6 +20,8 @@ from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBloc
 
 # Three kinds of noise, each a stream of its own under one seed.
 _TRAIN, _TEST, _SAMPLE = 0, 1, 2
+
+Tensors = dict[str, tf.Tensor]
 
 
 @keras.saving.register_keras_serializable(package="tf_mmdvlae")
@@ -32,12 +38,12 @@ class MMDVLAE(keras.Model):
     (InfoVAE); several layers and KL a VLAE.
 
     Progressive training (after Li et al. 2020, arXiv 2002.10549): while layer l fades in, the
-    generative ladder is given alpha z_l + sqrt(1 - alpha^2) e with e ~ N(0, I), alpha rising from 0
+    generative ladder takes in alpha z_l + sqrt(1 - alpha^2) e with e ~ N(0, I), alpha rising from 0
     to 1; both ends have the prior's variance.
 
     Nested dropout (after Rippel, Gelbart and Adams 2014, arXiv 1402.0915): a share of each training
-    batch is decoded from its highest layers alone, the lower ones left out of the generative
-    ladder, so that the order of the layers holds when all of them are there.
+    batch is decoded from its highest layers alone, without the lower ones, so that the order of the
+    layers holds when all of them are there.
 
     It is a Keras model like any other: `compile(optimizer)`, `fit` on images (float32
     [n, height, width, channels] in [0, 1], as arrays or a tf.data set, with or without labels,
@@ -45,21 +51,29 @@ class MMDVLAE(keras.Model):
 
     Args:
       config: a `ModelConfig`, or the dict of one.
-      seed: of all noise, which is a function of it and, in training, of the optimizer's step; in
-        `evaluate`, of the batch's number; in `sample`, of that call's own seed. (Weights follow
+      seed: of all noise, which depends on it and, in training, on the optimizer's step; in
+        `evaluate`, on the batch's number; in `sample`, on that call's own seed. (Weights follow
         `keras.utils.set_random_seed`, as in any Keras model.)
       fade_in: None, or (start, end) optimizer steps between which each layer fades in, lowest
         layer first; (0, 0) for a layer that is there from the start.
     """
 
-    def __init__(self, config, seed=0, fade_in=None, **kwargs):
+    def __init__(
+        self,
+        config: ModelConfig | dict[str, Any],
+        seed: int = 0,
+        fade_in: Sequence[Sequence[int]] | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        if not isinstance(config, ModelConfig):
-            config = from_dict(ModelConfig, config, "config.model")
+        if isinstance(config, dict):
+            self.config: ModelConfig = from_dict(ModelConfig, config, "config.model")
+        else:
+            self.config = config
+        config = self.config
         layers = len(config.latent_dims)
         if fade_in is not None and len(fade_in) != layers:
             raise InputError(f"fade_in has {len(fade_in)} entries for {layers} latent layers.")
-        self.config = config
         self.seed = seed
         self.fade_in = fade_in and tuple((int(start), int(end)) for start, end in fade_in)
         self._make_ladder()
@@ -72,56 +86,50 @@ class MMDVLAE(keras.Model):
 
     def _make_ladder(self):
         config = self.config
-        shapes = config.feature_shapes()
-        count = len(config.blocks)
-        untapped = count - len(config.latent_dims)
+        shapes, normalization = config.feature_shapes(), config.normalization
+        count, width = len(config.blocks), config.head_width
+        self._untapped = untapped = count - len(config.latent_dims)
         dimensions = [None] * untapped + list(config.latent_dims)
-        # The blocks that lie above the highest one which anything reads would never be trained.
+
+        def infer(index, name):
+            return InferenceBlock(
+                config.blocks[index], shapes[index], normalization, name=f"{name}_{index + 1}"
+            )
+
+        # The trunk's highest block, if nothing read it, would never be trained.
         trunk = count if config.shared_trunk else count - 1
-        normalization = config.normalization
-        self.trunk = [
-            InferenceBlock(config.blocks[i], shapes[i], normalization, name=f"inference_{i + 1}")
-            for i in range(trunk)
-        ]
-        self.branches = [
-            InferenceBlock(config.blocks[i], shapes[i], normalization, name=f"branch_{i + 1}")
-            for i in range(untapped, count)
-            if not config.shared_trunk
-        ]
+        self.trunk = [infer(index, "inference") for index in range(trunk)]
+        branches = () if config.shared_trunk else range(untapped, count)
+        self.branches = [infer(index, "branch") for index in branches]
         self.heads = [
             GaussianHead(
-                dimension,
-                config.head_width,
-                config.deviation_floor,
-                normalization,
-                name=f"head_{layer + 1}",
+                dimension, width, config.deviation_floor, normalization, name=f"head_{layer}"
             )
-            for layer, dimension in enumerate(config.latent_dims)
+            for layer, dimension in enumerate(config.latent_dims, start=1)
         ]
         self.generators = [
             GenerativeBlock(
-                config.blocks[i],
-                shapes[i],
-                dimensions[i],
-                config.head_width,
-                has_upper=i < count - 1,
+                config.blocks[index],
+                shapes[index],
+                dimensions[index],
+                width,
+                has_upper=index < count - 1,
                 merge=config.merge,
-                is_output=i == 0,
+                is_output=index == 0,
                 normalization=normalization,
-                name=f"generative_{i + 1}",
+                name=f"generative_{index + 1}",
             )
-            for i in range(count)
+            for index in range(count)
         ]
         for block in (*self.trunk, *self.branches, *self.generators):
             block.build()
         for head, path in zip(self.heads, shapes[untapped:], strict=True):
             head.build((None, *path[-1]))
         devices.synchronize_normalization(self)
-        self._untapped = untapped
         self.built = True
 
     @property
-    def latent_names(self):
+    def latent_names(self) -> tuple[str, ...]:
         """("z_1", ..., "z_L"), lowest layer first."""
         return tuple(f"z_{layer + 1}" for layer in range(len(self.config.latent_dims)))
 
@@ -136,17 +144,17 @@ class MMDVLAE(keras.Model):
         )
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return [*self._trackers.values(), self._evaluated]
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> Tensors:
         """The means of all terms since the last reset, and "loss", their weighted sum."""
         terms = {name: tracker.result() for name, tracker in self._trackers.items()}
         return {"loss": self._weigh(terms), **terms}
 
     # ---- the ladder -------------------------------------------------------------------------
 
-    def encode(self, images, training=False):
+    def encode(self, images: tf.Tensor, training: bool = False) -> tuple[Tensors, Tensors]:
         """Posterior means and deviations of every latent layer.
 
         Args:
@@ -164,31 +172,31 @@ class MMDVLAE(keras.Model):
             if index < len(self.trunk):
                 features = self.trunk[index](below, training=training)
             if layer >= 0:
-                tapped = features
+                source = features
                 if self.branches:
-                    tapped = self.branches[layer](below, training=training)
+                    source = self.branches[layer](below, training=training)
                 name = self.latent_names[layer]
-                means[name], deviations[name] = self.heads[layer](tapped, training=training)
+                means[name], deviations[name] = self.heads[layer](source, training=training)
         return means, deviations
 
-    def decode(self, latents, training=False):
+    def decode(self, latents: Tensors, training: bool = False) -> tf.Tensor:
         """Images of latent codes: {"z_1": [batch, d_1], ...} -> [batch, height, width, channels].
 
         Values lie in [0, 1].
 
         Raises:
-          InputError: if a layer is missing, is not known, or has the wrong number of dimensions.
+          InputError: if a layer is missing or unknown, or has the wrong number of dimensions.
         """
         self._check_latents(latents)
         return ops.sigmoid(self._logits(latents, training))
 
     def _check_latents(self, latents):
         expected = dict(zip(self.latent_names, self.config.latent_dims, strict=True))
-        found = {name: tuple(code.shape)[1:] for name, code in latents.items()}
-        if found != {name: (dimension,) for name, dimension in expected.items()}:
-            wanted = ", ".join(f"{name} [batch, {d}]" for name, d in expected.items())
-            given = ", ".join(f"{name} [batch, {str(s)[1:-2]}]" for name, s in found.items())
-            raise InputError(f"The latents of this model are {wanted}; given were {given}.")
+        shapes = {name: tuple(code.shape)[1:] for name, code in latents.items()}
+        if shapes != {name: (dimension,) for name, dimension in expected.items()}:
+            needs = ", ".join(f"{name} [batch, {d}]" for name, d in expected.items())
+            given = ", ".join(f"{name} [batch, {str(s)[1:-2]}]" for name, s in shapes.items())
+            raise InputError(f"The latents of this model are {needs}; given were {given}.")
 
     def _logits(self, latents, training, keep=None):
         features = None
@@ -197,20 +205,20 @@ class MMDVLAE(keras.Model):
             code = latents[self.latent_names[layer]] if layer >= 0 else None
             if code is not None:
                 code = ops.convert_to_tensor(code, dtype="float32")
-            kept = None if keep is None or code is None else keep[layer]
-            features = self.generators[index](features, code, training=training, keep=kept)
+            mask = None if keep is None or code is None else keep[layer]
+            features = self.generators[index](features, code, training=training, keep=mask)
         return ops.cast(features, "float32")
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
         """Decodes the posterior means: [batch, height, width, channels] -> the same, in [0, 1]."""
         return self.decode(self.encode(images)[0])
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The same as `reconstruct`, for `predict`."""
         means, _ = self.encode(images, training=training)
         return self.decode(means, training=training)
 
-    def sample(self, n, seed=0):
+    def sample(self, n: int, seed: int = 0) -> tf.Tensor:
         """Decodes `n` draws from the prior: [n, height, width, channels] in [0, 1]."""
         noise = self._noise((n, sum(self.config.latent_dims)), _SAMPLE, seed)
         return self.decode(self._split(noise))
@@ -221,20 +229,20 @@ class MMDVLAE(keras.Model):
         return _normal(shape, step, self.seed * 3 + stream)
 
     def _feature_noise(self, rows, stream, step):
-        """The draws that random features make their frequencies of; None where there are none."""
+        """Draws for the frequencies of random features; None for an estimator without them."""
         estimator, prior = self.config.estimator, self.config.prior
         may_be_many = estimator == "auto" and (rows is None or rows > mmd.UNBIASED_ROWS)
         if estimator != "random_features" and not (may_be_many and prior == "closed_form"):
             return None
         shape = (self.config.frequencies, sum(self.config.latent_dims) + 2)
-        # Below zero, where no stream of any seed lies.
+        # Stream numbers below zero are no seed's.
         return _normal(shape, step, -1 - (self.seed * 3 + stream))
 
     def _split(self, joined):
         parts = tf.split(joined, self.config.latent_dims, axis=1)
         return dict(zip(self.latent_names, parts, strict=True))
 
-    def _strengths(self, step):
+    def _fading(self, step):
         """How far each layer has faded in at `step`: scalars in [0, 1], lowest layer first."""
         if self.fade_in is None:
             return None
@@ -244,8 +252,8 @@ class MMDVLAE(keras.Model):
             for start, end in self.fade_in
         ]
 
-    def _kept(self, rows):
-        """Which rows each layer is given in, lowest layer first; None for all of them in all."""
+    def _row_masks(self, rows):
+        """Per layer, lowest first, a 0/1 mask of the rows that keep it; None keeps all."""
         share, layers = self.config.nested_dropout, len(self.latent_names)
         if not share or layers == 1:
             return None
@@ -255,21 +263,27 @@ class MMDVLAE(keras.Model):
 
     # ---- the objective ----------------------------------------------------------------------
 
-    def losses(self, images, step=0, training=False, draw=None):
+    def losses(
+        self,
+        images: tf.Tensor,
+        step: int | tf.Tensor = 0,
+        training: bool = False,
+        draw: int | tf.Tensor | None = None,
+    ) -> Tensors:
         """Every term of the loss on a batch, and the loss.
 
         Args:
           images: float32 [batch, height, width, channels] in [0, 1].
-          step: the optimizer's step, of which noise and fading in are functions.
+          step: the optimizer's step, on which noise and fading in depend.
           training: True normalizes by the batch's statistics. Under a `tf.distribute` strategy the
             images are then one replica's part of the batch, as large as any other's: MMD^2 is that
             of the codes of all replicas, and the noise of a row is that of its place in the batch.
-          draw: None, or the number of the noise's draw, in a stream that training does not use.
+          draw: None for training's noise, or the number of a draw from a stream of its own.
 
         Returns:
           A dict of scalars: "loss", "reconstruction" (mean over pixels and channels), "mmd_1" ...
           "mmd_L" (MMD^2 of each layer's posterior samples), "mmd_joint" (MMD^2 of all layers
-          joined, as the generative ladder is given them: prior noise where a layer has not faded
+          joined, as the generative ladder takes them in: prior noise where a layer has not faded
           in), "kl_1" ... "kl_L" (nats) and "deviation_1" ... "deviation_L" (mean posterior
           deviation).
         """
@@ -281,35 +295,38 @@ class MMDVLAE(keras.Model):
         shape = (rows * replica.count, kinds * total)
         stream = (_TRAIN, step) if draw is None else (_TEST, draw)
         noise = iter(tf.split(self._noise(shape, *stream), kinds, axis=1))
-        known = images.shape[0] and images.shape[0] * replica.count
-        features = self._feature_noise(known, *stream)
+        static_rows = images.shape[0] and images.shape[0] * replica.count
+        frequency_noise = self._feature_noise(static_rows, *stream)
 
         means, deviations = self.encode(images, training=training)
         mean = tf.concat(list(means.values()), axis=1)
         deviation = tf.concat(list(deviations.values()), axis=1)
         codes = mean + deviation * replica.part(next(noise))
-        given = codes
-        strengths = self._strengths(step)
+        inputs = codes
+        strengths = self._fading(step)
         if strengths is not None:
             per_dimension = zip(config.latent_dims, strengths, strict=True)
             alpha = tf.concat([tf.fill([d], strength) for d, strength in per_dimension], axis=0)
-            given = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * replica.part(next(noise))
+            inputs = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * replica.part(next(noise))
         prior = next(noise) if config.prior == "sampled" else None
 
-        keep = self._kept(rows * replica.count) if training else None
+        keep = self._row_masks(rows * replica.count) if training else None
         keep = keep and [replica.part(layer) for layer in keep]
-        logits = self._logits(self._split(given), training, keep)
+        logits = self._logits(self._split(inputs), training, keep)
         terms = {"reconstruction": self._reconstruction(images, logits)}
-        codes, given = replica.gather(codes, given)
+        codes, inputs = replica.gather(codes, inputs)
         latents = self._split(codes)
-        priors = None if prior is None else self._split(prior)
+        priors = dict.fromkeys(latents) if prior is None else self._split(prior)
+
+        def mmd_squared(codes, draws, kernel):
+            return mmd.mmd_squared_to_prior(codes, kernel, config.estimator, draws, frequency_noise)
+
         for layer, name in enumerate(self.latent_names, start=1):
-            terms[f"mmd_{layer}"] = self._mmd_squared(
-                latents[name], priors and priors[name], self._kernels[layer - 1], features
-            )
+            kernel = self._kernels[layer - 1]
+            terms[f"mmd_{layer}"] = mmd_squared(latents[name], priors[name], kernel)
             terms[f"kl_{layer}"] = kl_to_normal(means[name], deviations[name])
             terms[f"deviation_{layer}"] = ops.mean(deviations[name])
-        terms["mmd_joint"] = self._mmd_squared(given, prior, self._kernels[-1], features)
+        terms["mmd_joint"] = mmd_squared(inputs, prior, self._kernels[-1])
         return {"loss": self._weigh(terms), **terms}
 
     def _weigh(self, terms):
@@ -318,10 +335,9 @@ class MMDVLAE(keras.Model):
             "reconstruction": config.effective_reconstruction_weight,
             "mmd_joint": config.effective_joint_mmd_weight,
         }
-        for index, name in enumerate(self.latent_names):
-            layer = name.removeprefix("z_")
-            weights[f"mmd_{layer}"] = config.layer_mmd_weights[index]
-            weights[f"kl_{layer}"] = config.layer_kl_weights[index]
+        layers = zip(config.layer_mmd_weights, config.layer_kl_weights, strict=True)
+        for layer, (mmd_weight, kl_weight) in enumerate(layers, start=1):
+            weights |= {f"mmd_{layer}": mmd_weight, f"kl_{layer}": kl_weight}
         # A term of weight zero is reported, but must not cost a backward pass.
         return sum(weight * terms[name] for name, weight in weights.items() if weight)
 
@@ -330,16 +346,6 @@ class MMDVLAE(keras.Model):
             return ops.mean(ops.binary_crossentropy(images, logits, from_logits=True))
         error = images - ops.sigmoid(logits)
         return ops.mean(ops.abs(error) if self.config.reconstruction == "l1" else ops.square(error))
-
-    def _mmd_squared(self, codes, prior, kernel, features):
-        estimator = self.config.estimator
-        if prior is not None:
-            return mmd.mmd_squared(codes, prior, kernel, estimator)
-        if features is None:
-            return mmd.mmd_squared_to_normal(codes, kernel, estimator)
-        # The layers share the draws: each is unbiased by itself.
-        frequencies = kernel.frequencies(features[:, : codes.shape[1] + 2])
-        return mmd.mmd_squared_to_normal(codes, kernel, estimator, frequencies)
 
     # ---- Keras ------------------------------------------------------------------------------
 
@@ -356,7 +362,7 @@ class MMDVLAE(keras.Model):
             )
         return tf.cast(images, tf.float32)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Tensors:
         images = self._images(data)
         step = self.optimizer.iterations
         replica = devices.replica()
@@ -373,7 +379,7 @@ class MMDVLAE(keras.Model):
             tracker.update_state(terms[name])
         return replica.reported(self.get_metrics_result())
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> Tensors:
         images = self._images(data)
         count = tf.cast(tf.shape(images)[0], tf.float32)
         terms = self.losses(images, self.optimizer.iterations, draw=self._evaluated.batches)
@@ -390,14 +396,9 @@ class MMDVLAE(keras.Model):
                 tracker.update_state(terms[name], sample_weight=count)
         return self.get_metrics_result()
 
-    def get_config(self):
-        config = {**self.config.__dict__}
-        return {
-            **super().get_config(),
-            "config": config,
-            "seed": self.seed,
-            "fade_in": self.fade_in,
-        }
+    def get_config(self) -> dict[str, Any]:
+        own = {"config": {**vars(self.config)}, "seed": self.seed, "fade_in": self.fade_in}
+        return {**super().get_config(), **own}
 
 
 def _normal(shape, step, stream):
@@ -406,7 +407,7 @@ def _normal(shape, step, stream):
 
 
 class _Evaluated(keras.metrics.Metric):
-    """How many batches were evaluated since the last reset, and the largest one's images."""
+    """The number of batches evaluated since the last reset, and the size of the largest one."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -421,7 +422,7 @@ class _Evaluated(keras.metrics.Metric):
         return self.largest
 
 
-def kl_to_normal(mean, deviation):
+def kl_to_normal(mean: tf.Tensor, deviation: tf.Tensor) -> tf.Tensor:
     """KL(N(mean, diag(deviation^2)), N(0, I)) in nats, summed over dimensions, mean over the batch.
 
     0.5 sum (mean^2 + deviation^2 - 1 - 2 log deviation) (Kingma and Welling 2013, appendix B).

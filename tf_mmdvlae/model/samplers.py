@@ -1,13 +1,17 @@
 """Where new codes are drawn from: the prior, or mixtures fitted to the codes of training images.
 
-However well a model was trained, its codes do not fill the prior evenly; what is drawn where no
-image lies decodes to no good image. A density fitted to the codes after training draws where the
+However well a model is trained, its codes do not fill the prior evenly, and a draw from a region
+without codes decodes to a poor image. A density fitted to the codes after training draws where the
 images lie, and the model stays as it is ("ex-post density estimation": Ghosh et al. 2020, From
 variational to deterministic autoencoders, arXiv 1903.12436).
 """
 
+from __future__ import annotations
+
 import dataclasses
+import pathlib
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -17,15 +21,13 @@ from threadpoolctl import threadpool_limits
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import read_arrays, write_arrays
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.model.latents import Latents
 
+# A fit takes at most this many codes, drawn by lot.
 MOST_CODES = 20_000
-"""What a fit looks at; of more codes it takes that many by lot."""
-
+# The numbers of components that are tried where none is given.
 COMPONENTS = (1, 4, 12, 36)
-"""The numbers of components that are tried where none is given."""
-
-# Most of what the likelihood gains it gains in the first steps; the fits of all layers together
-# must not keep a finished run waiting.
+# The likelihood grows most in the first steps, and a finished run must not wait long for its fits.
 _ITERATIONS = 30
 # Least variance along any direction, in units of the widest dimension's: a component that shrank
 # onto one code would have a likelihood without bound.
@@ -48,13 +50,13 @@ class Mixture:
     means: np.ndarray
     factors: np.ndarray
 
-    def sample(self, n, seed, temperature=1.0):
+    def sample(self, n: int, seed: int | np.random.Generator, temperature: float = 1.0) -> Latents:
         """Draws codes: a component k by its weight, then mean_k + temperature * factor_k @ e.
 
         Args:
           n: number of draws.
-          seed: a whole number >= 0, or a NumPy generator, which goes on from where it is; the same
-            seed gives the same draws.
+          seed: a whole number >= 0, which gives the same draws each time, or a NumPy generator,
+            which goes on from where it is.
           temperature: scales the deviation e ~ N(0, I) from the component's mean, >= 0; at 0 only
             means are drawn.
 
@@ -67,16 +69,15 @@ class Mixture:
         if not 0 <= temperature < np.inf:
             raise InputError(f"The temperature is {temperature}; it must be a number from 0 up.")
         generator = np.random.default_rng(seed)
-        chosen = generator.choice(len(self.weights), n, p=self.weights)
+        components = generator.choice(len(self.weights), n, p=self.weights)
         deviations = np.float32(temperature) * generator.standard_normal(
             (n, sum(self.latent_dims)), np.float32
         )
-        drawn = self.means[chosen]
-        for component in np.unique(chosen):
-            rows = chosen == component
-            drawn[rows] += deviations[rows] @ self.factors[component].T
-        parts = np.split(drawn, np.cumsum(self.latent_dims)[:-1], axis=1)
-        return {f"z_{layer}": part for layer, part in enumerate(parts, start=1)}
+        codes = self.means[components]
+        for component in np.unique(components):
+            rows = components == component
+            codes[rows] += deviations[rows] @ self.factors[component].T
+        return latents.split(codes, self.latent_dims)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,12 +85,12 @@ class LayerMixtures:
     """A mixture for each layer by itself, the layers independent of each other as in the prior.
 
     Attributes:
-      mixtures: one a layer, lowest first, each over that layer alone.
+      mixtures: one per layer, lowest first, each over that layer alone.
     """
 
     mixtures: tuple[Mixture, ...]
 
-    def sample(self, n, seed, temperature=1.0):
+    def sample(self, n: int, seed: int | np.random.Generator, temperature: float = 1.0) -> Latents:
         """Draws codes, each layer on its own; otherwise as `Mixture.sample`."""
         generator = np.random.default_rng(seed)
         return {
@@ -100,22 +101,22 @@ class LayerMixtures:
 
 @dataclasses.dataclass(frozen=True)
 class Samplers:
-    """What was fitted to the codes of one model.
+    """The mixtures fitted to the codes of one model.
 
     Attributes:
-      joint: a `Mixture` over all layers joined, which knows how they depend on each other.
-      layers: `LayerMixtures`, which do not.
+      joint: over all layers joined, so that it keeps their dependence on each other.
+      layers: over each layer by itself.
     """
 
     joint: Mixture
     layers: LayerMixtures
 
     @property
-    def prior(self):
+    def prior(self) -> Mixture:
         """The prior of the same model, a `Mixture` of one component."""
         return prior(self.joint.latent_dims)
 
-    def save(self, path):
+    def save(self, path: pathlib.Path | str) -> None:
         """Writes them to a .npz file, whole or not at all."""
         dims, mixtures = self.joint.latent_dims, [self.joint, *self.layers.mixtures]
         arrays = {
@@ -126,7 +127,7 @@ class Samplers:
         write_arrays(path, {"latent_dims": np.array(dims)} | arrays)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: pathlib.Path | str) -> Samplers:
         """Reads what `save` wrote.
 
         Raises:
@@ -153,7 +154,7 @@ def _names_and_dims(latent_dims):
     return [("joint", latent_dims), *layers]
 
 
-def prior(latent_dims):
+def prior(latent_dims: Sequence[int]) -> Mixture:
     """The prior N(0, I) of all layers, as a `Mixture` of one component.
 
     Args:
@@ -168,23 +169,23 @@ def prior(latent_dims):
     )
 
 
-def fit_samplers(codes, components=None, seed=0):
+def fit_samplers(codes: Latents, components: int | None = None, seed: int = 0) -> Samplers:
     """Fits a mixture to all layers joined, and one to each layer by itself.
 
-    By expectation maximisation with full covariances, begun from k-means, at most 30 steps each and
-    on at most `MOST_CODES` codes. Without a number of components, those of `COMPONENTS` are tried
-    in rising order and the mixture with the smallest BIC is taken, for each fit by itself; the
-    search ends after two that are worse than the best, and before a mixture that has more
-    parameters than there are codes.
+    Expectation maximisation with full covariances starts from k-means and takes at most 30 steps,
+    on at most `MOST_CODES` codes. Without a number of components, each fit tries those of
+    `COMPONENTS` in rising order and takes the mixture with the smallest BIC; it stops after two
+    that are worse than the best, and before a mixture that has more parameters than there are
+    codes.
 
     Args:
-      codes: posterior samples of the training images, a latent dict [n, d_l], n >= 2. Means lie
-        closer together than the codes that the decoder was trained on.
+      codes: posterior samples of the training images, a latent dict [n, d_l], n >= 2. (Means lie
+        closer together than the codes that the decoder was trained on.)
       components: how many components each mixture has; None leaves it to BIC (Schwarz 1978).
       seed: of the lot and of k-means; the same seed gives the same mixtures.
 
     Returns:
-      `Samplers`. No direction has a deviation below a hundredth of the widest dimension's.
+      The mixtures. In no direction is a deviation below a hundredth of the widest dimension's.
 
     Raises:
       InputError: for fewer than 2 codes, codes that are not finite, or a number of components
@@ -208,8 +209,8 @@ def fit_samplers(codes, components=None, seed=0):
     def fit(part, of):
         return _fit(part, of, components, int(generator.integers(2**32)))
 
-    # Two threads that wait for each other on busy cores take longer than one; and the sums of one
-    # are the same however many cores there are.
+    # Two threads that wait for each other on busy cores take longer than one, and the sums of one
+    # thread do not depend on the number of cores.
     with threadpool_limits(1):
         joint = fit(latents.join(codes), dims)
         layers = [fit(layer, layer.shape[1:]) for layer in codes.values()] if dims[1:] else [joint]
@@ -217,7 +218,7 @@ def fit_samplers(codes, components=None, seed=0):
 
 
 def _fit(codes, latent_dims, components, seed):
-    # One unit for all dimensions: k-means shall see which of them are wide.
+    # One unit for all dimensions, so that k-means sees which of them are wide.
     centre = codes.mean(axis=0, dtype=np.float64)
     scale = codes.std(axis=0, dtype=np.float64).max() or 1.0
     codes = (codes - centre) / scale

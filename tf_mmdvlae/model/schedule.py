@@ -1,6 +1,9 @@
 """The learning rate as a function of the step."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -16,18 +19,18 @@ class HoldThenCosine(keras.optimizers.schedules.LearningRateSchedule):
       decay_start: where the fall begins, as a fraction of `steps`; 1 for no fall.
     """
 
-    def __init__(self, learning_rate, steps, decay_start):
+    def __init__(self, learning_rate: float, steps: int, decay_start: float):
         self.learning_rate = learning_rate
         self.steps = steps
         self.decay_start = decay_start
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         held = self.steps * self.decay_start
         fallen = (ops.cast(step, "float32") - held) / max(self.steps - held, 1.0)
         fallen = ops.clip(fallen, 0.0, 1.0)
         return self.learning_rate * 0.5 * (1.0 + ops.cos(math.pi * fallen))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "steps": self.steps,
