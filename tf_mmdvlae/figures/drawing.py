@@ -180,15 +180,15 @@ def save_figure(
 
 
 def _write_heading(figure, title, explanation):
-    drawn = figure.get_tightbbox()
+    box = figure.get_tightbbox()
     width, height = figure.get_size_inches()
-    top = drawn.y1 + _SPACE
+    top = box.y1 + _SPACE
     for text, style in (
         (explanation, {"size": TEXT_POINTS, "color": GREY}),
         (title, {"size": TITLE_POINTS, "weight": "bold"}),
     ):
         top += _SPACE
-        line = figure.text(drawn.x0 / width, top / height, text, va="bottom", **style)
-        lines = line.get_window_extent().width / figure.dpi / max(drawn.width, _NARROWEST)
+        line = figure.text(box.x0 / width, top / height, text, va="bottom", **style)
+        lines = line.get_window_extent().width / figure.dpi / max(box.width, _NARROWEST)
         line.set_text(textwrap.fill(text, int(len(text) / lines) - 2))
         top += line.get_window_extent().height / figure.dpi

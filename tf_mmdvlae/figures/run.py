@@ -1,9 +1,14 @@
 """The pictures that show what each latent layer does. Arrays and callables in, PNG files out.
 
-`decode` is always a callable: a latent dict [n, d_l] -> images [n, H, W, C] in [0, 1], 1 or 3
-channels. Every `draw_...` function writes a PNG file at `path`, returns the path, and raises an
-InputError if the file cannot be written. In the pictures dimensions count from 1, as layers do; in
-arguments `dims` count from 0.
+Arguments and errors that many functions here share:
+
+* `path` is a PNG file, which a `draw_...` function writes and returns;
+* `decode` is a callable, a latent dict [n, d_l] -> images [n, H, W, C] in [0, 1], 1 or 3 channels;
+* `base` is one code, a latent dict [1, d_l];
+* `layer` is 1 (lowest) to L, and `dims` are dimensions of that layer, from 0 (in the pictures they
+  count from 1, as layers do);
+* an InputError says that a layer or dimension does not exist, that `base` is not one code, that the
+  decoder's images are not images, or that a file cannot be written.
 """
 
 from __future__ import annotations
@@ -36,14 +41,7 @@ _START = "one test image's code, decoded,"
 
 
 def decode_images(decode: Decode, codes: Latents) -> np.ndarray:
-    """Decodes any number of codes, a few at a time.
-
-    Args:
-      decode: see the head of this file.
-      codes: a latent dict of at least one row.
-
-    Returns:
-      float32 images [n, H, W, C], clipped to [0, 1].
+    """Decodes codes, at least one, a few at a time: float32 images [n, H, W, C] in [0, 1].
 
     Raises:
       InputError: if the result is not one finite image per code.
@@ -63,19 +61,10 @@ def manifold_tiles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images of a manifold: one or two dimensions of a layer over [-3, 3], the rest fixed.
 
-    Args:
-      decode: see the head of this file.
-      base: a latent dict of one code [1, d_l], which gives the fixed dimensions.
-      layer: 1 (lowest) to L.
-      dims: one dimension of the layer or two, from 0.
-
     Returns:
       The images [rows, columns, H, W, C], as many columns as fit a page, and the values of the
       columns, left to right. The first dimension grows to the right. The second, if there is one,
       grows from the bottom row to the top row, through the same values.
-
-    Raises:
-      InputError: if there is no such layer or dimension, or `base` is not one code.
     """
     shape = decode_images(decode, base).shape[1:]
     steps = 13 if max(shape[:2]) * zoom(shape) < 100 else 9
@@ -88,18 +77,8 @@ def traversal_tiles(
 ) -> np.ndarray:
     """The images of a traversal: one row per dimension, the start and then one column per value.
 
-    Args:
-      decode: see the head of this file.
-      base: a latent dict of one code [1, d_l].
-      layer: 1 (lowest) to L.
-      dims: dimensions of the layer, from 0.
-      values: what each dimension is set to, in turn.
-
     Returns:
       Images [len(dims), 1 + len(values), H, W, C]; the first of each row is `base` decoded.
-
-    Raises:
-      InputError: if there is no such layer or dimension, or `base` is not one code.
     """
     return _start_and_changes(
         decode, base, [latents.traverse(base, layer, dim, values) for dim in dims]
@@ -109,18 +88,9 @@ def traversal_tiles(
 def layer_tiles(decode: Decode, base: Latents, columns: int, seed: int = 0) -> np.ndarray:
     """The images of `draw_layers`: one row per layer, lowest first.
 
-    Args:
-      decode: see the head of this file.
-      base: a latent dict of one code [1, d_l].
-      columns: draws of each layer.
-      seed: of the draws.
-
     Returns:
       Images [L, 1 + columns, H, W, C]; the first of each row is `base` decoded, the others have
       that row's layer drawn from the prior and every other layer as in `base`.
-
-    Raises:
-      InputError: if `base` is not one code.
     """
     draws = latents.sample_prior(latents.dimensions(base), columns, seed)
     return _start_and_changes(
@@ -132,7 +102,7 @@ def layer_tiles(decode: Decode, base: Latents, columns: int, seed: int = 0) -> n
 
 def _start_and_changes(decode, base, rows):
     if latents.row_count(base) != 1:
-        raise InputError(f"One code is wanted to start from, not {latents.row_count(base)}.")
+        raise InputError(f"One code is needed to start from, not {latents.row_count(base)}.")
     codes = latents.concatenate([part for changes in rows for part in (base, changes)])
     images = decode_images(decode, codes)
     return images.reshape(len(rows), -1, *images.shape[1:])
@@ -153,14 +123,10 @@ def draw_manifold(
     dims: Sequence[int],
     fixed_at: str,
 ) -> pathlib.Path:
-    """Draws one layer on a grid over [-3, 3], every other dimension fixed.
+    """Draws one layer on a grid over [-3, 3], every other dimension fixed; see `manifold_tiles`.
 
     Args:
-      decode, base, layer, dims: see `manifold_tiles`.
       fixed_at: what `base` is, in words that go on from "fixed at".
-
-    Raises:
-      InputError: as `manifold_tiles`.
     """
     tiles, values = manifold_tiles(decode, base, layer, dims)
     sizes = latents.dimensions(base)
@@ -190,20 +156,9 @@ def draw_manifold(
 
 
 def draw_traversal(
-    path: pathlib.Path | str,
-    decode: Decode,
-    base: Latents,
-    layer: int,
-    dims: Sequence[int],
+    path: pathlib.Path | str, decode: Decode, base: Latents, layer: int, dims: Sequence[int]
 ) -> pathlib.Path:
-    """Draws one layer's dimensions, each alone, from -3 to 3.
-
-    Args:
-      decode, base, layer, dims: see `traversal_tiles`; `base` is a test image's code.
-
-    Raises:
-      InputError: as `traversal_tiles`.
-    """
+    """Draws one layer's dimensions, each alone, from -3 to 3, around a test image's code `base`."""
     values = np.linspace(LOW, HIGH, 7)
     tiles = traversal_tiles(decode, base, layer, dims, values)
     sizes = latents.dimensions(base)
@@ -230,14 +185,7 @@ def draw_traversal(
 def draw_layers(
     path: pathlib.Path | str, decode: Decode, base: Latents, seed: int = 0
 ) -> pathlib.Path:
-    """Draws what each layer alone changes: each row redraws one layer and keeps the others.
-
-    Args:
-      decode, base, seed: see `layer_tiles`; `base` is a test image's code.
-
-    Raises:
-      InputError: as `layer_tiles`.
-    """
+    """Draws what each layer alone changes in a test image's code `base`; see `layer_tiles`."""
     shape = decode_images(decode, base).shape[1:]
     tiles = layer_tiles(decode, base, _columns_that_fit(shape) - 1, seed)
     layers = len(tiles)
@@ -256,13 +204,7 @@ def draw_layers(
 def draw_samples(
     path: pathlib.Path | str, decode: Decode, latent_dims: Sequence[int], seed: int = 0
 ) -> pathlib.Path:
-    """Draws images decoded from the prior, as many columns as fit.
-
-    Args:
-      decode: see the head of this file.
-      latent_dims: (d_1, ..., d_L), lowest layer first.
-      seed: of the draws.
-    """
+    """Draws images decoded from the prior, for layers of `latent_dims`, lowest first."""
     shape = decode_images(decode, latents.zeros(latent_dims)).shape[1:]
     columns = _columns_that_fit(shape)
     codes = latents.sample_prior(latent_dims, _ROWS_OF_SAMPLES * columns, seed)
@@ -324,7 +266,6 @@ def draw_all(
     Args:
       folder: where the files go; made where it is missing.
       encode: images [n, H, W, C] in [0, 1] -> (posterior means, deviations), latent dicts [n, d_l].
-      decode: see the head of this file.
       images: test images [n, H, W, C] in [0, 1], n >= 1. The first ones are reconstructed; the
         very first is what traversals, redrawn layers and the manifolds below the highest layer
         start from; all of them decide which dimensions are the most active, for which a thousand
@@ -337,7 +278,7 @@ def draw_all(
       reconstructions.png, layers.png and losses.png.
 
     Raises:
-      InputError: if there are no images, or a file cannot be written.
+      InputError: if there are no images, as at the head of this file, and as `draw_losses`.
     """
     folder = pathlib.Path(folder)
     images = np.asarray(images, np.float32)

@@ -146,7 +146,6 @@ def most_active(means: Latents, layer: int) -> list[int]:
 
     Args:
       means: posterior means of many images.
-      layer: 1 (lowest) to L.
 
     Returns:
       All d_l dimensions, counted from 0; dimensions that tie stay in their own order.
@@ -161,8 +160,6 @@ def traverse(base: Latents, layer: int, dim: int, values: Any) -> Latents:
 
     Args:
       base: a latent dict [n, d_l].
-      layer: 1 (lowest) to L.
-      dim: the dimension, from 0.
       values: m numbers, usually in [-3, 3].
 
     Returns:
@@ -193,7 +190,6 @@ def grid(
 
     Args:
       base: one code [1, d_l], which gives the fixed dimensions.
-      layer: 1 (lowest) to L.
       dims: one dimension, or two different ones, from 0.
       low, high: the ends of the grid, both included.
       steps: points per side, at least 2.
@@ -222,7 +218,6 @@ def redraw(base: Latents, layer: int, draws: np.ndarray) -> Latents:
 
     Args:
       base: a latent dict [n, d_l].
-      layer: 1 (lowest) to L.
       draws: m codes of that layer [m, d], for instance from `sample_prior`.
 
     Returns:

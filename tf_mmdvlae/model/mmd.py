@@ -260,16 +260,12 @@ def mmd_squared_to_prior(
     prior: tf.Tensor | None = None,
     noise: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """MMD^2 between a sample and the prior N(0, I), as a loss is configured.
+    """MMD^2 between a sample and N(0, I): `mmd_squared` or `mmd_squared_to_normal`.
 
     Args:
-      x: [n, d].
-      kernel, estimator: see `mmd_squared` and `mmd_squared_to_normal`.
+      x, kernel, estimator: see there.
       prior: draws from N(0, I) [m, d] to compare with; None takes the closed form.
       noise: draws from N(0, I) [D, d + 2 or more] for frequencies; None for estimators without.
-
-    Returns:
-      A scalar.
     """
     if prior is not None:
         return mmd_squared(x, prior, kernel, estimator)

@@ -1,32 +1,38 @@
 """Sums of kernel values over all pairs of rows, block by block: memory linear in the rows.
 
-The gradient is made on the way, with the values: no block is kept for a backward pass, and no
-kernel value is computed twice. With k(x, y) = f(|x - y|^2),
+The gradient is computed together with the values, so that no block stays in memory for a backward
+pass and no kernel value is computed twice. With k(x, y) = f(|x - y|^2),
 
     d/dx_i sum_j f(|x_i - y_j|^2) = 2 (x_i sum_j f'_ij - sum_j f'_ij y_j)
 
-It works eagerly, in a `tf.function` and compiled by XLA.
+It works eagerly, in a `tf.function` and compiled by XLA, and calls TensorFlow by name: `keras.ops`
+has neither gradient tapes nor arrays that a loop writes block by block.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-# Rows of a block at most: its tables of pairs nearly fit a processor's cache, and fill a GPU.
+# The most rows of a block: its tables of pairs nearly fit a processor's cache, and fill a GPU.
 LARGEST_BLOCK = 1024
-# Fewer would leave little to the symmetry of k.
+# With fewer blocks the symmetry of k would save little.
 FEWEST_BLOCKS = 4
 
 
-def sum_within(kernel, x):
+def sum_within(kernel: Any, x: tf.Tensor) -> tf.Tensor:
     """The sum of k(x_i, x_j) over all i and j, pairs of a row with itself included.
 
     k(x_i, x_j) = k(x_j, x_i) is computed once.
 
     Args:
-      kernel: what has `values_and_slopes`, as `tf_mmdvlae.model.mmd.Kernel` does.
-      x: [n, d] float tensor, n >= 1.
+      kernel: a `tf_mmdvlae.model.mmd.Kernel`, or what has its `values_and_slopes`.
+      x: [n, d], n >= 1.
 
     Returns:
-      A float64 scalar. Its gradient with respect to `x` is known; it has no second derivative.
+      A float64 scalar with a gradient with respect to `x` and no second derivative.
     """
 
     @tf.custom_gradient
@@ -42,17 +48,15 @@ def sum_within(kernel, x):
     return summed(tf.convert_to_tensor(x))
 
 
-def sum_between(kernel, x, y):
+def sum_between(kernel: Any, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """The sum of k(x_i, y_j) over all i and j.
 
     Args:
-      kernel: what has `values_and_slopes`, as `tf_mmdvlae.model.mmd.Kernel` does.
-      x: [n, d] float tensor, n >= 1.
-      y: [m, d] float tensor, m >= 1.
+      kernel: a `tf_mmdvlae.model.mmd.Kernel`, or what has its `values_and_slopes`.
+      x, y: [n, d] and [m, d], n and m >= 1.
 
     Returns:
-      A float64 scalar. Its gradients with respect to `x` and `y` are known; it has no second
-      derivative.
+      A float64 scalar with gradients with respect to `x` and `y` and no second derivative.
     """
 
     @tf.custom_gradient
@@ -68,14 +72,20 @@ def sum_between(kernel, x, y):
     return summed(tf.convert_to_tensor(x), tf.convert_to_tensor(y))
 
 
-def by_size(rows, limit, few, many, *samples):
+def by_size(
+    rows: tf.Tensor,
+    limit: int,
+    few: Callable[..., tf.Tensor],
+    many: Callable[..., tf.Tensor],
+    *samples: tf.Tensor,
+) -> tf.Tensor:
     """`few(*samples)` up to `limit` rows, `many(*samples)` above, decided as it runs.
 
     Args:
-      rows: an integer scalar tensor.
-      limit: an int.
+      rows: an integer scalar.
+      limit: the most rows for `few`.
       few, many: functions of `samples` that give a scalar.
-      *samples: float tensors, with respect to which alone the gradient is known.
+      *samples: float tensors; the result has a gradient with respect to these alone.
 
     Returns:
       A scalar.
@@ -89,18 +99,18 @@ def by_size(rows, limit, few, many, *samples):
 
     # The gradient of `tf.cond` would keep what both functions hold, and warns where that differs.
     @tf.custom_gradient
-    def chosen(*samples):
+    def branch(*samples):
         samples = [_unwatched(sample) for sample in samples]
         value, *slopes = tf.cond(
             rows <= limit, lambda: with_slopes(few, samples), lambda: with_slopes(many, samples)
         )
         return value, lambda upstream: tuple(_times(upstream, slope) for slope in slopes)
 
-    return chosen(*map(tf.convert_to_tensor, samples))
+    return branch(*map(tf.convert_to_tensor, samples))
 
 
 def _unwatched(x):
-    # Under two gradient tapes a loop or `tf.cond` would be made to keep all that it computes.
+    # Under two gradient tapes a loop or `tf.cond` would keep all that it computes.
     return tf.stop_gradient(x)
 
 
