@@ -1,12 +1,173 @@
-"""What all commands do alike."""
+"""The commands as a person types them: --help, flags, and errors in one line."""
 
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
+import tensorflow as tf
 
-from tf_mmdvlae.cli.command import Command, Flag
+from tf_mmdvlae.cli.command import Command, Flag, absolute_path
+from tf_mmdvlae.common.errors import InputError
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir())
+
+
+def python(program):
+    """Runs a program in a process of its own, in the root of the checkout."""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+
+
+def module_of(command):
+    return "benchmarks.command" if command == "benchmark" else f"tf_mmdvlae.cli.{command}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_version_answer_at_once(command):
+    """What takes seconds is the import of these packages."""
+    result = python(
+        "import sys\n"
+        "from tf_mmdvlae.cli import start\n"
+        "for flag in ('--help', '--version'):\n"
+        f"    sys.argv = ['{command}', flag]\n"
+        f"    assert start('{module_of(command)}') == 0\n"
+        "slow = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'scipy', 'numpy'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    assert result.returncode == 0, result.stderr
+    assert f"bin/{command} of tf_mmdvlae" in result.stdout
+    assert "Flags:" in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_executable_is_short_and_works_from_any_folder(command, tmp_path):
+    path = ROOT / "bin" / command
+    assert path.stat().st_mode & 0o111
+    assert len(path.read_text().splitlines()) <= 10
+    answer = subprocess.run(
+        [sys.executable, path, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert f"bin/{command} of" in answer.stdout
+
+
+@pytest.mark.parametrize(("missing", "command"), [("absl", "train"), ("tensorflow", "figures")])
+def test_a_missing_package_is_named_with_what_installs_it(missing, command):
+    result = python(
+        "import sys\n"
+        f"sys.modules['{missing}'] = None\n"
+        "sys.argv = ['command', '--workdir=x']\n"
+        "from tf_mmdvlae.cli import start\n"
+        f"sys.exit(start('{module_of(command)}'))\n"
+    )
+    assert result.returncode == 1
+    assert f"error: the Python module {missing} is missing" in result.stderr
+    assert "pip install ." in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "code", "message"),
+    [
+        ("train", ["--learning_rate=1"], 2, "Known: --batch_size"),
+        ("train", ["--steps=ten", "--dataset=mnist"], 2, "--steps=ten"),
+        ("train", ["mnist"], 2, "'mnist' is not a flag"),
+        ("train", ["--config.train.steps"], 2, "has no value"),
+        ("train", ["--dataset=mnist", "--config.model.latent_dims={[1]}"], 1, "with commas"),
+        ("train", ["--dataset=mnist", "--config.train.learning_rate=1e999"], 1, "finite number"),
+        ("train", [], 1, "Give --dataset: one of celeb_a, cifar10"),
+        ("train", ["--dataset=mnits"], 1, "mnist"),
+        ("train", ["--dataset=mnist", "--preset=best"], 1, "Known: default, paper"),
+        ("train", ["--dataset=mnist", "--config.train.lr=1"], 1, "Known: steps"),
+        ("train", ["--dataset=mnist", "--steps=0"], 1, "at least 1"),
+        ("train", ["--dataset=mnist", "--image_dir=x"], 1, "--dataset=image_folder"),
+        ("train", ["--dataset=image_folder"], 1, "--image_dir"),
+        ("train", ["--dataset=image_folder", "--image_dir=/nowhere"], 1, "/nowhere"),
+        ("figures", [], 1, "Give --workdir"),
+        ("figures", ["--workdir=/nowhere"], 1, "holds no run"),
+        ("compare", [], 1, "Give --dataset: one of celeb_a"),
+        ("compare", ["--dataset=mnist", "--models=vae,gan"], 1, "'gan'; it must be one of vae"),
+        ("compare", ["--dataset=mnist", "--seeds=0"], 2, "--seeds=0"),
+        ("evaluate", [], 1, "either --workdir"),
+        ("evaluate", ["--export=x"], 1, "--export needs --dataset"),
+        ("evaluate", ["--workdir=x", "--labels=y"], 1, "--labels is for --export"),
+        ("evaluate", ["--export=x", "--dataset=mnist", "--labels=y"], 1, "=image_folder"),
+        ("prepare", ["--dataset=mnist"], 1, "Give --source"),
+        ("prepare", ["--dataset=lsun", "--source=/tmp"], 1, "celeb_a"),
+        ("benchmark", [], 1, "--training"),
+        ("benchmark", ["--training", "--rounds=0"], 2, "--rounds=0"),
+        ("benchmark", ["--serving"], 1, "Give --export"),
+        ("export", [], 1, "Give --workdir"),
+        ("export", ["--workdir=/nowhere"], 1, "holds no run"),
+        ("arithmetic", ["--export=x", "--a=y"], 1, "Give --minus"),
+        ("edit", ["--export=x"], 1, "Give --image"),
+        ("edit", ["--list"], 1, "Give --export"),
+        ("encode", ["--export=x", "--image_dir=/nowhere", "--out=c.npz"], 1, "/nowhere"),
+        ("encode", ["--export=x", "--image_dir=.", "--out=c.txt"], 1, ".npz or .csv"),
+        ("sample", ["--export=/nowhere", "--out=x.png"], 1, "/nowhere is not there"),
+        ("sample", ["--export=x", "--out=x.jpg"], 1, "written as .png"),
+        ("sample", ["--export=x", "--out=x.png", "--count=0"], 1, "at least 1"),
+        ("sample", ["--export=x", "--out=x.png", "--count=2000"], 1, "too many"),
+        ("benchmark", ["--training", "--datasets=mnits"], 1, "mnits"),
+        ("train_classifier", [], 1, "Give --dataset: one of celeb_a"),
+        ("train_classifier", ["--dataset=mnist", "--labels=x"], 1, "--dataset=image_folder"),
+    ],
+)
+def test_bad_input_gets_a_line_or_two(
+    run_command, tmp_path, monkeypatch, command, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    exit_code, _, errors = run_command(command, *arguments)
+    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert exit_code == code
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+FLAGS = {
+    "name": Flag(str, "what to count", required=True, choices=("one", "two")),
+    "words": Flag(list, "more of them", choices=("one", "two")),
+    "count": Flag(int, "how many", 3, at_least=1),
+    "folder": Flag(absolute_path, "where"),
+    "a_flag_of_many_words": Flag(bool, "does much"),
+}
+COMMAND = Command("any", "Does nothing.", FLAGS, lambda values: None, takes_config=True)
+
+
+def test_a_command_line_is_read_without_running_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "--name=two --words one,two --folder=x/../y --a_flag_of_many_words"
+    overrides = "--config.train.steps=3 --config.data.crop 0.5"
+    values = COMMAND.parse([*line.split(), *overrides.split()])
+    assert (values.name, values.words, values.count) == ("two", ["one", "two"], 3)
+    assert values.folder == str(tmp_path / "y")
+    assert values.a_flag_of_many_words is True
+    assert values.overrides == [("train.steps", "3"), ("data.crop", "0.5")]
+    assert COMMAND.parse(["--name=one"]).folder is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Give --name: what to count."),
+        (["--name=three"], "--name is 'three'; it must be one of one, two."),
+        (["--name=one", "--words=one,three"], "--words is 'three'; it must be one of one, two."),
+    ],
+)
+def test_what_a_flag_may_hold(arguments, message):
+    with pytest.raises(InputError, match=message):
+        COMMAND.parse(arguments)
+
+
+def test_the_help_keeps_long_flags_apart_from_what_they_do():
+    assert "--a_flag_of_many_words does much" in COMMAND.help()
+    assert "what to count [required]" in COMMAND.help()
+    assert "how many [default: 3]" in COMMAND.help()
 
 
 @pytest.fixture
@@ -32,21 +193,27 @@ def by_itself(values):
 
 
 def while_finalizing(values):
-    """What a handler raises there is dropped by Python."""
+    """Python drops what a handler raises there."""
     Finalized()
     time.sleep(10)
 
 
 @pytest.mark.parametrize("call", [by_itself, while_finalizing])
-def test_sigterm_ends_a_command_at_once(call, monkeypatch, capsys, signals):
-    monkeypatch.setattr("sys.argv", ["bin/any"])
-    began = time.monotonic()
-    assert Command("any", "Does nothing.", {}, call)() == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 8
+def test_sigterm_ends_a_command(call, capsys, signals):
+    assert Command("any", "Does nothing.", {}, call)([]) == 128 + signal.SIGTERM
     assert "Stopped; nothing is left half written." in capsys.readouterr().err
 
 
-def test_the_help_keeps_long_flags_apart_from_what_they_do():
-    table = {"a_flag_of_many_words": Flag(bool, "does much")}
-    command = Command("any", "Does nothing.", table, None)
-    assert "--a_flag_of_many_words does much" in command.help()
+@pytest.mark.parametrize("level", [None, "0"])
+def test_no_command_takes_all_memory_of_a_gpu(monkeypatch, level):
+    devices = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda *arguments: devices.append(arguments)
+    )
+    # The command sets it; this puts it back afterwards.
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level or "2")
+    if level is None:
+        monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    assert Command("any", "Does nothing.", {}, lambda values: None)([]) == 0
+    assert devices == [("GPU", True)]

@@ -50,7 +50,7 @@ class Flag(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command of `bin/`. Called without arguments, it reads `sys.argv` and runs.
+    """A command of `bin/`; each module of this folder has one, called `main`.
 
     Attributes:
       name: as in `bin/<name>`.
@@ -66,14 +66,17 @@ class Command:
     run: Callable[[SimpleNamespace], None]
     takes_config: bool = False
 
-    def __call__(self) -> int:
+    def __call__(self, arguments: list[str] | None = None) -> int:
         """Runs the command and returns its exit code.
+
+        Args:
+          arguments: what follows the command's name; None reads `sys.argv`.
 
         Returns:
           0; 1 if the user's input or the run made it impossible; 2 for flags that can't be read;
           128 + the signal's number when a signal stopped the command.
         """
-        arguments = sys.argv[1:]
+        arguments = sys.argv[1:] if arguments is None else arguments
         if {"--help", "-h", "--helpfull", "-help"} & set(arguments):
             print(self.help())
             return 0
@@ -102,7 +105,7 @@ class Command:
         """Reads the command line without running anything.
 
         Args:
-          arguments: what follows the command's name.
+          arguments: as in a call.
 
         Returns:
           The value of each flag by name; `overrides` is the list of (path, value) pairs of

@@ -1,0 +1,14 @@
+"""bin/figures on a finished run."""
+
+
+def test_figures_names_the_pictures(run_command, finished_run):
+    code, out, _ = run_command("figures", f"--workdir={finished_run[0]}")
+    assert code == 0
+    assert "manifold_layer_1.png" in out
+
+
+def test_a_config_file_that_holds_no_settings(run_command, tmp_path):
+    (tmp_path / "config.json").write_text('{"data": null}')
+    code, _, errors = run_command("figures", f"--workdir={tmp_path}")
+    assert code == 1
+    assert "config.data is None; it must hold dataset, data_dir" in errors

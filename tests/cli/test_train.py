@@ -1,0 +1,57 @@
+"""bin/train: what it says, and what it refuses."""
+
+import pytest
+
+
+def test_a_workdir_that_cannot_be_written(run_command, tmp_path, picture_folder):
+    (tmp_path / "file").touch()
+    code, _, errors = run_command(
+        "train",
+        "--dataset=image_folder",
+        f"--image_dir={picture_folder}",
+        f"--workdir={tmp_path / 'file' / 'run'}",
+    )
+    assert code == 1
+    assert "Cannot write to" in errors
+
+
+def test_a_finished_run_says_so(run_command, finished_run, run_config):
+    code, out, errors = run_command(
+        "train",
+        "--dataset=image_folder",
+        f"--image_dir={run_config.data.image_dir}",
+        f"--workdir={finished_run[0]}",
+        f"--export_dir={finished_run[1]}",
+        "--steps=12",
+        "--batch_size=8",
+        "--config.model.image_shape=8,8,1",
+        "--config.model.latent_dims=2,3",
+        "--config.model.blocks=(('conv4/2',),('conv6/2',),('dense8',))",
+        "--config.model.head_width=5",
+        "--config.data.test_fraction=0.3",
+        "--config.train.log_every=4",
+        "--config.train.checkpoint_every=4",
+        "--config.train.learning_rate=1e-3",
+        "--config.train.decay_start=0.6",
+        "--config.train.first_stage=0.35",
+        "--config.train.stage=0.15",
+    )
+    assert code == 0, errors
+    assert "is finished" in out
+    assert str(finished_run[1] / "1") in out
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--config.train.lr=1", "config.train.lr is not known"),
+        ("--config.data.crop=2", "data.crop is 2.0"),
+        ("--steps=0", "train.steps is 0"),
+    ],
+)
+def test_a_bad_setting_is_refused_before_a_data_set_is_downloaded(run_command, flag, message):
+    """A look for the data set would say that there is none of this name."""
+    code, _, errors = run_command("train", "--dataset=some_set", flag)
+    assert code == 1
+    assert errors.startswith("error: ")
+    assert message in errors
