@@ -7,6 +7,8 @@
 A run is measured on its own data; an export needs --dataset.
 """
 
+from types import SimpleNamespace
+
 from tf_mmdvlae.cli.command import DATA_FLAGS, RUN_DATA_DIR, Command, Flag, data_settings
 
 FLAGS = {
@@ -75,7 +77,7 @@ def _run(flags):
     print(f"Numbers:  {out / 'evaluation.json'}")
 
 
-def judge_of(flags):
+def judge_of(flags: SimpleNamespace) -> str | None:
     """The classifier that reads labels: --judge, or --features if that is such a classifier."""
     import pathlib
 
