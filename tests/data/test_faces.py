@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.data.faces.renderer import FACTORS, render, sample_factors
+from tf_mmdvlae.data.faces.factors import FACTORS, sample_factors
+from tf_mmdvlae.data.faces.renderer import render
 
 CONTINUOUS = [name for name, factor in FACTORS.items() if factor.kind == "continuous"]
 CATEGORICAL = [name for name, factor in FACTORS.items() if factor.kind == "categorical"]

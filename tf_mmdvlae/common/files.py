@@ -177,18 +177,16 @@ def make_folder(path: pathlib.Path | str) -> pathlib.Path:
     return path
 
 
-def require_space(folder: pathlib.Path | str, size: int) -> None:
-    """Proves that `size` bytes fit in `folder`; HDF5 takes the process down where they do not.
+def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> None:
+    """Checks that `size` bytes fit in `folder`; HDF5 takes the process down where they do not.
 
     Raises:
-      InputError: if they do not.
+      InputError: if they do not; `advice` ends its message.
     """
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise InputError(
-            f"No space left in {folder}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are "
-            "free."
-        )
+        needed = f"{size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free."
+        raise InputError(f"No space left in {folder}: {needed} {advice}".rstrip())
 
 
 def read_json(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import pathlib
 import shutil
 
@@ -16,6 +17,7 @@ from tf_mmdvlae.common.files import (
     place_folder,
     read_json,
     remove_abandoned,
+    require_space,
     write_json,
 )
 from tf_mmdvlae.data.reading import Shape, Source, read
@@ -82,12 +84,7 @@ def _fill(folder: pathlib.Path, source, image_shape, crop):
     source.cache_folder.mkdir(parents=True, exist_ok=True)
     remove_abandoned(source.cache_folder)
     shape = (source.count, *image_shape)
-    needed, free = int(np.prod(shape)), shutil.disk_usage(source.cache_folder).free
-    if needed > free:
-        raise InputError(
-            f"The cache of {source.name} takes {needed / 1e9:.1f} GB, but {source.cache_folder} "
-            f"has {free / 1e9:.1f} GB free; use --cache=memory or --cache=none."
-        )
+    require_space(source.cache_folder, math.prod(shape), "Use --cache=memory or --cache=none.")
     with hidden_folder(folder) as hidden:
         store = np.lib.format.open_memmap(hidden / "images.npy", "w+", np.uint8, shape)
         reading = read(source, image_shape, crop, store)

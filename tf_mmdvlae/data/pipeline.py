@@ -155,39 +155,34 @@ def training_batches(
             f"{split.name} split."
         )
     size = batch_size // pieces
+    own = share.devices * size
+    first = share.process * own
     if split.stream is not None:
         items = split.stream.contents(share.process, share.processes).shuffle(
             split.stream.shuffle_buffer, seed=seed, reshuffle_each_iteration=True
         )
-        own = share.devices * size
-        items = items.repeat().skip(start_step * own).batch(own, drop_remainder=True)
-        fetch, first = split.stream.fetch, 0
+        items = items.repeat().skip(start_step * own).batch(size, drop_remainder=True)
+        fetch = split.stream.fetch
     else:
         items = _shuffled_indices(split.size, batch_size, seed, start_step)
-        fetch, first = _gather(split.images), share.process * share.devices
-    items = items.enumerate(start_step)
-    if pieces > 1:
-        items = items.flat_map(
-            lambda step, batch: tf.data.Dataset.range(share.devices).map(
-                lambda device: (step, batch[(first + device) * size : (first + device + 1) * size])
-            )
-        )
+        items = items.map(lambda batch: batch[first : first + own]).rebatch(size)
+        fetch = _gather(split.images)
 
-    def to_batch(number, step_and_batch):
-        step, batch = step_and_batch
-        images = fetch(batch)
+    def to_piece(number, piece):
+        images = fetch(piece)
         images = tf.ensure_shape(images, [size, *images.shape[1:]])
         if flip:
+            step = start_step + number // share.devices
+            start = first + number % share.devices * size
             # A seed below zero belongs to no permutation and to none of the model's noise.
             noise = tf.random.stateless_uniform([batch_size], [-1 - seed, step], alg="philox")
-            place = share.process * share.devices + number % share.devices
-            rows = tf.where(noise[place * size : (place + 1) * size] < 0.5)
+            rows = tf.where(noise[start : start + size] < 0.5)
             # Choosing between all images and all mirrored ones costs three times as much.
             mirrored = tf.reverse(tf.gather_nd(images, rows), [2])
             images = tf.tensor_scatter_nd_update(images, rows, mirrored)
-        return _to_float(images)
+        return images
 
-    return _mapped(items.enumerate(), to_batch)
+    return _scaled(items.enumerate(), to_piece)
 
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
@@ -204,7 +199,7 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
         items, fetch = split.stream.contents(), split.stream.fetch
     else:
         items, fetch = tf.data.Dataset.range(split.size), _gather(split.images)
-    return _mapped(items.batch(batch_size), lambda batch: _to_float(fetch(batch)))
+    return _scaled(items.batch(batch_size), fetch)
 
 
 def describe(data: DataConfig) -> Description:
@@ -284,13 +279,14 @@ def _numpy_map(function, image_shape):
     return fetch
 
 
-def _to_float(images):
-    return tf.cast(images, tf.float32) / 255.0
+def _scaled(items, to_bytes):
+    """What `to_bytes` gives for each element of `items`, uint8 in 0..255, as float32 in [0, 1]."""
 
+    def to_images(*item):
+        return tf.cast(to_bytes(*item), tf.float32) / 255.0
 
-def _mapped(dataset, function):
-    dataset = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    images = items.map(to_images, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return images.prefetch(tf.data.AUTOTUNE)
 
 
 class Stream:

@@ -1,8 +1,12 @@
 """The factors that a synthetic face is drawn from: their table, their check, their sampling."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tf_mmdvlae.common.errors import InputError
 
@@ -12,13 +16,12 @@ class Factor:
     """One cause of variation of a synthetic face.
 
     Attributes:
-        name: Key of the factor in a dict of factors.
-        kind: `"continuous"` or `"categorical"`.
-        low: Lowest value, in `unit`. A categorical factor starts at class 0.
-        high: Highest value, in `unit`. A categorical factor ends at its last class.
-        classes: Class names in the order of their numbers, `()` for a continuous factor.
-        unit: Unit of a continuous factor, `"class"` for a categorical one.
-        meaning: What the picture shows as the factor grows, in one line.
+      name: its key in a dict of factors.
+      kind: "continuous" or "categorical".
+      low, high: the lowest and the highest value in `unit`, or the first and the last class number.
+      classes: names of the classes in the order of their numbers; () for a continuous factor.
+      unit: the unit of a continuous factor; "class" for a categorical one.
+      meaning: what the picture shows as the factor grows, in one line.
     """
 
     name: str
@@ -50,7 +53,7 @@ FACTORS: dict[str, Factor] = {
         _categorical(
             "hair_color",
             ("black", "brown", "red", "blond", "gray"),
-            "color of hair, brows and beard",
+            "colour of hair, brows and beard",
         ),
         _categorical(
             "hair_style",
@@ -72,20 +75,20 @@ FACTORS: dict[str, Factor] = {
 """Every factor by name, in a fixed order. Left and right are those of the picture."""
 
 
-def check_factors(factors: dict) -> dict[str, np.ndarray]:
+def check_factors(factors: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     """Checks a full set of factors and brings it to one length.
 
     Args:
-        factors: A value for every name in `FACTORS`: an array `[n]` or a scalar. Categorical values
-            are class numbers.
+      factors: a value for every name in `FACTORS`: an array [n] or a scalar. Categorical values are
+        class numbers.
 
     Returns:
-        The factors in the order of `FACTORS`, as arrays `[n]`: float32 for continuous factors,
-        int64 for categorical ones. Scalars alone give n = 1.
+      The factors in the order of `FACTORS`, as arrays [n]: float32 for continuous factors, int64
+      for categorical ones. Scalars alone give n = 1.
 
     Raises:
-        InputError: A name is missing or unknown, a shape does not fit, or a value is not a number
-            of the factor's range.
+      InputError: if a name is missing or unknown, a shape does not fit, or a value is not a number
+        of the factor's range.
     """
     unknown = [str(name) for name in factors if name not in FACTORS]
     missing = [name for name in FACTORS if name not in factors]
@@ -108,36 +111,36 @@ def sample_factors(n: int, seed: int) -> dict[str, np.ndarray]:
     """Draws factors independently of one another, each uniform over its range or its classes.
 
     Args:
-        n: Number of faces, 0 or more.
-        seed: Seed of the NumPy generator. The same n and seed give the same factors.
+      n: number of faces, 0 or more.
+      seed: seed of the NumPy generator. The same n and seed give the same factors.
 
     Returns:
-        A dict in the order of `FACTORS` of arrays `[n]`: float32 in [low, high], or int64 class
-        numbers.
+      The factors in the order of `FACTORS`, as arrays [n]: float32 in [low, high], or int64 class
+      numbers.
 
     Raises:
-        InputError: n is negative.
+      InputError: if n is negative.
     """
     if n < 0:
         raise InputError(f"the number of faces must be 0 or more, got {n}")
     generator = np.random.default_rng(seed)
-    drawn = {}
+    factors = {}
     for name, factor in FACTORS.items():
         if factor.kind == "categorical":
-            drawn[name] = generator.integers(0, len(factor.classes), size=n, dtype=np.int64)
+            factors[name] = generator.integers(0, len(factor.classes), size=n, dtype=np.int64)
         else:
             values = generator.uniform(factor.low, factor.high, size=n).astype(np.float32)
             # Rounding to float32 may step over a bound that float32 cannot hold.
-            drawn[name] = values.clip(*_float32_range(factor))
-    return drawn
+            factors[name] = values.clip(*_float32_range(factor))
+    return factors
 
 
 def _float32_range(factor: Factor) -> tuple[np.float32, np.float32]:
     return np.float32(factor.low), np.float32(factor.high)
 
 
-def _check_values(factor: Factor, values) -> np.ndarray:
-    """Returns the values of one factor as an array `[n]`, or raises `InputError`."""
+def _check_values(factor: Factor, values: ArrayLike) -> np.ndarray:
+    """The values of one factor as an array [n]."""
     try:
         numbers = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError):

@@ -1,8 +1,10 @@
 """The parts of a face, each drawn on a canvas of linear light from the measures of the face."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from tf_mmdvlae.data.faces.geometry import HEAD_CENTER, Face, Head, solid, squarer, turn_back
+from tf_mmdvlae.data.faces.geometry import HEAD_CENTRE, Face, Head, solid, squarer, turn_back
 from tf_mmdvlae.data.faces.painting import Window, cover, paint, soft_cover, sphere, spot, wave
 
 _BACK_HAIR = Window(-0.9, 0.9, -1, 0.45)
@@ -37,8 +39,8 @@ def relieve(head: Head, face: Face) -> None:
     shadow *= 1 - 0.16 * front * spot(np.abs(u) - face.eye_x, v - 0.03, 0.19, 0.14)
 
 
-def _nose_tip(face: Face):
-    """Returns size, tip (u, v) and length of the nose."""
+def _nose_tip(face):
+    """Size, tip (u, v) and length of the nose."""
     size = face.nose_size
     length = 0.18 + 0.06 * size
     # The tip stands out of the face, so turning the head moves it further than the skin.
@@ -47,7 +49,7 @@ def _nose_tip(face: Face):
     return size, tip_u, tip_v, length
 
 
-def draw_nostrils(canvas, face: Face, head: Head) -> None:
+def draw_nostrils(canvas: np.ndarray, face: Face, head: Head) -> None:
     u, v, inside, shade = head.through(_NOSE, "u", "v", "inside", "shade")
     size, tip_u, tip_v, _ = _nose_tip(face)
     view = _NOSE.view(canvas)
@@ -57,7 +59,7 @@ def draw_nostrils(canvas, face: Face, head: Head) -> None:
     paint(view, gleam * inside * 0.25, face.lit(_WHITE), shade)
 
 
-def draw_eyes(canvas, face: Face, head: Head) -> None:
+def draw_eyes(canvas: np.ndarray, face: Face, head: Head) -> None:
     u, v, inside, shade = head.through(_EYES, "u", "v", "inside", "shade")
     view = _EYES.view(canvas)
     sideways = u - np.copysign(face.eye_x, u)
@@ -78,7 +80,7 @@ def draw_eyes(canvas, face: Face, head: Head) -> None:
     paint(view, cover(brow, 0.03) * inside * 0.9, face.hair * 0.6, shade)
 
 
-def draw_mouth(canvas, face: Face, head: Head) -> None:
+def draw_mouth(canvas: np.ndarray, face: Face, head: Head) -> None:
     u, v, inside, shade = head.through(_MOUTH, "u", "v", "inside", "shade")
     view = _MOUTH.view(canvas)
     half_width = 0.175 * face.mouth_width
@@ -100,7 +102,7 @@ def draw_mouth(canvas, face: Face, head: Head) -> None:
     paint(view, teeth, face.lit((0.95, 0.93, 0.88)), shade)
 
 
-def draw_beard(canvas, face: Face, head: Head) -> None:
+def draw_beard(canvas: np.ndarray, face: Face, head: Head) -> None:
     if not face.beard.any():
         return
     u, v, front, shade = head.through(_BEARD, "u", "v", "front", "shade")
@@ -119,7 +121,7 @@ def draw_beard(canvas, face: Face, head: Head) -> None:
     paint(view, soft_cover(jaw, 0.06) * worn, face.hair * 0.75, strands)
 
 
-def draw_glasses(canvas, face: Face, head: Head) -> None:
+def draw_glasses(canvas: np.ndarray, face: Face, head: Head) -> None:
     if not face.glasses.any():
         return
     u, v, inside, shade = head.through(_EYES, "u", "v", "inside", "shade")
@@ -143,12 +145,12 @@ def draw_glasses(canvas, face: Face, head: Head) -> None:
 class Ear:
     """An ear on one side of the head: behind its outline, until turning brings it forward."""
 
-    def __init__(self, face: Face, side: int):
+    def __init__(self, face: Face, side: int) -> None:
         self.window = _EARS[side]
         forward = -side * face.sin_yaw
         self.turned_forward = np.clip(forward * 6, 0, 1)
         out = side * face.head_width * (1.01 * face.cos_yaw - 0.12 * np.abs(face.sin_yaw))
-        y = self.window.y - HEAD_CENTER
+        y = self.window.y - HEAD_CENTRE
         y = y + face.head_height * 0.06 * (face.cos_pitch + face.sin_pitch)
         x = self.window.x - out - side * 0.12 * y
         width = 0.062 + 0.03 * np.maximum(forward, 0)
@@ -156,20 +158,20 @@ class Ear:
         self.cover = cover((radius - 1) * 0.075)
         shade = face.shade(face.toward_light(side * 0.55 + x * 0.4, y * 0.3, 0.6 + 0.2 * z))
         self.shade = shade * (0.72 + 0.28 * z - 0.45 * spot(x + side * 0.1, y, 0.6, 0.65))
-        self.color = face.skin * solid((1.0, 0.93, 0.92))
+        self.colour = face.skin * solid((1.0, 0.93, 0.92))
 
-    def draw(self, canvas, opacity) -> None:
-        paint(self.window.view(canvas), self.cover * opacity, self.color, self.shade)
+    def draw(self, canvas: np.ndarray, opacity: float | np.ndarray) -> None:
+        paint(self.window.view(canvas), self.cover * opacity, self.colour, self.shade)
 
 
-def draw_body(canvas, face: Face) -> None:
+def draw_body(canvas: np.ndarray, face: Face) -> None:
     x, y = _BODY.x, _BODY.y
     view = _BODY.view(canvas)
     neck = 0.25 + 0.24 * np.maximum(-0.70 - y, 0)
     bend = x / neck
     shade = face.shade(face.toward_light(bend, -0.1, np.sqrt(np.maximum(1 - bend * bend, 0))))
     chin_x = (x + 0.18 * face.light[0]) / face.head_width
-    chin_y = (y - HEAD_CENTER + 0.16) / face.head_height
+    chin_y = (y - HEAD_CENTRE + 0.16) / face.head_height
     below_chin = (np.sqrt(np.square(chin_x) + np.square(chin_y)) - 1) * 0.5
     shade = shade * (1 - 0.55 * soft_cover(below_chin, 0.14))
     paint(view, cover(np.abs(x) - neck), face.skin, shade)
@@ -181,7 +183,7 @@ def draw_body(canvas, face: Face) -> None:
     paint(view, covered, face.lit((0.30, 0.37, 0.47)), shade)
 
 
-def draw_hanging_hair(canvas, face: Face) -> None:
+def draw_hanging_hair(canvas: np.ndarray, face: Face) -> None:
     if not face.hair_spread.any():
         return
     x = _BACK_HAIR.x + 0.10 * face.sin_yaw
@@ -197,14 +199,14 @@ def draw_hanging_hair(canvas, face: Face) -> None:
     paint(_BACK_HAIR.view(canvas), covered, face.hair * 0.7, shade)
 
 
-def draw_bun(canvas, face: Face) -> None:
+def draw_bun(canvas: np.ndarray, face: Face) -> None:
     if not face.bun.any():
         return
     x = _HAIR.x + 0.45 * face.head_width * face.sin_yaw
     rise = face.head_height * (1.08 * face.cos_pitch + 0.35 * face.sin_pitch)
     # A style without a bun still needs a radius to divide by.
     radius = np.maximum(face.bun, 0.01)
-    x, y, z, from_middle = sphere(x, _HAIR.y - HEAD_CENTER - rise, radius, radius * 0.85)
+    x, y, z, from_middle = sphere(x, _HAIR.y - HEAD_CENTRE - rise, radius, radius * 0.85)
     covered = cover((from_middle - 1) * radius) * (face.bun > 0)
     shade = face.shade(face.toward_light(x, y, z)) * (0.9 + 0.15 * wave(x * 1.5))
     paint(_HAIR.view(canvas), covered, face.hair, shade)
@@ -213,11 +215,11 @@ def draw_bun(canvas, face: Face) -> None:
 class Hair:
     """The shell of hair around the head: what shows of its far side and of its near side."""
 
-    def __init__(self, face: Face):
+    def __init__(self, face: Face) -> None:
         self._face = face
         self._width = face.head_width + face.hair_thickness
         self._height = face.head_height + face.hair_thickness
-        y = squarer(_HAIR.y - HEAD_CENTER - 0.015, self._height)
+        y = squarer(_HAIR.y - HEAD_CENTRE - 0.015, self._height)
         x = _HAIR.x + 0.07 * face.sin_yaw
         self._x, self._y, self._z, radius = sphere(x, y, self._width, self._height)
         self._curls = _curls(face, _HAIR)
@@ -225,13 +227,13 @@ class Hair:
         # Bald faces share the arithmetic and none of the paint.
         self._cover = cover(outline) * (face.hair_thickness > 0)
 
-    def draw_far_side(self, canvas) -> None:
+    def draw_far_side(self, canvas: np.ndarray) -> None:
         line, strands = self._hairline(-self._z)
         shade = self._face.shade(self._face.toward_light(self._x, self._y, 0), ambient=0.15)
         shade = shade * (0.65 + 0.10 * strands + 3 * self._curls)
         paint(_HAIR.view(canvas), self._cover * cover(line), self._face.hair, shade)
 
-    def draw_near_side(self, canvas) -> None:
+    def draw_near_side(self, canvas: np.ndarray) -> None:
         line, strands = self._hairline(self._z)
         toward_light = self._face.toward_light(self._x, self._y, self._z)
         shine = np.square(np.square(np.maximum(toward_light, 0)))
@@ -240,7 +242,7 @@ class Hair:
         paint(_HAIR.view(canvas), self._cover * cover(line), self._face.hair, shade)
 
     def _hairline(self, z):
-        """Returns the signed distance to the hairline, negative in the hair, and the strands."""
+        """The signed distance to the hairline, negative in the hair, and the strands."""
         face = self._face
         x, y, ahead = turn_back(face, self._x, self._y, z)
         strands = wave(x * 4.5)

@@ -1,20 +1,24 @@
 """The measures of a face and the head in space that its features are drawn on."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
 
 from tf_mmdvlae.data.faces.factors import FACTORS, Factor
-from tf_mmdvlae.data.faces.painting import Window, cover, paint, sphere, spot
+from tf_mmdvlae.data.faces.painting import Plane, Window, cover, paint, sphere, spot
 
 HEAD = Window(-0.7, 0.7, -0.88, 0.88)
 """Where a head of any size and pose can reach."""
-HEAD_CENTER = 0.02
+HEAD_CENTRE = 0.02
 """Height of the middle of the head in the picture, which spans -1 to 1."""
 HEAD_HEIGHT = 0.70
 """Nominal half height of the head; heights on the face are given for it and stretch with it."""
 
-# Display colors, 0 to 1.
+Colour = tuple[float, float, float]
+"""Red, green and blue as displays take them, 0 to 1."""
+
 _SKIN_RAMP = (
     (0.98, 0.86, 0.77),
     (0.94, 0.76, 0.62),
@@ -23,7 +27,7 @@ _SKIN_RAMP = (
     (0.39, 0.26, 0.19),
 )
 _LIGHT_RAMP = ((1.12, 0.96, 0.78), (1.02, 1.0, 0.96), (0.90, 0.99, 1.12))
-_HAIR_COLORS = {
+_HAIR_COLOURS = {
     "black": (0.13, 0.11, 0.12),
     "brown": (0.38, 0.24, 0.15),
     "red": (0.66, 0.28, 0.12),
@@ -45,7 +49,7 @@ _HAIR_STYLES = {
 
 
 class Face:
-    """The factors of a chunk as planes `[n, 1, 1]` of lengths, directions and lit colors."""
+    """The factors of a chunk as planes [n, 1, 1] of lengths, directions and lit colours."""
 
     face_width: np.ndarray
     face_height: np.ndarray
@@ -59,7 +63,7 @@ class Face:
     background_hue: np.ndarray
     background_brightness: np.ndarray
 
-    def __init__(self, factors: dict):
+    def __init__(self, factors: dict[str, np.ndarray]) -> None:
         for name, values in factors.items():
             setattr(self, name, _plane(values))
         self.sin_yaw, self.cos_yaw = _sine_cosine(factors["yaw"])
@@ -68,8 +72,8 @@ class Face:
         self.light = (0.92 * sine, np.float32(0.39), 0.92 * cosine)
         self.tint = _light_tint(factors["light_temperature"])
         self.skin = _ramp(_SKIN_RAMP, factors["skin_tone"]) * self.tint
-        hair_colors = {name: _linear(color) for name, color in _HAIR_COLORS.items()}
-        self.hair = _table(hair_colors, FACTORS["hair_color"], factors["hair_color"]) * self.tint
+        hair_colours = {name: _linear(colour) for name, colour in _HAIR_COLOURS.items()}
+        self.hair = _table(hair_colours, FACTORS["hair_color"], factors["hair_color"]) * self.tint
         (
             self.hair_thickness,
             self.hair_front,
@@ -85,37 +89,37 @@ class Face:
         self.head_height = HEAD_HEIGHT * self.face_height
         self.eye_x = 0.215 * self.eye_distance
 
-    def lit(self, color) -> np.ndarray:
-        """Returns a display color under the chunk's light, `[3, n, 1, 1]` in linear light."""
-        return solid(color) * self.tint
+    def lit(self, colour: Colour) -> np.ndarray:
+        """A display colour under the chunk's light, [3, n, 1, 1] in linear light."""
+        return solid(colour) * self.tint
 
-    def toward_light(self, x, y, z) -> np.ndarray:
-        """Returns the cosine between a surface's normal and the light."""
+    def toward_light(self, x: Plane, y: Plane, z: Plane) -> np.ndarray:
+        """The cosine between a surface's normal and the light."""
         return x * self.light[0] + y * self.light[1] + z * self.light[2]
 
-    def shade(self, toward_light, ambient: float = 0.22) -> np.ndarray:
-        """Returns Lambert's shade, wrapped a little round the edge as from a wide lamp."""
+    def shade(self, toward_light: np.ndarray, ambient: float = 0.22) -> np.ndarray:
+        """Lambert's shade, wrapped a little round the edge as from a wide lamp."""
         direct = np.maximum(toward_light + 0.25, 0) * 0.9
         return (direct + ambient) * self.light_level
 
 
 class Head:
-    """What each pixel of `HEAD` shows of the head.
+    """The point of the head that each pixel of `HEAD` shows, as planes [n, height, width].
 
     Attributes:
-        u: Sideways position in the head's own frame, `[n, height, width]`, in half pictures.
-        v: Height in the head's own frame, likewise; it stretches with the head.
-        ahead: 1 at the tip of the face, 0 at the ears, negative behind.
-        front: Opacity of what is painted on the face: 1, fading to 0 at the ears.
-        distance: Signed distance to the outline.
-        inside: Cover of the head, times `front`.
-        toward_light: Cosine to the light; features may add relief before `shade` is called for.
-        shadow: What shade is multiplied by.
-        shade: Light on the skin, set by `draw`.
+      u: sideways position in the head's own frame, in half pictures.
+      v: height in the head's own frame, likewise; it stretches with the head.
+      ahead: 1 at the tip of the face, 0 at the ears, negative behind.
+      front: opacity of what is painted on the face: 1, fading to 0 at the ears.
+      distance: signed distance to the outline.
+      inside: cover of the head, times `front`.
+      toward_light: cosine to the light; features may add relief before `draw`.
+      shadow: factor of the shade; features may lower it before `draw`.
+      shade: light on the skin, set by `draw`.
     """
 
-    def __init__(self, face: Face):
-        y = squarer(HEAD.y - HEAD_CENTER, face.head_height)
+    def __init__(self, face: Face) -> None:
+        y = squarer(HEAD.y - HEAD_CENTRE, face.head_height)
         chin = np.clip(-y / face.head_height, 0, 1)
         x, y, z, radius = sphere(HEAD.x, y, face.head_width * (1 - 0.09 * chin), face.head_height)
         self.distance = (radius - 1) * (0.5 * (face.head_width + face.head_height))
@@ -126,26 +130,29 @@ class Head:
         self.inside = cover(self.distance) * self.front
         self.toward_light = face.toward_light(x, y, z)
         self.shadow = np.ones_like(self.u)
-        self.shade = None
+        self.shade: np.ndarray | None = None
 
-    def draw(self, canvas, face: Face) -> None:
+    def draw(self, canvas: np.ndarray, face: Face) -> None:
+        """Lays the skin over the canvas."""
         self.shade = face.shade(self.toward_light) * self.shadow
         view = HEAD.view(canvas)
         paint(view, cover(self.distance), face.skin, self.shade)
         cheeks = spot(np.abs(self.u) - 0.27, self.v + 0.20, 0.15, 0.12) * self.front
         paint(view, cheeks * 0.5, face.skin * solid((1.0, 0.85, 0.84)), self.shade)
 
-    def through(self, window: Window, *names: str):
-        """Returns the named planes where a window shows them."""
+    def through(self, window: Window, *names: str) -> list[np.ndarray]:
+        """The named planes where a window shows them."""
         return [window.view(getattr(self, name), within=HEAD) for name in names]
 
 
-def squarer(y, height):
+def squarer(y: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Bends heights so that an ellipse gets the fuller jaw and skull of a head."""
     return y * (0.86 + 0.14 * np.square(y / height))
 
 
-def turn_back(face: Face, x, y, z):
+def turn_back(
+    face: Face, x: np.ndarray, y: np.ndarray, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Turns a point of the sphere as it is seen back into the frame of the head."""
     ahead = x * face.sin_yaw + z * face.cos_yaw
     return (
@@ -167,27 +174,28 @@ def _sine_cosine(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _plane(sines), _plane(cosines)
 
 
-def _linear(color) -> tuple[float, ...]:
-    """Returns a display color in linear light: a gamma of two, which `_develop` undoes."""
-    return tuple(channel * channel for channel in color)
+def _linear(colour: Colour) -> Colour:
+    """A display colour in linear light: a gamma of two, which `_develop` undoes."""
+    red, green, blue = colour
+    return red * red, green * green, blue * blue
 
 
-def solid(color) -> np.ndarray:
-    """Returns a display color as `[3, 1, 1, 1]` in linear light."""
-    return np.array(_linear(color), np.float32)[:, None, None, None]
+def solid(colour: Colour) -> np.ndarray:
+    """A display colour as [3, 1, 1, 1] in linear light."""
+    return np.array(_linear(colour), np.float32)[:, None, None, None]
 
 
 def _table(rows: dict, factor: Factor, classes: np.ndarray) -> np.ndarray:
-    """Looks up the row of each class and returns the columns as `[columns, n, 1, 1]`."""
+    """Looks up the row of each class and returns the columns as [columns, n, 1, 1]."""
     table = np.array([rows[name] for name in factor.classes], np.float32)
     return table[classes].T[:, :, None, None]
 
 
-def _ramp(colors, position: np.ndarray) -> np.ndarray:
-    """Interpolates display colors at positions `[n]` in [0, 1], as linear light `[3, n, 1, 1]`."""
-    table = np.array([_linear(color) for color in colors], np.float32)
-    scaled = position * (len(colors) - 1)
-    lower = np.minimum(scaled.astype(np.int64), len(colors) - 2)
+def _ramp(colours, position: np.ndarray) -> np.ndarray:
+    """Interpolates display colours at positions [n] in [0, 1], as linear light [3, n, 1, 1]."""
+    table = np.array([_linear(colour) for colour in colours], np.float32)
+    scaled = position * (len(colours) - 1)
+    lower = np.minimum(scaled.astype(np.int64), len(colours) - 2)
     part = (scaled - lower.astype(np.float32))[:, None]
     mixed = table[lower] * (1 - part) + table[lower + 1] * part
     return mixed.T[:, :, None, None]

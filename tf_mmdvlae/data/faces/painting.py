@@ -1,8 +1,10 @@
-"""Painting shapes on a grid: windows of the grid, soft edges, and opaque layers of color.
+"""Painting shapes on a grid: windows of the grid, soft edges, and opaque layers of colour.
 
 A shape is a signed distance, negative inside, in units of half the picture's width. Everything here
 is +, -, *, /, square root and comparison, which IEEE 754 rounds alike on every processor.
 """
+
+from __future__ import annotations
 
 import numpy as np
 
@@ -11,6 +13,9 @@ GRID = 128
 PIXEL = 2.0 / GRID
 """Width of a grid pixel; the picture spans -1 to 1."""
 
+Plane = np.ndarray | float
+"""Values per pixel, [n, height, width] or what broadcasts to it."""
+
 _AXIS = (np.arange(GRID, dtype=np.float32) + np.float32(0.5)) * np.float32(PIXEL) - np.float32(1)
 
 
@@ -18,19 +23,21 @@ class Window:
     """A rectangle of the grid, so that a small shape is not computed on every pixel.
 
     Attributes:
-        x: Pixel centers `[1, 1, width]`, growing to the right.
-        y: Pixel centers `[1, height, 1]`, growing upward.
+      x: pixel centres [1, 1, width], growing to the right.
+      y: pixel centres [1, height, 1], growing upward.
     """
 
-    def __init__(self, left: float, right: float, bottom: float, top: float):
+    def __init__(self, left: float, right: float, bottom: float, top: float) -> None:
         self._columns = slice(*(int(edge) for edge in np.searchsorted(_AXIS, (left, right))))
         self._rows = slice(*(int(edge) for edge in np.searchsorted(_AXIS, (-top, -bottom))))
         self.x = _AXIS[None, None, self._columns]
         self.y = -_AXIS[None, self._rows, None]
 
-    def view(self, planes: np.ndarray, within: "Window | None" = None) -> np.ndarray:
-        """Returns the part of `[..., height, width]` planes of the window `within` (the whole
-        grid without it) that this window covers, as a view."""
+    def view(self, planes: np.ndarray, within: Window | None = None) -> np.ndarray:
+        """The part of planes [..., height, width] that this window covers, as a NumPy view.
+
+        The planes are those of the window `within`, or without it of the whole grid.
+        """
         top = within._rows.start if within else 0
         left = within._columns.start if within else 0
         rows = slice(self._rows.start - top, self._rows.stop - top)
@@ -39,31 +46,33 @@ class Window:
 
 
 def cover(distance: np.ndarray, width: float = PIXEL) -> np.ndarray:
-    """Returns how much of a pixel a shape covers, in [0, 1], for an edge `width` across."""
+    """How much of a pixel a shape covers, in [0, 1], for an edge `width` across."""
     covered = distance * (-1 / width)
     covered += 0.5
     return np.clip(covered, 0, 1, out=covered)
 
 
 def soft_cover(distance: np.ndarray, width: float) -> np.ndarray:
-    """Returns a smooth step from 1 inside a shape to 0 outside, `width` across."""
+    """A smooth step from 1 inside a shape to 0 outside, `width` across."""
     covered = cover(distance, width)
     return covered * covered * (3 - 2 * covered)
 
 
-def spot(x, y, radius_x, radius_y) -> np.ndarray:
-    """Returns a soft spot: 1 at the origin, 0 from the ellipse with these radii outward."""
+def spot(x: Plane, y: Plane, radius_x: Plane, radius_y: Plane) -> np.ndarray:
+    """A soft spot: 1 at the origin, 0 from the ellipse with these radii outward."""
     height = np.maximum(1 - (np.square(x * (1 / radius_x)) + np.square(y * (1 / radius_y))), 0)
     return height * height
 
 
 def wave(position: np.ndarray) -> np.ndarray:
-    """Returns a triangle wave in [-1, 1] with period 1, highest at whole numbers."""
+    """A triangle wave in [-1, 1] with period 1, highest at whole numbers."""
     return 1 - 4 * np.abs(position - np.rint(position))
 
 
-def sphere(x, y, radius_x, radius_y):
-    """Returns the point of the unit sphere that is seen at (x, y), and its distance to the axis.
+def sphere(
+    x: np.ndarray, y: np.ndarray, radius_x: Plane, radius_y: Plane
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The point of the unit sphere that is seen at (x, y), and its distance to the axis.
 
     The sphere is stretched to the radii and seen from far in front. Outside of it, z is 0.
     """
@@ -73,16 +82,16 @@ def sphere(x, y, radius_x, radius_y):
     return sphere_x, sphere_y, np.sqrt(np.maximum(1 - square, 0)), np.sqrt(square)
 
 
-def paint(canvas: np.ndarray, covered: np.ndarray, color, shade=1) -> None:
-    """Lays a color over a canvas, in place.
+def paint(canvas: np.ndarray, covered: np.ndarray, colour: np.ndarray, shade: Plane = 1) -> None:
+    """Lays a colour over a canvas, in place.
 
     Args:
-        canvas: Linear light `[3, n, height, width]`.
-        covered: Opacity in [0, 1], `[n, height, width]`.
-        color: Linear light `[3, n, 1, 1]`.
-        shade: What the color is multiplied by, `[n, height, width]`.
+      canvas: linear light [3, n, height, width].
+      covered: opacity in [0, 1], [n, height, width].
+      colour: linear light [3, n, 1, 1].
+      shade: factor of the colour, [n, height, width].
     """
-    for channel, plane in zip(color, canvas, strict=True):
+    for channel, plane in zip(colour, canvas, strict=True):
         layer = channel * shade - plane
         layer *= covered
         plane += layer

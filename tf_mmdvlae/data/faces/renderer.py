@@ -10,14 +10,17 @@ A picture does not depend on its batch, on threads, or on the vector width of th
 go through arithmetic and square roots only, and the few sines are taken one number at a time.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tf_mmdvlae.data.faces import features
-from tf_mmdvlae.data.faces.factors import FACTORS, Factor, check_factors, sample_factors
+from tf_mmdvlae.data.faces.factors import check_factors
 from tf_mmdvlae.data.faces.geometry import Face, Head
 from tf_mmdvlae.data.faces.painting import Window
-
-__all__ = ["FACTORS", "IMAGE_SIZE", "Factor", "render", "sample_factors"]
 
 IMAGE_SIZE = 64
 """Height and width of a face in pixels."""
@@ -27,20 +30,20 @@ _CHUNK = 4
 _ALL = Window(-1, 1, -1, 1)
 
 
-def render(factors: dict) -> np.ndarray:
+def render(factors: Mapping[str, ArrayLike]) -> np.ndarray:
     """Draws faces.
 
     Args:
-        factors: A value for every name in `FACTORS`, each an array `[n]` or a scalar; categorical
-            values are class numbers. Values are rounded to float32 first, so that factors stored
-            as float32 give the same picture again.
+      factors: a value for every name in `factors.FACTORS`, each an array [n] or a scalar;
+        categorical values are class numbers. Values are rounded to float32 first, so that factors
+        stored as float32 give the same picture again.
 
     Returns:
-        uint8 array `[n, 64, 64, 3]`, RGB, 0 to 255. Equal factors give equal bytes.
+      uint8 [n, 64, 64, 3], RGB, 0 to 255. Equal factors give equal bytes.
 
     Raises:
-        InputError: A name is missing or unknown, a shape does not fit, or a value is NaN or out of
-            range.
+      InputError: if a name is missing or unknown, a shape does not fit, or a value is NaN or out of
+        range.
     """
     checked = check_factors(factors)
     count = len(checked["yaw"])
@@ -81,19 +84,19 @@ def _render_chunk(factors: dict) -> np.ndarray:
 
 
 def _background(face: Face) -> np.ndarray:
-    # A wall of its own light, so that the light on the person is told from the wall alone.
-    color = np.square((0.55 + 0.45 * _hue(face.background_hue)) * face.background_brightness)
-    return color * (1 - 0.13 * (np.square(_ALL.x) + np.square(_ALL.y - 0.3)))
+    # The light on the person leaves the wall as it is, so that the two are separate factors.
+    colour = np.square((0.55 + 0.45 * _hue(face.background_hue)) * face.background_brightness)
+    return colour * (1 - 0.13 * (np.square(_ALL.x) + np.square(_ALL.y - 0.3)))
 
 
 def _hue(degrees: np.ndarray) -> np.ndarray:
-    """Returns pure colors `[3, n, 1, 1]` in [0, 1] for hues in degrees, 0 being red."""
+    """Pure colours [3, n, 1, 1] in [0, 1] for hues in degrees, 0 being red."""
     sixths = degrees * (1 / 60)
     channels = [np.abs(sixths - 3) - 1, 2 - np.abs(sixths - 2), 2 - np.abs(sixths - 4)]
     return np.clip(np.stack(channels), 0, 1)
 
 
-def _develop(canvas) -> np.ndarray:
+def _develop(canvas: np.ndarray) -> np.ndarray:
     """Averages the grid down to pixels, compresses highlights and encodes to display bytes."""
     light = canvas[..., ::2, ::2] + canvas[..., 1::2, ::2]
     light += canvas[..., ::2, 1::2] + canvas[..., 1::2, 1::2]
