@@ -152,6 +152,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", QUICK)
 def test_commands_on_the_export_in_the_repository(line, checkout, monkeypatch):
     command, *arguments = shlex.split(line)

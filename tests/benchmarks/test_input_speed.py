@@ -50,6 +50,7 @@ def test_no_more_images_than_there_are(run_config, monkeypatch, most, split):
     assert first_images(run_config.data, most) == run_config.data
 
 
+@pytest.mark.slow
 def test_input_speed_leaves_no_cache(run_config, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     speed = input_speed(run_config, rounds=2)

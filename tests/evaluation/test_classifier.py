@@ -168,6 +168,7 @@ def test_the_keras_file_loads_without_this_package(trained):
     assert model.get_layer("features").output.shape == (None, 128)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_classifier(data, tmp_path):
     weights = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
@@ -178,6 +179,7 @@ def test_the_same_seed_gives_the_same_classifier(data, tmp_path):
     assert np.abs(weights[0] - weights[2]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_classifier_is_replaced_on_request_and_whole(data, tmp_path, monkeypatch):
     out = tmp_path / "c"
     train_classifier(data, SHAPE, out, steps=1, seed=1)
@@ -223,6 +225,7 @@ def test_a_folder_without_a_classifier_is_refused(tmp_path):
         load_classifier(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_it_wrote(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--dataset=image_folder", f"--image_dir={data.image_dir}", f"--labels={data.labels}"]

@@ -8,6 +8,7 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.evaluation.compare import compare
 
 
+@pytest.mark.slow
 def test_a_comparison_trains_measures_and_goes_on_where_it_stopped(run_config, tmp_path):
     models, metrics = ("vae", "mmd_vlae_progressive"), ["reconstruction", "knowledge"]
     first = compare(run_config, tmp_path, models[:1], metrics=metrics)

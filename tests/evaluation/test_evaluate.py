@@ -48,6 +48,7 @@ def test_the_report_is_one_file_with_every_family(evaluated):
         assert row.title in text.replace("&#39;", "'")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(evaluated, finished_run, tmp_path):
     again = evaluate(
         run_subject(finished_run[0]), tmp_path, ["samples", "prior", "knowledge"], report=False
@@ -58,6 +59,7 @@ def test_the_same_seed_gives_the_same_numbers(evaluated, finished_run, tmp_path)
     assert list(again["metrics"]) == ["samples", "prior", "knowledge"]
 
 
+@pytest.mark.slow
 def test_an_export_measures_the_same_as_its_run(evaluated, finished_run, run_config, tmp_path):
     subject = export_subject(
         finished_run[1],
@@ -85,6 +87,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         run_subject(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_classifier_judges_edits(finished_run, run_config, tmp_path):
     subject = run_subject(finished_run[0])
     folder = tmp_path / "classifier"
@@ -99,6 +102,7 @@ def test_a_classifier_judges_edits(finished_run, run_config, tmp_path):
     assert {row.key for row in summary(evaluation)} >= {"edit_flipped", "frechet_prior"}
 
 
+@pytest.mark.slow
 def test_a_classifier_of_another_image_size_is_refused(finished_run, picture_folder, tmp_path):
     from tf_mmdvlae.config.settings import DataConfig
 

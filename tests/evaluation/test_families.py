@@ -16,6 +16,7 @@ def test_families_are_looked_up_by_name():
         family("fid")
 
 
+@pytest.mark.slow
 def test_families_do_not_encode_the_images_again(faces):
     def encode(images):
         raise AssertionError("images are encoded again")

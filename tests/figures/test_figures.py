@@ -144,6 +144,7 @@ def test_every_image_is_shown_at_a_readable_size(side):
 # ---- files -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dims", [(1,), (2, 3, 12, 2)])
 def test_draw_all_writes_every_picture(tmp_path, dims):
     images = decode_values(latents.sample_prior(dims, 40, seed=3))

@@ -254,6 +254,7 @@ def test_overlap_standard_errors_are_the_scatter_between_samples():
         assert claimed == pytest.approx(scatter, rel=0.4), name
 
 
+@pytest.mark.slow
 def test_overlaps_use_a_part_of_very_many_rows():
     few = noise(40, 1)
     result = precision_recall_density_coverage(noise(10_050, 1), few)["recall"]

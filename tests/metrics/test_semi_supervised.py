@@ -118,6 +118,7 @@ def test_the_classifier_is_scikit_learns_with_one_of_four_regularisations():
     assert result["standard_error"] == pytest.approx(binomial, rel=0.2)
 
 
+@pytest.mark.slow
 def test_standard_error_is_the_scatter_between_samples():
     results = []
     for world in range(24):

@@ -336,6 +336,7 @@ def test_a_layer_is_left_out_of_the_rows_that_do_not_keep_it(merge):
     np.testing.assert_array_equal(one[::2], np.asarray(block(upper, code))[::2])
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_change_the_model_and_counts_a_short_batch_right(model, images):
     before = [np.array(w) for w in model.weights]
     whole = model.evaluate(images[:32], batch_size=16, verbose=0, return_dict=True)

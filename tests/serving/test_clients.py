@@ -331,6 +331,7 @@ def test_one_row_serves_all_and_more_than_a_batch_is_split(loaded, images):
     assert loaded.sample([1, 2, 3], temperature=0).std(axis=0).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_samples_of_the_fitted_mixture(loaded, finished_run, monkeypatch, tmp_path):
     mixture = Samplers.load(finished_run[0] / "samplers.npz").joint
     samples = loaded.sample(range(3), temperature=0, fitted=True)

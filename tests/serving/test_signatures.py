@@ -434,6 +434,7 @@ def test_other_bytes_are_refused(content, message):
 # ---- what lies beside ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_keras_can_call_it_as_layers_of_a_functional_model(finished_run, images, live):
     path = str(finished_run[1] / "1")
     encode = keras.layers.TFSMLayer(path, call_endpoint="encode")

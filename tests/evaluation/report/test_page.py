@@ -26,6 +26,7 @@ EVALUATION = {
 }
 
 
+@pytest.mark.slow
 def test_the_families_that_need_known_factors_are_reported_on_drawn_faces(faces, tmp_path):
     metrics = {name: FAMILIES[name].measure(faces) for name in ("disentanglement", "arithmetic")}
     assert set(metrics["arithmetic"]["known"]["factors"]) == set(faces.test.labels)
