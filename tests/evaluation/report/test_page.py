@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tf_mmdvlae.common.files import write_json
 from tf_mmdvlae.evaluation.families import FAMILIES, Family, summary
 from tf_mmdvlae.evaluation.report.key_numbers import reader
