@@ -6,7 +6,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Runs that must be equal to the bit are promised on a CPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
-import dataclasses
 import gc
 
 import numpy as np
@@ -88,8 +87,7 @@ def replace():
 
     def change(config, path, value):
         section, field = path.split(".")
-        part = dataclasses.replace(getattr(config, section), **{field: value})
-        return dataclasses.replace(config, **{section: part})
+        return config.changed(**{section: {field: value}})
 
     return change
 

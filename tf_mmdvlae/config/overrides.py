@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.parsing import fields_from_dict
-from tf_mmdvlae.config.settings import Config, ModelConfig
+from tf_mmdvlae.config.settings import Config, DataConfig, TrainConfig
 
 
 def override(config: Config, changes: Iterable[tuple[str, str]]) -> Config:
@@ -25,10 +25,7 @@ def override(config: Config, changes: Iterable[tuple[str, str]]) -> Config:
       InputError: if a path is not known (the message lists the known ones) or a value does not
         fit.
     """
-    values = config.to_dict()
-    for section, fields in _by_section(changes).items():
-        values[section] |= fields
-    return Config.from_dict(values)
+    return config.changed(**_fields_by_section(changes))
 
 
 def check_changes(changes: Iterable[tuple[str, str]]) -> None:
@@ -40,15 +37,13 @@ def check_changes(changes: Iterable[tuple[str, str]]) -> None:
     Raises:
       InputError: if a path is not known or a value does not fit.
     """
-    for section, fields in _by_section(changes).items():
-        cls = typing.get_type_hints(Config)[section]
-        arguments = fields_from_dict(cls, fields, f"config.{section}")
-        # Whether the model's fields fit depends on the config's other fields.
-        if cls is not ModelConfig:
-            cls(**arguments)
+    fields = _fields_by_section(changes)
+    # Whether the model's fields fit depends on its other fields.
+    DataConfig(**fields["data"])
+    TrainConfig(**fields["train"])
 
 
-def _by_section(changes):
+def _fields_by_section(changes):
     sections = typing.get_type_hints(Config)
     values = {section: {} for section in sections}
     for path, text in changes:
@@ -57,7 +52,10 @@ def _by_section(changes):
             paths = [f"{s}.{f.name}" for s in sections for f in dataclasses.fields(sections[s])]
             raise InputError(f"--config.{path} is not known. Known: {', '.join(paths)}.")
         values[section][field] = _value(text)
-    return values
+    return {
+        section: fields_from_dict(sections[section], fields, f"config.{section}")
+        for section, fields in values.items()
+    }
 
 
 def _value(text):

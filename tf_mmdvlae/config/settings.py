@@ -345,23 +345,24 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self, "train")
-        if self.distribute != "none" and self.steps_per_execution > 1:
-            raise InputError(
-                f"train.steps_per_execution is {self.steps_per_execution}, but with "
-                f"train.distribute={self.distribute} TensorFlow takes one step at a time; leave "
-                "one of them out."
-            )
-        if self.distribute != "none" and self.xla == "on":
-            raise InputError(
-                f"train.xla is 'on', but TensorFlow can't compile a step with train.distribute="
-                f"{self.distribute}; leave one of them out."
-            )
-        if self.distribute != "none" and self.precision == "mixed_float16":
-            # Keras looks for an overflow in one device's gradients before they are summed.
-            raise InputError(
-                f"train.precision is 'mixed_float16', but with train.distribute={self.distribute} "
-                "an overflow on one device would spoil the weights; give mixed_bfloat16."
-            )
+        if self.distribute != "none":
+            switch = f"train.distribute={self.distribute}"
+            if self.steps_per_execution > 1:
+                raise InputError(
+                    f"train.steps_per_execution is {self.steps_per_execution}, but with {switch} "
+                    "TensorFlow takes one step at a time; leave one of them out."
+                )
+            if self.xla == "on":
+                raise InputError(
+                    f"train.xla is 'on', but TensorFlow can't compile a step with {switch}; leave "
+                    "one of them out."
+                )
+            if self.precision == "mixed_float16":
+                # Keras looks for an overflow in one device's gradients before they are summed.
+                raise InputError(
+                    f"train.precision is 'mixed_float16', but with {switch} an overflow on one "
+                    "device would spoil the weights; give mixed_bfloat16."
+                )
         if self.steps % self.steps_per_execution:
             raise InputError(
                 f"train.steps_per_execution is {self.steps_per_execution}, which does not divide "
