@@ -9,23 +9,20 @@ from collections.abc import Iterator
 class InputError(ValueError):
     """Something that the caller gave is wrong: a flag, a file, a folder, a value.
 
-    The message says in one or two lines what was wrong, where, and what to do. Commands print
-    it and leave with exit code 1; in Python it is an ordinary ``ValueError``.
+    The message says in one or two lines what was wrong, where, and what to do. Commands print it
+    and leave with exit code 1.
     """
 
 
 class TrainingStopped(RuntimeError):
     """A run ended before its last step; the message says why, where, and how to go on.
 
-    Attributes:
-      exit_code: what a command leaves with: 1, or 128 + the number of the signal that stopped it.
+    `exit_code` is what a command leaves with: 1, or 128 + the number of the signal that stopped it.
     """
-
-    exit_code: int
 
     def __init__(self, message: object, exit_code: int = 1) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code: int = exit_code
 
 
 class Diverged(TrainingStopped):

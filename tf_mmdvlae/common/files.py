@@ -1,4 +1,8 @@
-"""Files and folders that are written whole or not at all, and read with helpful errors."""
+"""Files and folders that are written whole or not at all, and read with helpful errors.
+
+What can't be read, what can't be written and a full disk are an `InputError`, where a function says
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +35,6 @@ def replacing(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
 
     The temporary name keeps `path`'s endings. If the block fails, `path` stays as it was and the
     temporary file is removed.
-
-    Raises:
-      InputError: if the disk is full or the folder cannot be written.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -54,24 +55,21 @@ def replacing_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     """Yields an empty folder beside the folder `path`, which it replaces at the end.
 
     If the block fails, `path` stays as it was. `hidden_folder` says what a killed process leaves.
-
-    Raises:
-      InputError: if the disk is full or the folder cannot be written.
     """
     path = pathlib.Path(path)
     advice = "What was there is unchanged; make room or give another folder."
     with explained(f"Could not write {path}", advice), hidden_folder(path) as hidden:
         yield hidden
-        if path.exists():
-            with hidden_folder(path) as old:
-                os.replace(path, old)
-                try:
-                    os.replace(hidden, path)
-                except BaseException:
-                    os.replace(old, path)
-                    raise
-        else:
+        if not path.exists():
             os.replace(hidden, path)
+            return
+        with hidden_folder(path) as old:
+            os.replace(path, old)
+            try:
+                os.replace(hidden, path)
+            except BaseException:
+                os.replace(old, path)
+                raise
 
 
 @contextlib.contextmanager
@@ -81,9 +79,7 @@ def hidden_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     The block moves the folder to its final place (see `place_folder`); whatever is still there at
     the end is removed. A killed process leaves its folder behind, and the next one that calls this
     function with `path` removes it. A lock file beside each folder shows whether its process lives.
-
-    Raises:
-      OSError: if the folder cannot be made.
+    A folder that can't be made is an `OSError`.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,18 +116,10 @@ def place_folder(folder: pathlib.Path, path: pathlib.Path) -> bool:
 def locked(path: pathlib.Path | str, message: str, wait: bool = False) -> Iterator[bool]:
     """Holds the lock file `path` for the length of a block, so that one process alone is in it.
 
-    The lock ends with its process, however that ends. The file is removed with the lock.
-
-    Args:
-      path: the lock file, in a folder that exists.
-      message: the sentence for the user when another process holds the lock.
-      wait: True prints `message` and waits for the other process; False raises an error.
-
-    Yields:
-      True; False where the file system has no locks, so that nothing is locked.
-
-    Raises:
-      InputError: with `message`, if another process holds the lock and `wait` is False.
+    The lock ends with its process, however that ends. The file is removed with the lock; its folder
+    must exist. If another process holds the lock, `wait` decides: True prints `message` and waits,
+    False raises an InputError of `message`. Yields False where the file system has no locks, so
+    that nothing is locked; else True.
     """
     path = pathlib.Path(path)
     with contextlib.ExitStack() as stack:
@@ -163,11 +151,7 @@ def digest(path: pathlib.Path | str) -> str:
 
 
 def make_folder(path: pathlib.Path | str) -> pathlib.Path:
-    """Makes the folder `path` and proves that files can be written there.
-
-    Raises:
-      InputError: if it cannot be made or written.
-    """
+    """Makes the folder `path` and proves that files can be written there."""
     path = pathlib.Path(path)
     probe = path / f".{os.getpid()}.probe"
     with explained(f"Cannot write to {path}", "Choose another folder."):
@@ -178,10 +162,9 @@ def make_folder(path: pathlib.Path | str) -> pathlib.Path:
 
 
 def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> None:
-    """Checks that `size` bytes fit in `folder`; HDF5 takes the process down where they do not.
+    """Checks that `size` bytes fit in `folder`; `advice` ends the message of the error.
 
-    Raises:
-      InputError: if they do not; `advice` ends its message.
+    HDF5 takes the process down where they do not fit.
     """
     free = shutil.disk_usage(folder).free
     if free < size:
@@ -192,16 +175,11 @@ def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> No
 def read_json(
     path: pathlib.Path | str, advice: str = "", fields: Mapping[str, type] | None = None
 ) -> dict[str, Any]:
-    """Reads a file that holds a JSON object.
+    """Reads a JSON object that has `fields`: the keys, and the types of their values.
 
-    Args:
-      path: the file.
-      advice: what the user should do if it cannot be read; a sentence that ends the message.
-      fields: the keys that it must have, and the types of their values.
-
-    Raises:
-      InputError: if the file is missing, is not JSON, or lacks one of the fields. The error's
-        `__cause__` is the `OSError` or `ValueError` behind it.
+    `advice`, a sentence on what the user should do, ends the message of the InputError for a file
+    that is missing, is not JSON, or lacks a field. The error's `__cause__` is the `OSError` or
+    `ValueError` behind it.
     """
     try:
         values = json.loads(pathlib.Path(path).read_text())
@@ -233,11 +211,7 @@ def _finite(values: Any) -> Any:
 
 
 def read_arrays(path: pathlib.Path | str) -> dict[str, np.ndarray]:
-    """Reads what `write_arrays` wrote: name -> array.
-
-    Raises:
-      InputError: if the file cannot be read.
-    """
+    """Reads what `write_arrays` wrote: name -> array."""
     try:
         with np.load(path) as content:
             return dict(content)

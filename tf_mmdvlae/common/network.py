@@ -7,19 +7,18 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-NETWORK_SECONDS = 3.0
-"""How long a download host may take to answer before the network counts as unreachable."""
+_SECONDS = 3.0
 
 
 def network_reachable(url: str) -> bool:
-    """Whether the server of `url` answers, also through a proxy, within `NETWORK_SECONDS`."""
+    """Whether the server of `url` answers, also through a proxy, within three seconds."""
     parts = urllib.parse.urlsplit(url)
     request = urllib.request.Request(f"{parts.scheme}://{parts.netloc}/", method="HEAD")
     answers = []
 
     def ask():
         try:
-            urllib.request.urlopen(request, timeout=NETWORK_SECONDS).close()
+            urllib.request.urlopen(request, timeout=_SECONDS).close()
             answers.append(True)
         except urllib.error.HTTPError as error:
             # A refusal is an answer too, but a proxy's "bad gateway" is not the server's.
@@ -30,5 +29,5 @@ def network_reachable(url: str) -> bool:
     # The look-up of a name has no time limit of its own, so a thread does it and is left behind.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(NETWORK_SECONDS)
+    thread.join(_SECONDS)
     return answers == [True]

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-_BAR = "{percentage:3.0f}%|{bar}| {n:,}/{total:,} {unit}{postfix}"
+_BAR = "{percentage:3.0f}%|{bar}| {n:,}/{total:,}"
 _BAR_SECONDS = 0.5
 _LINE_SECONDS = 15.0
 _LINES = 10
@@ -21,20 +21,14 @@ class Progress:
     tenth of the task, but no line within 15 seconds of another.
 
     Args:
-      total: how many units there are.
-      unit: their name, such as "steps".
+      total, unit: how many units there are, and their name, such as "steps".
       images: images per unit, for the rate; 0 for no rate.
       stream: where to print; None is standard error.
       delay: seconds within which nothing is shown, so that a quick task shows nothing at all.
     """
 
     def __init__(
-        self,
-        total: int,
-        unit: str,
-        images: int = 1,
-        stream: TextIO | None = None,
-        delay: float = 0.0,
+        self, total: int, unit: str, images: int = 1, stream: TextIO | None = None, delay: float = 0
     ) -> None:
         self._total, self._unit, self._images, self._delay = total, unit, images, delay
         self._stream = stream or sys.stderr
@@ -65,23 +59,17 @@ class Progress:
             parts.insert(0, f"{duration((self._total - done) / rate)} left")
             if self._images:
                 parts.insert(0, f"{rate * self._images:,.0f} images/s")
-        self._show(done, parts)
-
-    def _show(self, done, parts):
-        if self._is_terminal:
-            if self._bar is None:
-                self._bar = tqdm(
-                    total=self._total,
-                    unit=self._unit,
-                    file=self._stream,
-                    bar_format=_BAR,
-                    dynamic_ncols=True,
-                )
-            self._bar.n = done
-            self._bar.set_postfix_str("  ".join(parts))
-        else:
+        if not self._is_terminal:
             line = "  ".join([f"{done:,}/{self._total:,} {self._unit}", *parts])
             print(line, file=self._stream, flush=True)
+            return
+        if self._bar is None:
+            bar_format = f"{_BAR} {self._unit}{{postfix}}"
+            self._bar = tqdm(
+                total=self._total, file=self._stream, bar_format=bar_format, dynamic_ncols=True
+            )
+        self._bar.n = done
+        self._bar.set_postfix_str("  ".join(parts))
 
     def close(self) -> None:
         """Ends the line that a terminal shows."""

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
 import platform
 import subprocess
 from typing import Any
 
+from tf_mmdvlae import __version__
+
 
 def provenance() -> dict[str, Any]:
     """The versions of the packages that matter, and the commit if there is one."""
-    import keras
-    import numpy
-    import tensorflow
-
-    from tf_mmdvlae import __version__
-
-    return {
-        "versions": {
-            "tf_mmdvlae": __version__,
-            "python": platform.python_version(),
-            "tensorflow": tensorflow.__version__,
-            "keras": keras.__version__,
-            "numpy": numpy.__version__,
-        },
-        "commit": _commit(),
-    }
+    versions = {"tf_mmdvlae": __version__, "python": platform.python_version()}
+    for name in ("tensorflow", "keras", "numpy"):
+        versions[name] = importlib.import_module(name).__version__
+    return {"versions": versions, "commit": _commit()}
 
 
 def _commit() -> str | None:
