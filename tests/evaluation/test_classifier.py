@@ -244,7 +244,7 @@ def test_the_command_prints_what_it_wrote(data, tmp_path, monkeypatch, capsys):
 def test_a_classifier_reads_the_labels_by_the_names_of_the_directions(trained):
     model = load_classifier(trained[0])
     pictures = np.random.default_rng(0).random((3, *SHAPE), np.float32)
-    labels, directions = model.predict(pictures), model.by_direction().predict(pictures)
+    labels, directions = model.predict(pictures), model.predict_directions(pictures)
     assert set(directions) == {"width=narrow", "width=middle", "width=wide", "right"}
     np.testing.assert_array_equal(directions["right"], labels["right"])
     assert sum(directions[name] for name in directions if "=" in name) == pytest.approx(

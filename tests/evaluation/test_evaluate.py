@@ -18,6 +18,7 @@ def evaluated(finished_run, tmp_path_factory):
     return folder, evaluate(run_subject(finished_run[0]), folder)
 
 
+@pytest.mark.slow
 def test_an_evaluation_holds_every_family_and_where_it_came_from(evaluated, finished_run):
     folder, evaluation = evaluated
     assert json.loads((folder / "evaluation.json").read_text()) == evaluation
@@ -36,6 +37,7 @@ def test_an_evaluation_holds_every_family_and_where_it_came_from(evaluated, fini
         assert ours[layer]["value"] == its["value"]
 
 
+@pytest.mark.slow
 def test_the_report_is_one_file_with_every_family(evaluated):
     text = (evaluated[0] / "report.html").read_text()
     for family in FAMILIES:

@@ -88,7 +88,7 @@ class Case:
       judge: the classifier that reads labels off images, or None.
       triples: how many triples of images per factor, in arithmetic with a known answer.
       seed: of all random draws.
-      progress: the name of a unit, such as "images" -> what is called as (done, total).
+      progress: the name of a unit, such as "images" -> an `Update`.
     """
 
     encode: Encode
@@ -105,4 +105,4 @@ class Case:
     judge: Classifier | None = None
     triples: int = 100
     seed: int = 0
-    progress: Callable[[str], Update | None] = lambda unit: None
+    progress: Callable[[str], Update] = lambda unit: lambda done, total: None

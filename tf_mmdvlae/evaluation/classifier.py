@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -47,11 +46,10 @@ class Classifier:
       name: the folder of the classifier.
 
     Attributes:
-      name: the folder of the classifier.
+      name, details: as given.
       image_shape: height, width, channels of the images that it takes.
       labels: name -> {"kind": "class", "attribute" or "factor", "class_names" of a class,
         "test": how well it is predicted on test images}.
-      details: the contents of `classifier.json`.
     """
 
     name: str
@@ -92,36 +90,21 @@ class Classifier:
         """
         return on_images(self._features, images, self.image_shape)
 
-    def by_direction(self) -> DirectionJudge:
-        """This classifier with the names of directions in place of the labels' names."""
-        return DirectionJudge(self)
+    def predict_directions(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Probabilities [n] by the names of directions, for edits along them.
 
+        An attribute has its own name, and each class of a label the name "<label>=<class>".
 
-class DirectionJudge:
-    """A classifier whose labels have the names of directions.
-
-    An attribute has its own name, and each class of a label the name "<label>=<class>".
-
-    Attributes:
-      features: as `Classifier.features`.
-    """
-
-    features: Callable[[np.ndarray], np.ndarray]
-
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-        self.features = classifier.features
-
-    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Probabilities [n] by direction, of images [n, H, W, C] in [0, 1]."""
+        Args:
+          images: as for `predict`.
+        """
         probabilities = {}
-        for name, values in self._classifier.predict(images).items():
-            kind = self._classifier.labels[name]["kind"]
-            if kind == "attribute":
+        for name, values in self.predict(images).items():
+            if self.labels[name]["kind"] == "attribute":
                 probabilities[name] = values
-            elif kind == "class":
-                for column, one in enumerate(self._classifier.labels[name]["class_names"]):
-                    probabilities[f"{name}={one}"] = values[:, column]
+            elif self.labels[name]["kind"] == "class":
+                for one, column in zip(self.labels[name]["class_names"], values.T, strict=True):
+                    probabilities[f"{name}={one}"] = column
         return probabilities
 
 
@@ -242,15 +225,11 @@ def judge(kind: str, predictions: np.ndarray, labels: np.ndarray) -> Estimate:
 
 def _require_place(out, overwrite):
     """Refuses a folder with other files, and one with a classifier unless it may be replaced."""
-    if not out.is_dir():
-        if out.exists():
-            raise InputError(f"{out} is a file; give a folder.")
-        make_folder(out.parent)
-        return
-    make_folder(out)
-    names = {path.name for path in out.iterdir()}
-    others = sorted(names - {MODEL_FILE, DETAILS_FILE})
-    if others:
+    if out.is_file():
+        raise InputError(f"{out} is a file; give a folder.")
+    make_folder(out if out.is_dir() else out.parent)
+    names = {path.name for path in out.glob("*")}
+    if others := sorted(names - {MODEL_FILE, DETAILS_FILE}):
         raise InputError(f"{out} holds other files ({', '.join(others[:3])}); give a new folder.")
     if names and not overwrite:
         raise InputError(f"{out} holds a classifier; --overwrite replaces it.")

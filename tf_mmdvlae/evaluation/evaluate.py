@@ -20,6 +20,7 @@ from tf_mmdvlae.config import get_config, known_datasets
 from tf_mmdvlae.config.parsing import from_dict
 from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data.faces.renderer import render
 from tf_mmdvlae.evaluation.case import Case, Encode, Part, Update, floats
 from tf_mmdvlae.evaluation.classifier import Classifier, load_classifier
 from tf_mmdvlae.evaluation.families import FAMILIES, family
@@ -239,7 +240,7 @@ def _case(
         features=space,
         untrained=_untrained(subject),
         factors=causes,
-        render=_renderer() if data.dataset == "synthetic_faces" else None,
+        render=render if data.dataset == "synthetic_faces" else None,
         directions=directions,
         judge=judge,
         seed=seed,
@@ -260,12 +261,6 @@ def _untrained(subject):
         return None
     keras.utils.set_random_seed(subject.seed)
     return numpy_functions(MMDVLAE(subject.model, subject.seed))[0]
-
-
-def _renderer():
-    from tf_mmdvlae.data.faces.renderer import render
-
-    return render
 
 
 def _load_judge(path, subject):

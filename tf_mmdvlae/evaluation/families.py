@@ -10,12 +10,14 @@ import dataclasses
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.data.faces.factors import FACTORS
 from tf_mmdvlae.evaluation.case import Case, Part, floats
 from tf_mmdvlae.evaluation.report import key_numbers, sections
 from tf_mmdvlae.evaluation.report.key_numbers import KeyNumber
@@ -91,8 +93,7 @@ def samples(case: Case) -> dict[str, Any]:
         }
         for name, future in pending.items():
             rows[name] = future.result()
-            if progress:
-                progress(len(rows), len(pending))
+            progress(len(rows), len(pending))
     return {"rows": rows, "count": count, "dimensions": real.shape[1]}
 
 
@@ -119,16 +120,13 @@ def knowledge(case: Case) -> dict[str, Any]:
     def table(train, test):
         return layer_knowledge(train.means, train.labels, test.means, test.labels, seed=case.seed)
 
+    parts = (case.train, case.test)
     untrained = None
     if case.untrained:
         progress = case.progress("images encoded without training")
-        untrained = table(
-            *(
-                Part.encoded(part.images, part.labels, case.untrained, progress)
-                for part in (case.train, case.test)
-            )
-        )
-    return {"trained": table(case.train, case.test), "untrained": untrained}
+        before = [Part.encoded(p.images, p.labels, case.untrained, progress) for p in parts]
+        untrained = table(*before)
+    return {"trained": table(*parts), "untrained": untrained}
 
 
 def factors(case: Case) -> dict[str, Any]:
@@ -146,8 +144,6 @@ def arithmetic(case: Case) -> dict[str, Any]:
       {"known": `known_arithmetic`'s dict} or {"edits": `attribute_edits`' dict}.
     """
     if case.render is not None:
-        from tf_mmdvlae.data.faces.factors import FACTORS
-
         return {
             "known": known_arithmetic(
                 case.encode,
@@ -172,7 +168,7 @@ def arithmetic(case: Case) -> dict[str, Any]:
             case.encode,
             case.decode,
             case.directions,
-            case.judge.by_direction(),
+            SimpleNamespace(predict=case.judge.predict_directions, features=case.judge.features),
             progress=case.progress("attributes"),
         )
     }
@@ -201,8 +197,7 @@ def semi_supervised(case: Case) -> dict[str, Any]:
             case.test.labels[name],
             seed=case.seed,
         )
-        if progress:
-            progress(len(errors), len(names))
+        progress(len(errors), len(names))
     return errors
 
 

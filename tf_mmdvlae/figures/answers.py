@@ -1,13 +1,24 @@
-"""Pictures of what an export was asked for: arithmetic, edits, draws. Arrays in, PNG files out."""
+"""Pictures of a model's answers: arithmetic, edits, samples. Arrays in, PNG files out."""
+
+from __future__ import annotations
 
 import math
+import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from tf_mmdvlae.figures.drawing import MINUS, listing, number, save_mosaic
 
 
-def draw_arithmetic(path, a, minus, plus, result, layers=None):
+def draw_arithmetic(
+    path: pathlib.Path | str,
+    a: np.ndarray,
+    minus: np.ndarray,
+    plus: np.ndarray,
+    result: np.ndarray,
+    layers: Sequence[int] | None = None,
+) -> pathlib.Path:
     """Draws rows of a - minus + plus = result.
 
     Args:
@@ -21,14 +32,13 @@ def draw_arithmetic(path, a, minus, plus, result, layers=None):
     Raises:
       InputError: if the file cannot be written.
     """
-    tiles = np.stack([a, minus, plus, result], axis=1)
-    explanation = "The codes of three images, subtracted and added, and what that decodes to."
+    explanation = "The codes of three images are subtracted and added; the result is decoded."
     if layers is not None:
         explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part; the "
         explanation += "other layers are those of the first image."
     return save_mosaic(
         path,
-        tiles,
+        np.stack([a, minus, plus, result], axis=1),
         "Arithmetic",
         explanation,
         gap=2,
@@ -37,15 +47,22 @@ def draw_arithmetic(path, a, minus, plus, result, layers=None):
     )
 
 
-def draw_edits(path, images, edited, attribute, strengths, layers=None):
-    """Draws images and what an attribute of several strengths makes of them, a row an image.
+def draw_edits(
+    path: pathlib.Path | str,
+    images: np.ndarray,
+    edited: np.ndarray,
+    attribute: str,
+    strengths: Sequence[float],
+    layers: Sequence[int] | None = None,
+) -> pathlib.Path:
+    """Draws images and their edits by an attribute of several strengths, one row per image.
 
     Args:
       path: the PNG file.
       images: [n, H, W, C] in [0, 1], n >= 1.
       edited: [n, len(strengths), H, W, C].
       attribute: its name.
-      strengths: one a column.
+      strengths: one per column.
       layers: numbers of the layers that took part, or None for all.
 
     Returns:
@@ -54,16 +71,15 @@ def draw_edits(path, images, edited, attribute, strengths, layers=None):
     Raises:
       InputError: if the file cannot be written.
     """
-    tiles = np.concatenate([np.asarray(images)[:, None], edited], axis=1)
     explanation = (
-        "The first column is the image as it was given; the others add the attribute's direction "
-        "to its code, times the number below. At 0 it is the reconstruction."
+        "The first column is the given image; the others add the attribute's direction to its "
+        "code, times the number below. Strength 0 is the reconstruction."
     )
     if layers is not None:
         explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part."
     return save_mosaic(
         path,
-        tiles,
+        np.concatenate([np.asarray(images)[:, None], edited], axis=1),
         f"Edit: {attribute}",
         explanation,
         gap=2,
@@ -73,14 +89,16 @@ def draw_edits(path, images, edited, attribute, strengths, layers=None):
     )
 
 
-def draw_draws(path, images, first_seed, temperature):
+def draw_draws(
+    path: pathlib.Path | str, images: np.ndarray, first_seed: int, temperature: float
+) -> pathlib.Path:
     """Draws images in a grid that is about square.
 
     Args:
       path: the PNG file.
       images: [n, H, W, C] in [0, 1], n >= 1.
-      first_seed: seed of the first one; each further one's is one more.
-      temperature: what scaled the prior's deviation.
+      first_seed: seed of the first image; the seeds of the others follow.
+      temperature: the factor of the prior's deviation.
 
     Returns:
       The path.
@@ -96,6 +114,6 @@ def draw_draws(path, images, first_seed, temperature):
         path,
         tiles.reshape(rows, columns, *images.shape[1:]),
         "Samples",
-        f"Each is decoded from a draw of its own of all layers. Seeds {first_seed} to "
+        f"Each image is decoded from its own draw of all layers. Seeds {first_seed} to "
         f"{first_seed + len(images) - 1}, row by row; temperature {number(temperature)}.",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_mmdvlae.data.faces.factors import FACTORS, sample_factors
 from tf_mmdvlae.evaluation.case import Case, floats
 from tf_mmdvlae.evaluation.report.parts import SAMPLERS, easiest_first, words
 from tf_mmdvlae.figures import answers, run
@@ -73,8 +74,6 @@ def _draw_samples(path, images, sampler):
 
 def _draw_known(path, case):
     """Draws rows of a, minus, plus, the result, the truth's reconstruction, and the truth."""
-    from tf_mmdvlae.data.faces.factors import FACTORS, sample_factors
-
     a, plus = (sample_factors(len(_FACTORS), case.seed + offset) for offset in (11, 12))
     minus, truth = ({n: v.copy() for n, v in faces.items()} for faces in (plus, a))
     for row, name in enumerate(_FACTORS):
