@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_edit_lists_draws_and_writes(run_command, finished_run, files, picture_folder, tmp_path):
     export, strip, folder = f"--export={finished_run[1]}", tmp_path / "strip.png", tmp_path / "all"
     assert run_command("edit", export, "--list")[1].split() == ["class=even", "class=odd"]

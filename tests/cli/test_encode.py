@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 
+@pytest.mark.slow
 def test_encode_writes_codes_and_leaves_out_what_cannot_be_read(
     run_command, finished_run, picture_folder, files, tmp_path
 ):
