@@ -1,8 +1,8 @@
 """What adding an attribute along its direction does to images, judged by a classifier.
 
-For images for which nobody can draw the true answer. He et al. 2019 ("AttGAN", arXiv:1711.10678)
-judge edits so, by a classifier trained on images, both for what was wanted and for what was to
-stay; here it is done over a range of strengths, since more of the one costs the other.
+For images of which nobody can draw the true answer. As in He et al. 2019 ("AttGAN",
+arXiv:1711.10678) the classifier judges what was wanted and what was to stay, but here over a range
+of strengths, since more of the one costs the other.
 """
 
 from __future__ import annotations
@@ -56,24 +56,18 @@ def attribute_edits(
 
     Args:
       images: [n, H, W, C], float32 in [0, 1], which the judge was not trained on.
-      encode: images -> (means, deviations), latent dicts [n, d_l].
-      decode: a latent dict -> images.
       directions: steps from without to with each attribute.
       judge: has `predict(images)` -> {attribute: probability [n]} and `features(images)` -> [n, k];
         labels of classes, whose probabilities are [n, k], are ignored.
       attributes: those to edit; None is all that have a direction and a judge.
-      strengths: of the edits, in the order of the curves.
-      progress: called as progress(done, total) after each attribute.
 
     Returns:
       {"attributes": name -> curve, "overall": curve}. A curve is a list with, for each strength,
       {"strength", "flipped", "others_moved", "face_kept"}; the last three are estimates over
-      images, and in "overall" over the attributes that have a value. What no image gives is NaN,
-      with a "note".
+      images, and in "overall" over the attributes that have a value.
 
     Raises:
-      InputError: for no images, no or unknown attributes, strengths that are not finite, or a judge
-        or model that gives other shapes than said here.
+      InputError: for no or unknown attributes.
     """
     images, amounts = np.asarray(images, np.float32), np.asarray(strengths, np.float64)
     if images.ndim != 4 or not len(images):
@@ -96,7 +90,8 @@ def attribute_edits(
                 continue
             # All strengths in one call: encoders and decoders work in batches.
             repeated = np.tile(rows, len(strengths))
-            unedited = edited = _rows(before, repeated)
+            probabilities = {other: p[repeated] for other, p in before[0].items()}
+            unedited = edited = probabilities, before[1][repeated]
             if side:
                 codes, direction = latents.take(means, repeated), directions.of(name)
                 codes = latents.edit(codes, direction, np.repeat(strengths, len(rows)))
@@ -149,11 +144,6 @@ def _sides(probabilities, amounts):
         ("", np.concatenate([without, having]), amounts[amounts == 0]),
     )
     return [(side, rows, strengths.tolist()) for side, rows, strengths in sides if strengths.size]
-
-
-def _rows(judgements, rows):
-    probabilities, features = judgements
-    return {name: values[rows] for name, values in probabilities.items()}, features[rows]
 
 
 def _points(name, strengths, before, after):

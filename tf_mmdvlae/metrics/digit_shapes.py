@@ -7,14 +7,13 @@ from scipy import ndimage
 
 from tf_mmdvlae.common.errors import InputError
 
-NAMES = ("thickness", "slant", "width", "height", "area")
-
-# Points along a pixel's side.
+_NAMES = ("thickness", "slant", "width", "height", "area")
 _SCALE = 4
+"""Points along a pixel's side."""
 
 
 def digit_shapes(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Thickness, slant, width, height and area of the bright stroke in each image.
+    """Thickness, slant, width, height and area of the bright stroke on dark in images [n, H, W, 1].
 
     After Morpho-MNIST (Castro, Tan, Kainz, Konukoglu and Glocker 2019, arXiv 1809.10780): each
     image is redrawn with four by four points per pixel (cubic splines), and its ink is where that
@@ -36,15 +35,9 @@ def digit_shapes(images: np.ndarray) -> dict[str, np.ndarray]:
     points. Strokes of two to six pixels come out within a quarter of a pixel, and thinner ones,
     which no pixel shows in full, up to half a pixel too thick.
 
-    Args:
-      images: [n, H, W, 1], one bright stroke on dark in each, values in [0, 1].
-
     Returns:
       {"thickness", "slant", "width", "height", "area"}, each float32 [n]: slant in degrees, area in
       square pixels, the others in pixels. All five are NaN for an image of one brightness.
-
-    Raises:
-      InputError: for another shape, or values that are not finite.
     """
     images = np.asarray(images, np.float32)
     if images.ndim != 4 or images.shape[-1] != 1 or 0 in images.shape[1:3]:
@@ -54,13 +47,13 @@ def digit_shapes(images: np.ndarray) -> dict[str, np.ndarray]:
     if not np.isfinite(images).all():
         raise InputError("The images hold values that are not finite.")
     rows, columns = (_finer(size) for size in images.shape[1:3])
-    shapes = np.full((len(images), len(NAMES)), np.nan, np.float32)
+    shapes = np.full((len(images), len(_NAMES)), np.nan, np.float32)
     for index, image in enumerate(images[..., 0]):
         darkest, brightest = image.min(), image.max()
         if darkest < brightest:
             finer = rows @ (image - darkest) @ columns.T
             shapes[index] = _measure(finer > (brightest - darkest) / 2)
-    return dict(zip(NAMES, shapes.T.copy(), strict=True))
+    return dict(zip(_NAMES, shapes.T.copy(), strict=True))
 
 
 def _finer(size):
@@ -71,7 +64,7 @@ def _finer(size):
 
 
 def _measure(ink):
-    """The five numbers of one picture's ink, bool [points, points]."""
+    """The five numbers of one image's ink, bool [points, points]."""
     y, x = np.nonzero(ink)
     ink = np.pad(ink[y.min() : y.max() + 1, x.min() : x.max() + 1], 1)
     y, x = y - y.mean(), x - x.mean()

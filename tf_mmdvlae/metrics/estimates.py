@@ -1,7 +1,9 @@
 """Estimates: a value, its standard error, the number of cases behind it, and a note.
 
-Every metric states its numbers in this one form, which JSON can hold. What can't be known (the
-error of a single case, the area under a curve of one class) is NaN, and the note says why.
+Every metric states its numbers in this one form. What can't be known (the error of a single case,
+the area under a curve of one class) is NaN, and the note says why. Every function passes `others`,
+further entries such as a chance level, on into the estimate. `case` is what a case is called in the
+note on a single one, which has no standard error.
 """
 
 from __future__ import annotations
@@ -17,15 +19,7 @@ Estimate = dict[str, Any]
 def estimate(
     value: float, standard_error: float, count: int, note: str = "", **others: Any
 ) -> Estimate:
-    """An estimate whose standard error comes from a formula of its own.
-
-    Args:
-      value: of the measure; NaN where it is not known.
-      standard_error: of the value; NaN where it is not known.
-      count: how many cases the value was made from.
-      note: what a reader of the value should know.
-      others: further entries, such as a chance level.
-    """
+    """An estimate whose standard error comes from a formula of its own."""
     result = {"value": float(value), "standard_error": float(standard_error), "count": int(count)}
     return {**result, **others, **({"note": note} if note else {})}
 
@@ -40,10 +34,8 @@ def mean(values: Any, case: str = "case", missing: str = "", **others: Any) -> E
 
     Args:
       values: one number per case.
-      case: what a case is called, for the note on a single one, which has no standard error.
       missing: why some values are not finite. Those are left out, and the note says how many there
         were. Without a reason, all values count.
-      others: further entries.
     """
     values = np.asarray(values)
     known = values[np.isfinite(values)] if missing else values
@@ -51,11 +43,9 @@ def mean(values: Any, case: str = "case", missing: str = "", **others: Any) -> E
     notes = [f"{lost} of {len(values)} left out: {missing}"] if lost else []
     if not count:
         return unknown(0, "; ".join(notes), **others)
-    error = np.nan
-    if count > 1:
-        error = np.std(known, ddof=1) / np.sqrt(count)
-    else:
+    if count == 1:
         notes.append(f"one {case} only: no standard error")
+    error = np.std(known, ddof=1) / np.sqrt(count) if count > 1 else np.nan
     return estimate(np.mean(known), error, count, "; ".join(notes), **others)
 
 
@@ -68,14 +58,9 @@ def share(hits: np.ndarray) -> Estimate:
 def ratio(
     numerators: np.ndarray, denominators: np.ndarray, note: str = "", case: str = "case"
 ) -> Estimate:
-    """The ratio r of two means over the same cases.
+    """The ratio r of the means of x and y, which are the numerators and denominators [cases].
 
     Its standard error is by the delta method: deviation(x - r y) / (sqrt(count) mean(y)).
-
-    Args:
-      numerators, denominators: x and y, one number of each per case.
-      note: what a reader should know.
-      case: what a case is called, for the note on a single one, which has no standard error.
     """
     count = len(numerators)
     if not count:
@@ -91,10 +76,8 @@ def bootstrap(value: float, draws: Any, count: int, **others: Any) -> Estimate:
     """A value whose standard error is the deviation between the values of bootstrap draws.
 
     Args:
-      value: of the whole sample.
-      draws: the values of samples that were redrawn with replacement.
-      count: how many cases the sample has.
-      others: further entries; "bootstrap_draws" is one always.
+      value: of the whole sample, of `count` cases.
+      draws: the values of samples redrawn with replacement; "bootstrap_draws" is their number.
     """
     error = np.std(draws, ddof=1) if np.isfinite(value) else np.nan
     return estimate(value, error, count, bootstrap_draws=len(draws), **others)

@@ -25,8 +25,7 @@ CHANGED_LEVELS = 4
 """A pixel changes where a channel differs by more than this, of 255: less is rounding."""
 
 CHANGED_SHARE = 0.001
-"""A triple where a smaller share of the pixels changes than this, from `a` to the truth or from
-`minus` to `plus`, is left out: f cannot be seen, like a mouth behind a beard."""
+"""The least share of the pixels that changes in a triple in which f can be seen."""
 
 
 def known_arithmetic(
@@ -48,21 +47,20 @@ def known_arithmetic(
 
     An error is the mean of |result - truth| over the channels of the pixels that change from `a`
     to the truth (by more than 4 of 255 levels in a channel), averaged over triples. Left out are
-    triples where less than 0.1% of the pixels change so, or do from `minus` to `plus`.
+    triples where less than 0.1% of the pixels change so, or do from `minus` to `plus`: f cannot be
+    seen, like a mouth behind a beard.
 
     Two bounds go with it: the floor is the error of the truth's reconstruction, the ceiling that
     of a's, which is what arithmetic that moves nothing gives. gap = (error - floor) / (ceiling -
-    floor) is 0 at the one and 1 at the other, and above 1 where arithmetic does harm. As a ratio of
-    means, its standard error is by the delta method (see `estimates.ratio`). Where the ceiling is
-    not above the floor by more than two standard errors, the model does not draw the factor, and
-    the gap is NaN.
+    floor) is 0 at the one and 1 at the other, above 1 where arithmetic does harm, and an
+    `estimates.ratio`. Where the ceiling is not above the floor by more than two standard errors,
+    the model does not draw the factor, and the gap is NaN.
 
     `read` reads the factors off an image, and changes are counted from a's reconstruction r:
 
     * moved: 1 is all the way and 0 nothing. For a continuous f, with v = plus's value - a's,
-      sum v (read(result) - read(r)) / sum v^2, the slope of the change on the wanted one; its
-      standard error is again the delta method's. For a categorical f, the share of results that
-      are read as plus's class.
+      sum v (read(result) - read(r)) / sum v^2, the slope of the change on the wanted one and again
+      an `estimates.ratio`. For a categorical f, the share of results that are read as plus's class.
     * others_moved: the mean of |read(result) - read(r)| over the other continuous factors, each in
       standard deviations of a uniform draw from its range, (high - low) / sqrt(12).
     * others_kept: the share of the other categorical factors that are read as in r.
@@ -71,31 +69,27 @@ def known_arithmetic(
     would show of a perfect answer.
 
     Args:
-      encode: images [n, H, W, C], float32 in [0, 1] -> (means, deviations), latent dicts [n, d_l].
-      decode: a latent dict -> images.
       render: factor name -> values [n] -> uint8 images [n, H, W, C].
       factors: factor name -> what has `kind` ("continuous" or "categorical"), `low`, `high` and
         `classes`, such as `data.faces.factors.FACTORS`.
       read: images -> factor name -> values [n] in the factor's unit, or class probabilities [n, k];
         None leaves out what needs it.
       triples: for each factor, at least 1.
-      seed: of the draws.
-      progress: called as progress(done, total) after each factor.
 
     Returns:
       {"factors": name -> {"floor", "ceiling", "layers": {"z_1", ..., "z_L", "z_1-2", ...: lowest
       layers together, "all"} -> {"error", "gap", "moved", "others_moved", "others_kept"}, "truth":
       {"moved", "others_moved", "others_kept"}}, "overall": the same, averaged over factors}.
-      Overall layers also have "gap_of_means", the gap between the means of error, floor and ceiling
-      over factors, in which a factor counts the more the more it changes the image; its standard
-      error takes the three as independent, which makes it too large. Each is an estimate over
-      triples, with a "note" where some were left out or there is no value; "overall" also has
-      "factors", the number of factors with a value, and its notes name the others. Without `read`
-      there is no "truth" and only "error" and "gap".
+      Each is an estimate over triples, with a "note" where some were left out; "overall" also has
+      "factors", the number of factors with a value, and its notes name the others. Overall layers
+      also have "gap_of_means", the gap between the means of error, floor and ceiling over factors,
+      in which a factor counts the more the more it changes the image; its standard error takes the
+      three as independent, which makes it too large. Without `read` there is no "truth" and only
+      "error" and "gap".
 
     Raises:
-      InputError: for no triples or factors, a factor that does not vary, or a callable that gives
-        other shapes, types or names than said here.
+      InputError: for no triples or factors, a factor that does not vary, or one that `read` leaves
+        out.
     """
     if triples < 1 or not factors:
         raise InputError(f"There must be triples and factors, not {triples} and {len(factors)}.")
@@ -104,25 +98,20 @@ def known_arithmetic(
     for name in factors:
         faces = _draw_faces(factors, name, triples, generator)
         images, codes = _images_and_codes(encode, render, faces)
-        outputs = {
-            "a": _decoded(decode, codes["a"], images["a"]),
-            "truth": _decoded(decode, codes["truth"], images["a"]),
-        }
+        answers = {"a": codes["a"], "truth": codes["truth"]}
         for layers, weights in _layer_sets(len(codes["a"])).items():
-            result = latents.arithmetic(codes["a"], codes["minus"], codes["plus"], weights)
-            outputs[layers] = _decoded(decode, result, images["a"])
+            answers[layers] = latents.arithmetic(codes["a"], codes["minus"], codes["plus"], weights)
+        outputs = {of: _decoded(decode, answer, images["a"]) for of, answer in answers.items()}
         changed, seen, note = _changes(images)
         results[name] = _errors(images["truth"][seen], outputs, changed[seen], seen, note)
         if read is not None:
             start, goal = (faces[role][name][seen] for role in ("a", "plus"))
-            readings = {
-                of: _readings(read, output, factors, seen) for of, output in outputs.items()
-            }
-            before = readings.pop("a")
-            for part, after in readings.items():
-                place = results[name] if part == "truth" else results[name]["layers"]
-                moves = _moves(factors, name, start, goal, before, after, note)
-                place.setdefault(part, {}).update(moves)
+            before = _readings(read, outputs.pop("a"), factors, seen)
+            results[name]["truth"] = {}
+            places = {"truth": results[name]["truth"], **results[name]["layers"]}
+            for of, output in outputs.items():
+                after = _readings(read, output, factors, seen)
+                places[of] |= _moves(factors, name, start, goal, before, after, note)
         if progress:
             progress(len(results), len(factors))
     overall = _average(results)
@@ -148,12 +137,8 @@ def _draw_faces(factors, name, count, generator):
         positions = generator.uniform(0, 1 - APART, (2, count))
         positions += APART * (positions >= positions[::-1])
         a[name], plus[name] = (_within(factor, share) for share in positions)
-    return {
-        "a": a,
-        "minus": {**plus, name: a[name]},
-        "plus": plus,
-        "truth": {**a, name: plus[name]},
-    }
+    minus, truth = {**plus, name: a[name]}, {**a, name: plus[name]}
+    return {"a": a, "minus": minus, "plus": plus, "truth": truth}
 
 
 def _uniform(factor, count, generator):
@@ -169,8 +154,9 @@ def _within(factor, shares):
 
 def _images_and_codes(encode, render, faces):
     """Images in [0, 1] and codes of each of a triple's faces, by its role."""
-    names = next(iter(faces.values()))
-    together = {name: np.concatenate([face[name] for face in faces.values()]) for name in names}
+    together = {
+        name: np.concatenate([face[name] for face in faces.values()]) for name in faces["a"]
+    }
     images = np.asarray(render(together))
     rows = len(next(iter(together.values())))
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != rows:
@@ -184,10 +170,8 @@ def _images_and_codes(encode, render, faces):
         raise InputError(f"{rows} images were encoded as {latents.row_count(means)} codes.")
     size = rows // len(faces)
     parts = {role: slice(at * size, (at + 1) * size) for at, role in enumerate(faces)}
-    return (
-        {role: images[part] for role, part in parts.items()},
-        {role: latents.take(means, part) for role, part in parts.items()},
-    )
+    codes = {role: latents.take(means, part) for role, part in parts.items()}
+    return {role: images[part] for role, part in parts.items()}, codes
 
 
 def _layer_sets(count):
@@ -225,20 +209,17 @@ def _changes(images):
 def _errors(truth, outputs, changed, seen, note):
     """Floor, ceiling, and the error and the gap of each set of layers."""
     channels, pixels = truth.shape[3], changed.sum(axis=(1, 2))
-    errors = {
-        of: np.einsum("nhwc,nhw->n", np.abs(output[seen] - truth), changed, dtype=np.float64)
-        / (channels * pixels)
-        for of, output in outputs.items()
-    }
+    errors = {}
+    for of, output in outputs.items():
+        misses = np.abs(output[seen] - truth)
+        sums = np.einsum("nhwc,nhw->n", misses, changed, dtype=np.float64)
+        errors[of] = sums / (channels * pixels)
     floor, ceiling = errors.pop("truth"), errors.pop("a")
-    return {
-        "floor": _mean(floor, note),
-        "ceiling": _mean(ceiling, note),
-        "layers": {
-            name: {"error": _mean(error, note), "gap": _gap(error, floor, ceiling, note)}
-            for name, error in errors.items()
-        },
+    layers = {
+        name: {"error": _mean(error, note), "gap": _gap(error, floor, ceiling, note)}
+        for name, error in errors.items()
     }
+    return {"floor": _mean(floor, note), "ceiling": _mean(ceiling, note), "layers": layers}
 
 
 def _gap(errors, floor, ceiling, note):
@@ -303,11 +284,8 @@ def _gap_of_means(error, floor, ceiling):
     if not room > 0:
         return unknown(error["count"], "the ceiling is not above the floor")
     gap = (error["value"] - floor["value"]) / room
-    parts = (
-        error["standard_error"],
-        (1 - gap) * floor["standard_error"],
-        gap * ceiling["standard_error"],
-    )
+    slopes = np.array([1, 1 - gap, gap])
+    parts = slopes * [part["standard_error"] for part in (error, floor, ceiling)]
     return estimate(gap, np.sqrt(np.sum(np.square(parts))) / room, error["count"])
 
 
@@ -315,9 +293,7 @@ def _average(results):
     """The mean over factors of what has the same place in each factor's result."""
     first = next(iter(results.values()))
     if "value" not in first:
-        return {
-            key: _average({name: result[key] for name, result in results.items()}) for key in first
-        }
+        return {key: _average({f: result[key] for f, result in results.items()}) for key in first}
     known = [result for result in results.values() if np.isfinite(result["value"])]
     missing = [name for name, result in results.items() if not np.isfinite(result["value"])]
     note = f"not known for {', '.join(missing)}" if missing else ""

@@ -151,10 +151,7 @@ def layer_log_ratios(codes: np.ndarray, table: FactorTable) -> np.ndarray:
     ratios = np.zeros(table.classes.shape)
     classes = [f for f, continuous in enumerate(table.continuous) if not continuous]
     values = [f for f, continuous in enumerate(table.continuous) if continuous]
-    for train, test in (
-        (slice(half), slice(half, None)),
-        (slice(half, None), slice(half)),
-    ):
+    for train, test in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):
         for f in classes:
             ratios[test, f] = _class_log_ratio(features, table.classes[:, f], train, test)
         if values:
