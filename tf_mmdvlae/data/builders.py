@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 
 def find_builder(data: DataConfig) -> tfds.core.DatasetBuilder:
-    """The TFDS builder of `data.dataset`, prepared or not.
-
-    Raises:
-      InputError: if there is none of that name; the message lists similar names.
-    """
+    """The TFDS builder of `data.dataset`, prepared or not; an InputError lists similar names."""
     # TFDS would look into a folder whose name is "~".
     data_dir = data.data_dir and os.path.expanduser(data.data_dir)
     if data.dataset == "synthetic_faces":
@@ -37,7 +33,7 @@ def find_builder(data: DataConfig) -> tfds.core.DatasetBuilder:
         return SyntheticFaces(data_dir=data_dir)
     # TFDS takes MNIST and Mnist for mnist, but our config of that name would not be found.
     if any(letter.isupper() for letter in data.dataset.partition("/")[0]):
-        raise InputError(_wrong_case(data.dataset))
+        raise InputError(_unknown(data.dataset))
     try:
         return tfds.builder(data.dataset, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
@@ -46,38 +42,26 @@ def find_builder(data: DataConfig) -> tfds.core.DatasetBuilder:
         raise InputError(f"TFDS can't open {data.dataset!r}: {first_line(error)}") from error
 
 
-def _unknown(name):
-    close = difflib.get_close_matches(name.lower(), sorted(_names()), n=5)
-    message = f"Data set {name!r} is not known."
-    if close:
-        message += f" Close: {', '.join(close)}."
-    configured = ", ".join(known_datasets())
-    return f"{message} Configured: {configured}; any image set of TFDS works too."
-
-
-def _wrong_case(dataset):
-    name = dataset.partition("/")[0].partition(":")[0]
-    names = _names()
-    meant = next((n for n in (name.lower(), camelcase_to_snakecase(name)) if n in names), None)
-    if meant is None:
-        return _unknown(dataset)
-    return (
-        f"Data set {dataset!r} is not known: names are lower case; "
-        f"did you mean {meant}{dataset.removeprefix(name)}?"
-    )
-
-
-def _names():
+def _unknown(dataset):
     # Community data sets are listed on a server, and without a network that takes half a minute.
-    return {*known_datasets(), *tfds.list_builders(with_community_datasets=False)}
+    names = {*known_datasets(), *tfds.list_builders(with_community_datasets=False)}
+    name = dataset.partition("/")[0].partition(":")[0]
+    message = f"Data set {dataset!r} is not known"
+    for lower in (name.lower(), camelcase_to_snakecase(name)):
+        if lower != name and lower in names:
+            meant = dataset.replace(name, lower, 1)
+            return f"{message}: names are lower case; did you mean {meant}?"
+    close = ", ".join(difflib.get_close_matches(dataset.lower(), sorted(names), n=5))
+    close = f" Close: {close}." if close else ""
+    configured = ", ".join(known_datasets())
+    return f"{message}.{close} Configured: {configured}; any image set of TFDS works too."
 
 
 def ensure_prepared(builder: tfds.core.DatasetBuilder, data: DataConfig) -> None:
     """Draws or downloads a data set that is not on this machine yet.
 
-    Raises:
-      InputError: within seconds when there is no network, or when the download fails; the message
-        says what to fetch and where to put it.
+    Without a network (within seconds) and where the download fails, an InputError says what to
+    fetch and where to put it.
     """
     if builder.data_path.exists() and builder.is_prepared():
         return
@@ -87,11 +71,11 @@ def ensure_prepared(builder: tfds.core.DatasetBuilder, data: DataConfig) -> None
             _prepare_alone(builder)
         return
     server = next(iter(builder.url_infos or {}), "https://storage.googleapis.com/")
+    steps = _manual_steps(builder, data)
     if not network_reachable(server):
         raise InputError(
             f"{builder.name} is not prepared in {builder.data_dir_root} (--data_dir names another "
-            f"place), and {urllib.parse.urlsplit(server).netloc} can't be reached.\n"
-            f"{_manual_steps(builder, data)}"
+            f"place), and {urllib.parse.urlsplit(server).netloc} can't be reached.\n{steps}"
         )
     print(f"Downloading {builder.name} into {builder.data_dir}, once.")
     try:
@@ -99,10 +83,8 @@ def ensure_prepared(builder: tfds.core.DatasetBuilder, data: DataConfig) -> None
     except InputError:
         raise
     except Exception as error:  # TFDS passes on whatever its many download paths raise.
-        raise InputError(
-            f"The download of {builder.name} failed: {first_line(error)}\n"
-            f"{_manual_steps(builder, data)}"
-        ) from error
+        message = f"The download of {builder.name} failed: {first_line(error)}\n{steps}"
+        raise InputError(message) from error
 
 
 def _manual_steps(builder, data):
@@ -126,10 +108,7 @@ def _manual_steps(builder, data):
 
 
 def _prepare_alone(builder):
-    """Prepares in one process while others wait; workers all start with nothing there.
-
-    On failure what was half done is removed, but no file that arrived whole.
-    """
+    """Prepares while other processes wait; a failure removes all but the files that came whole."""
     root = pathlib.Path(builder.data_dir_root).expanduser()
     root.mkdir(parents=True, exist_ok=True)
     downloads = root / "downloads"

@@ -11,15 +11,8 @@ import shutil
 
 import numpy as np
 
+from tf_mmdvlae.common import files
 from tf_mmdvlae.common.errors import InputError, explained
-from tf_mmdvlae.common.files import (
-    hidden_folder,
-    place_folder,
-    read_json,
-    remove_abandoned,
-    require_space,
-    write_json,
-)
 from tf_mmdvlae.data.reading import Shape, Source, read
 
 _log = logging.getLogger(__name__)
@@ -32,18 +25,11 @@ def cached(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Reads a source through its disk cache, and fills that where it is missing or damaged.
 
-    A cache is a folder that appears under its name when it is complete.
-
-    Args:
-      source: what to read.
-      image_shape: height, width, channels.
-      crop: side of the centre that is kept, in (0, 1].
+    A cache is a folder that appears under its name when it is complete. Without a folder to write,
+    room on the disk or readable images there is an InputError.
 
     Returns:
       images, a uint8 np.memmap [n, height, width, channels], and labels, name -> [n].
-
-    Raises:
-      InputError: if the folder can't be written, the disk has no room, or images can't be read.
     """
     key = json.dumps([_FORMAT, source.fingerprint, list(image_shape), crop])
     name = "".join(c if c.isalnum() else "_" for c in source.name)[-60:].strip("_")
@@ -65,7 +51,7 @@ def _open(folder, image_shape):
     if not folder.exists():
         return None
     try:
-        metadata = read_json(folder / "metadata.json", fields={"size": int, "labels": list})
+        metadata = files.read_json(folder / "metadata.json", fields={"size": int, "labels": list})
         images = np.load(folder / "images.npy", mmap_mode="r")
         if images.shape[1:] != tuple(image_shape) or len(images) < metadata["size"]:
             raise ValueError("its images have another shape")
@@ -82,16 +68,17 @@ def _open(folder, image_shape):
 
 def _fill(folder: pathlib.Path, source, image_shape, crop):
     source.cache_folder.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(source.cache_folder)
+    files.remove_abandoned(source.cache_folder)
     shape = (source.count, *image_shape)
-    require_space(source.cache_folder, math.prod(shape), "Use --cache=memory or --cache=none.")
-    with hidden_folder(folder) as hidden:
+    advice = "Use --cache=memory or --cache=none."
+    files.require_space(source.cache_folder, math.prod(shape), advice)
+    with files.hidden_folder(folder) as hidden:
         store = np.lib.format.open_memmap(hidden / "images.npy", "w+", np.uint8, shape)
         reading = read(source, image_shape, crop, store)
         store.flush()
         for number, values in enumerate(reading.labels.values()):
             np.save(hidden / f"label_{number}.npy", values)
         metadata = {"size": int(reading.readable.sum()), "labels": list(reading.labels)}
-        write_json(hidden / "metadata.json", metadata)
+        files.write_json(hidden / "metadata.json", metadata)
         # A run that was faster leaves the same cache; that one stands.
-        place_folder(hidden, folder)
+        files.place_folder(hidden, folder)

@@ -8,8 +8,6 @@ import math
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-_TURNED_ASIDE = (5, 6, 7, 8)
-
 
 def decode(
     content: bytes | str, image_shape: tuple[int, ...], crop: float = 1.0, upright: bool = False
@@ -22,16 +20,14 @@ def decode(
     the channels ask for; what is transparent becomes white.
 
     Args:
-      content: the encoded bytes, or a file's path.
+      content: the encoded bytes, or a file's path. If they can't be read, any of Pillow's
+        exceptions comes through.
       image_shape: height, width and 1 or 3 channels.
       crop: side of the centre that is kept, in (0, 1].
       upright: True turns the image as its EXIF orientation says.
 
     Returns:
       uint8 [height, width, channels] in 0..255, and whether the image had to be enlarged.
-
-    Raises:
-      Exception: any of Pillow's, when the image can't be read.
     """
     height, width, channels = image_shape
     with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
@@ -39,7 +35,8 @@ def decode(
         reduction = _draft(image, max(height, width), crop)
         image.load()
         if upright:
-            if image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_ASIDE:
+            # Orientations from 5 on lay the image on its side.
+            if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
                 size = size[::-1]
             image = ImageOps.exif_transpose(image)
         image = _with_channels(image, channels)
@@ -75,7 +72,6 @@ def _with_channels(image, channels):
         # Pillow's own conversion of 16-bit grey clips at 255.
         image = Image.fromarray((np.asarray(image, np.int64) // 257).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
-        image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("L" if channels == 1 else "RGB")

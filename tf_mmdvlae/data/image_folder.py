@@ -40,13 +40,8 @@ class FolderSource:
     else "class", the first level of sub-folders, where there are two or more. Both splits have the
     same classes. Images are turned as their EXIF orientation says.
 
-    Args:
-      data: names the folder and the file of labels.
-      which: "train" or "test".
-
-    Raises:
-      InputError: if the folder is missing, or holds fewer than two images; if the split is empty;
-        or if the file of labels is missing, malformed or of other images.
+    A folder that is missing or holds fewer than two images, an empty split, and a file of labels
+    that is missing, malformed or of other images are an InputError.
     """
 
     def __init__(self, data: DataConfig, which: str) -> None:
@@ -69,9 +64,8 @@ class FolderSource:
         self.name = f"{self._root} {which}"
         if not rows:
             raise InputError(
-                f"None of the {len(names)} images in {self._root} falls into the {which} split "
-                f"with --config.data.test_fraction={data.test_fraction}; "
-                "the splits are train and test."
+                f"None of the {len(names)} images in {self._root} falls into the {which} split with "
+                f"--config.data.test_fraction={data.test_fraction}; the splits are train and test."
             )
         self.count = self.files = self.shuffle_buffer = len(rows)
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -123,9 +117,7 @@ def _read_labels(path, names):
     both, classes), those of words or of at most 100 different integers classes, and those of other
     numbers float32 (an empty field is NaN). A column without any value is left out.
 
-    Returns:
-      Those of `names`, the images within their folder, that have a row, in the same order;
-      column -> [n] values; column -> class names for those that are class ids.
+    Returns those of `names` that have a row, column -> [n] values, and column -> class names.
     """
     heading, rows = _read_csv(path)
     by_name = {name: name for name in names}
@@ -144,20 +136,18 @@ def _read_labels(path, names):
             strangers += 1
         else:
             values_of[name] = [value.strip() for value in row[1:]]
+    if not rows:
+        raise InputError(f"{path} has no row below its heading.")
     if not values_of:
         raise InputError(
             f"No row of {path} names an image of the folder; its first is {rows[0][0]!r}, "
             f"an image is {names[0]!r}."
-            if rows
-            else f"{path} has no row below its heading."
         )
     labelled = [name for name in names if name in values_of]
     if strangers:
         _log.warning("%d rows of %s name no image (or several) and are left out.", strangers, path)
-    if len(labelled) < len(names):
-        _log.warning(
-            "%d images have no row in %s and are left out.", len(names) - len(labelled), path
-        )
+    if without := len(names) - len(labelled):
+        _log.warning("%d images have no row in %s and are left out.", without, path)
     labels, class_names = {}, {}
     for column, label in enumerate(heading[1:]):
         values = [values_of[name][column] for name in labelled]
@@ -179,19 +169,15 @@ def _root(data):
 
 
 def _image_names(root):
-    names, others = [], 0
-    for folder, _, files in os.walk(root):
-        for file in files:
-            if file.lower().endswith(ENDINGS) and not file.startswith("."):
-                names.append((pathlib.Path(folder) / file).relative_to(root).as_posix())
-            else:
-                others += 1
+    files = [pathlib.Path(folder, name) for folder, _, names in os.walk(root) for name in names]
+    images = [file for file in files if file.suffix.lower() in ENDINGS and file.name[0] != "."]
+    names = sorted(image.relative_to(root).as_posix() for image in images)
     if not names:
-        what = f"{others} files but no" if others else "nothing, and no"
+        what = f"{len(files)} files but no" if files else "nothing, and no"
         raise InputError(f"{root} holds {what} image ({', '.join(ENDINGS)}) at any depth.")
     if len(names) == 1:
         raise InputError(f"{root} holds one image only, {names[0]}; two splits need more.")
-    return sorted(names)
+    return names
 
 
 def _hash(name):
@@ -204,11 +190,9 @@ def _folder(name):
 
 def _read_csv(path):
     path = pathlib.Path(path).expanduser()
+    failure = f"--labels={path} can't be read"
     try:
-        with (
-            explained(f"--labels={path} can't be read"),
-            open(path, newline="", encoding="utf-8-sig") as file,
-        ):
+        with explained(failure), open(path, newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"--labels={path} is not a CSV file: {error}") from error

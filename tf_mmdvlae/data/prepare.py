@@ -64,9 +64,8 @@ def prepare(
         its name says or can't be read; or if the disk has no room.
     """
     if dataset not in FILES:
-        raise InputError(
-            f"{dataset!r} can't be prepared from files; these can: {', '.join(sorted(FILES))}."
-        )
+        names = ", ".join(sorted(FILES))
+        raise InputError(f"{dataset!r} can't be prepared from files; these can: {names}.")
     import tensorflow_datasets as tfds
 
     # TFDS would make a folder whose name is "~".
@@ -79,18 +78,15 @@ def prepare(
     with explained(f"{root} can't be written"), hidden_folder(root / f"prepare_{dataset}") as stage:
         _stage(dataset, paths, stage)
         with _recorded_as(builder, stage):
+            config = tfds.download.DownloadConfig(manual_dir=str(stage), try_download_gcs=False)
             builder.download_and_prepare(
-                download_dir=str(stage / "downloads"),
-                download_config=tfds.download.DownloadConfig(
-                    manual_dir=str(stage), try_download_gcs=False
-                ),
+                download_dir=str(stage / "downloads"), download_config=config
             )
     print(f"{dataset} is ready in {builder.data_dir}.")
     return str(builder.data_dir)
 
 
 def _find(dataset, source):
-    """Name -> path of the data set's files."""
     source = pathlib.Path(source).expanduser()
     if not source.is_dir():
         raise InputError(f"--source={source} is not a folder.")
@@ -116,18 +112,18 @@ def _find(dataset, source):
 def _stage(dataset, paths, stage):
     """Checks the files and lays them out under the names by which TFDS finds them."""
     for name, path in paths.items():
-        target = stage / name
+        content = None
         if dataset == "mnist":
-            content = _read_idx(path, name)
-            if path.name == name:
-                target.symlink_to(path.resolve())
-            else:
-                target.write_bytes(gzip.compress(content, 1, mtime=0))
-        elif name.endswith(".txt") and not (content := _read(path)).endswith(b"\n"):
+            unpacked = _read_idx(path, name)
+            if path.name != name:
+                content = gzip.compress(unpacked, 1, mtime=0)
+        elif name.endswith(".txt") and not (text := _read(path)).endswith(b"\n"):
             # TFDS drops what follows the last line break.
-            target.write_bytes(content + b"\n")
+            content = text + b"\n"
+        if content is None:
+            (stage / name).symlink_to(path.resolve())
         else:
-            target.symlink_to(path.resolve())
+            (stage / name).write_bytes(content)
     if dataset == "celeb_a":
         _check_celeb_a(paths)
 
@@ -169,23 +165,25 @@ def _check_celeb_a(paths):
     from tensorflow_datasets.datasets.celeb_a import celeb_a_dataset_builder as celeb_a
 
     list_file = paths["list_eval_partition.txt"]
-    partition = _rows(list_file, columns=1)
-    for name, values in partition.items():
-        if values not in (["0"], ["1"], ["2"]):
+    partition = _rows(list_file)
+    splits = {"0": "train", "1": "validation", "2": "test"}
+    for name, (part,) in partition.items():
+        if part not in splits:
             raise InputError(
-                f"{list_file} puts {name} in part {values[0]}; "
+                f"{list_file} puts {name} in part {part}; "
                 "it must be 0 (train), 1 (validation) or 2 (test)."
             )
-    for part, split in (("0", "train"), ("1", "validation"), ("2", "test")):
+    for part, split in splits.items():
         if [part] not in partition.values():
             raise InputError(f"{list_file} has no image in part {part} ({split}).")
-    for file, rule in (
-        ("list_attr_celeba.txt", {"names": celeb_a.ATTR_HEADINGS}),
-        ("list_landmarks_align_celeba.txt", {"names": celeb_a.LANDMARK_HEADINGS}),
-        ("identity_CelebA.txt", {"columns": 1}),
-    ):
-        rows = _rows(paths[file], **rule)
-        _check_complete(paths[file], partition, rows, "; it is truncated or strange")
+    headings = {
+        "list_attr_celeba.txt": celeb_a.ATTR_HEADINGS,
+        "list_landmarks_align_celeba.txt": celeb_a.LANDMARK_HEADINGS,
+        "identity_CelebA.txt": None,
+    }
+    for name, heading in headings.items():
+        rows = _rows(paths[name], heading)
+        _check_complete(paths[name], partition, rows, "; it is truncated or strange")
     _check_zip(paths["img_align_celeba.zip"], partition)
 
 
@@ -198,23 +196,21 @@ def _check_complete(path, partition, names, remark=""):
         )
 
 
-def _rows(path, names=None, columns=None):
-    """Reads `file value value ...` lines; with `names`, a count and a heading come first."""
+def _rows(path, heading=None):
+    """Reads `file value ...` lines; a count and a heading come first, or else there is one value."""
     try:
         lines = _read(path).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file.") from error
     if any("<html" in line.lower() for line in lines[:5]):
         raise InputError(f"{path} is a web page, not the file; its download was refused.")
-    expected = None
-    if names is not None:
+    expected, columns = None, 1
+    if heading is not None:
         if len(lines) < 2 or not lines[0].strip().isdigit():
             raise InputError(f"{path} must start with the number of its rows and a heading.")
-        expected = int(lines[0])
-        if sorted(lines[1].split()) != sorted(names):
-            raise InputError(f"{path} must have these columns: {' '.join(names)}.")
-        columns = len(names)
-        lines = lines[2:]
+        if sorted(lines[1].split()) != sorted(heading):
+            raise InputError(f"{path} must have these columns: {' '.join(heading)}.")
+        expected, columns, lines = int(lines[0]), len(heading), lines[2:]
     rows = {}
     for name, *values in filter(None, map(str.split, lines)):
         if len(values) != columns or not all(v.removeprefix("-").isdigit() for v in values):
@@ -266,9 +262,7 @@ def _recorded_as(builder, stage):
                     "%s is whole but not byte for byte TFDS's own (%d bytes for %d); it is taken.",
                     *(info.filename, size, info.size),
                 )
-            record[url] = checksums.UrlInfo(
-                size=type(info.size)(size), checksum=checksum, filename=info.filename
-            )
+            record[url] = checksums.UrlInfo(type(info.size)(size), checksum, info.filename)
         yield
     finally:
         record.update(original)

@@ -1,4 +1,8 @@
-"""Reads every image of a source once, in several threads, and leaves out what can't be read."""
+"""Reads every image of a source once, in several threads, and leaves out what can't be read.
+
+In this room `image_shape` is the height, width and channels of the model's images, and `crop`, in
+(0, 1], the side of the centre of an image that is kept.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,6 @@ _IN_FLIGHT = 4
 _QUIET_SECONDS = 3
 
 Shape = tuple[int, ...]
-"""Height, width and channels of the model's images."""
 
 
 class Source(Protocol):
@@ -41,10 +44,8 @@ class Source(Protocol):
     Attributes:
       name: data set and split, for messages.
       count: number of images, unreadable ones included.
-      files: number of files that hold them.
       class_names: label name -> the names of its classes, for the labels that are class ids.
       cache_folder: where a disk cache of the data set belongs.
-      fingerprint: what the cache's key is made of.
       shuffle_buffer: number of elements of `contents` to shuffle among.
     """
 
@@ -55,10 +56,12 @@ class Source(Protocol):
     shuffle_buffer: int
 
     @property
-    def files(self) -> int: ...
+    def files(self) -> int:
+        """The number of files that hold the images."""
 
     @property
-    def fingerprint(self) -> list[str]: ...
+    def fingerprint(self) -> list[str]:
+        """What the key of a disk cache is made of."""
 
     def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
         """Yields (contents for `decode`, labels: name -> [at most `size`]) in order."""
@@ -69,9 +72,7 @@ class Source(Protocol):
     def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
         """The contents for `decode` in order, as scalar strings.
 
-        Args:
-          part, parts: with several parts, those in every `parts`-th file from `part` on; `parts` is
-            at most `files`.
+        With several parts, at most `files`, those in every `parts`-th file from `part` on.
         """
 
     def decode(self, content: bytes, image_shape: Shape, crop: float) -> tuple[np.ndarray, bool]:
@@ -82,9 +83,8 @@ class Source(Protocol):
 class Reading:
     """The outcome of a pass over a source.
 
-    Attributes:
-      readable: bool [count], which images of the source can be decoded.
-      labels: name -> [n], of the readable images in their order.
+    `readable`, bool [count], says which images can be decoded; `labels`, name -> [n], are those of
+    the n readable images in their order.
     """
 
     readable: np.ndarray
@@ -94,17 +94,10 @@ class Reading:
 def read(
     source: Source, image_shape: Shape, crop: float, store: np.ndarray | None = None
 ) -> Reading:
-    """Decodes every image of `source`.
+    """Decodes every image of `source`; more than 1% of unreadable ones are an InputError.
 
-    Args:
-      source: what to read.
-      image_shape: height, width, channels to scale to.
-      crop: side of the centre that is kept, in (0, 1].
-      store: uint8 [source.count, height, width, channels], whose first n rows are filled with the n
-        readable images; None keeps no pixels.
-
-    Raises:
-      InputError: if more than 1% of the images can't be decoded.
+    The n readable images go into the first n rows of `store`, uint8 [source.count, height, width,
+    channels]; None keeps no pixels.
     """
     readable = np.zeros(source.count, bool)
     labels = collections.defaultdict(list)
@@ -114,10 +107,10 @@ def read(
         for outcomes, batch_labels in batches:
             start = position
             for pixels, is_enlarged in outcomes:
-                if isinstance(pixels, Exception):
+                readable[position] = not isinstance(pixels, Exception)
+                if not readable[position]:
                     _leave_out(source, position, position - size + 1, pixels)
                 else:
-                    readable[position] = True
                     if store is not None:
                         store[size] = pixels
                     size += 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import operator
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -27,12 +29,8 @@ _SHUFFLED_BYTES = 256 * 2**20
 class TFDSSource:
     """One split of a TFDS data set, a `reading.Source`; its images are taken as they are stored.
 
-    Args:
-      data: names the data set.
-      split: a TFDS split expression.
-
-    Raises:
-      InputError: if the data set is unknown, has no image, can't be had, or lacks the split.
+    A data set that is unknown, has no image, can't be had, or lacks the split (a TFDS split
+    expression) is an InputError.
     """
 
     def __init__(self, data: DataConfig, split: str) -> None:
@@ -47,6 +45,7 @@ class TFDSSource:
             raise InputError(f"{builder.name} has no split {split!r}. {splits}") from error
         if not info.num_examples:
             raise InputError(f"Split {split!r} of {builder.name} is empty. {splits}")
+        self._shards = info.file_instructions
         self.name = f"{builder.name} {split}"
         self.count: int = info.num_examples
         self.class_names = {
@@ -63,10 +62,6 @@ class TFDSSource:
     @property
     def files(self) -> int:
         return len(self._shards)
-
-    @property
-    def _shards(self):
-        return self._builder.info.splits[self._split].file_instructions
 
     def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
         for batch in self._read().batch(size).as_numpy_iterator():
@@ -111,10 +106,8 @@ class TFDSSource:
 def describe_builder(data: DataConfig) -> tuple[tuple[int | None, ...], dict[str, int]]:
     """The shape of a data set's stored images, and its splits: name -> number of examples.
 
-    A data set that is not on this machine yet is prepared; no image is read.
-
-    Raises:
-      InputError: if the data set is unknown, has no image, or can't be had.
+    A data set that is not on this machine yet is prepared; no image is read. One that is unknown,
+    has no image or can't be had is an InputError.
     """
     builder = find_builder(data)
     path, _ = _find_features(builder)
@@ -126,16 +119,10 @@ def describe_builder(data: DataConfig) -> tuple[tuple[int | None, ...], dict[str
 def _find_features(builder):
     """The path of a builder's image, and its labels: name -> (path, feature)."""
     leaves = dict(_leaves(builder.info.features))
-    images = [
-        path
-        for path, feature in leaves.items()
-        if type(feature) is tfds.features.Image and feature.np_dtype == np.uint8
-    ]
+    images = [path for path, feature in leaves.items() if _is_image(feature)]
     if not images:
-        raise InputError(
-            f"{builder.name} has no 8-bit image among its features: "
-            f"{', '.join('/'.join(path) for path in leaves)}."
-        )
+        names = ", ".join("/".join(path) for path in leaves)
+        raise InputError(f"{builder.name} has no 8-bit image among its features: {names}.")
     image = ("image",) if ("image",) in images else images[0]
     labels = {}
     for path, feature in leaves.items():
@@ -143,6 +130,10 @@ def _find_features(builder):
             name = path[-1] if path[-1] not in labels else "/".join(path)
             labels[name] = path, feature
     return image, labels
+
+
+def _is_image(feature):
+    return type(feature) is tfds.features.Image and feature.np_dtype == np.uint8
 
 
 def _leaves(features, path=()):
@@ -157,18 +148,15 @@ def _dtype(feature):
     """The NumPy type in which a label is kept; None for what is not a label."""
     if isinstance(feature, tfds.features.ClassLabel):
         return np.int64 if feature.num_classes else None
-    if isinstance(feature, tfds.features.Tensor) and feature.shape == ():
-        if feature.np_dtype == np.bool_:
-            return np.bool_
-        if np.issubdtype(feature.np_dtype, np.floating):
-            return np.float32
-    return None
+    if not isinstance(feature, tfds.features.Tensor) or feature.shape != ():
+        return None
+    if np.issubdtype(feature.np_dtype, np.floating):
+        return np.float32
+    return np.bool_ if feature.np_dtype == np.bool_ else None
 
 
-def _at(example: Any, path: Iterable[str]) -> Any:
-    for name in path:
-        example = example[name]
-    return example
+def _at(example, path):
+    return functools.reduce(operator.getitem, path, example)
 
 
 def _nested(by_path):
