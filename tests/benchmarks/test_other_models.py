@@ -9,7 +9,7 @@ from tf_mmdvlae.config.settings import ModelConfig
 BLOCKS = (("conv4/2", "conv5/1"), ("conv6/2", "dense8"), ("dense9",))
 
 
-@pytest.mark.parametrize("normalization", ["batch", "none"])
+@pytest.mark.parametrize("normalization", [pytest.param("batch", marks=pytest.mark.slow), "none"])
 def test_the_plain_autoencoder_has_the_ladders_blocks(normalization):
     settings = ModelConfig((8, 8, 3), (2, 3), BLOCKS, normalization=normalization)
     model = plain_autoencoder(settings)

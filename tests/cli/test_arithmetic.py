@@ -1,8 +1,10 @@
 """bin/arithmetic on an export."""
 
+import pytest
 from PIL import Image
 
 
+@pytest.mark.slow
 def test_arithmetic_draws_rows_or_writes_files(
     run_command, finished_run, files, picture_folder, tmp_path
 ):

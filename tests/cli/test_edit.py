@@ -15,6 +15,7 @@ def test_edit_lists_draws_and_writes(run_command, finished_run, files, picture_f
     assert len(list(folder.iterdir())) == 5 * len(files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -36,6 +36,7 @@ def test_encode_writes_codes_and_leaves_out_what_cannot_be_read(
     assert "can't be read as a picture" in errors
 
 
+@pytest.mark.slow
 def test_photographs_are_turned_upright(run_command, finished_run, tmp_path):
     pixels = np.zeros((16, 16), np.uint8)
     pixels[:, :6] = 255

@@ -1,6 +1,9 @@
 """bin/figures on a finished run."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_figures_names_the_pictures(run_command, finished_run):
     code, out, _ = run_command("figures", f"--workdir={finished_run[0]}")
     assert code == 0

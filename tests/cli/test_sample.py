@@ -1,6 +1,9 @@
 """bin/sample on an export."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_sample_draws_a_grid_or_writes_files(run_command, finished_run, tmp_path):
     export, grid, folder = f"--export={finished_run[1]}", tmp_path / "grid.png", tmp_path / "all"
     assert run_command("sample", export, "--count=5", f"--out={grid}")[0] == 0

@@ -15,6 +15,7 @@ def test_a_workdir_that_cannot_be_written(run_command, tmp_path, picture_folder)
     assert "Cannot write to" in errors
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so(run_command, finished_run, run_config):
     code, out, errors = run_command(
         "train",
