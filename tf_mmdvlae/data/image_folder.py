@@ -64,7 +64,7 @@ class FolderSource:
         self.name = f"{self._root} {which}"
         if not rows:
             raise InputError(
-                f"None of the {len(names)} images in {self._root} falls into the {which} split with "
+                f"None of the {len(names)} images in {self._root} is in the {which} split with "
                 f"--config.data.test_fraction={data.test_fraction}; the splits are train and test."
             )
         self.count = self.files = self.shuffle_buffer = len(rows)

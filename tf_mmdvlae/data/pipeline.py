@@ -1,4 +1,8 @@
-"""Images as tf.data batches whose order is a function of seed and step."""
+"""Images as tf.data batches whose order is a function of seed and step.
+
+A batch is float32 [batch, height, width, channels] in [0, 1]. A data set that is unknown, holds no
+image or can't be had is an InputError of whatever reads it.
+"""
 
 from __future__ import annotations
 
@@ -49,15 +53,10 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """The part of every batch that one process takes when several train together.
+    """The part of every batch that process 0 ... `processes` - 1 takes when several train together.
 
-    A batch is cut into as many equal pieces as there are devices in all, in order: a process's
+    A batch is cut into as many equal pieces as all processes have `devices`, in order: a process's
     pieces lie side by side.
-
-    Attributes:
-      process: 0 ... processes - 1.
-      processes: number of processes.
-      devices: number of devices of each process.
     """
 
     process: int = 0
@@ -69,9 +68,8 @@ class Share:
 class Description:
     """What a data set is, before it is read.
 
-    Attributes:
-      image_shape: height, width, channels as stored; None where images differ.
-      splits: name -> number of examples.
+    `image_shape` is height, width and channels as stored, None where images differ; `splits` maps
+    names to numbers of examples.
     """
 
     image_shape: tuple[int | None, ...]
@@ -79,18 +77,11 @@ class Description:
 
 
 def load_split(data: DataConfig, image_shape: Shape, which: str) -> Split:
-    """Reads one split, or opens its cache.
+    """Reads one split, `which` = "train" or "test", or opens its cache.
 
-    Unreadable images are named in the log and left out, with their labels.
-
-    Args:
-      data: names the data set and its cache.
-      image_shape: height, width, channels of the model's images.
-      which: "train" or "test".
-
-    Raises:
-      InputError: if the data set or the split is not there and can't be had, more than 1% of the
-        images can't be read, or the cache can't be written.
+    `image_shape` is height, width and channels of the model's images. Unreadable images are named
+    in the log and left out, with their labels; more than 1% of them are an InputError, and so are
+    an unknown split and a cache that can't be written.
     """
     if which not in ("train", "test"):
         raise InputError(f"There is no split {which!r}; there are train and test.")
@@ -118,7 +109,7 @@ def training_batches(
     flip: bool = False,
     share: Share | None = None,
 ) -> tf.data.Dataset:
-    """Endless shuffled batches; the k-th is a function of `seed` and k alone.
+    """Endless shuffled batches; the k-th is a function of `seed`, an integer from 0, and k alone.
 
     Images kept in memory and on disk come in the same order; with `cache="none"` it is another one,
     shuffled within a buffer only. Each epoch is a permutation of the split, and a batch may reach
@@ -126,21 +117,13 @@ def training_batches(
     from there on, at no cost when the images are cached.
 
     Args:
-      split: the images.
-      batch_size: images per batch, at most `split.size`.
-      seed: an integer from 0.
-      start_step: number of batches that were taken before.
+      batch_size: images per batch; more than `split.size`, and what can't be cut into the equal
+        pieces of `share`, are an InputError.
       flip: True mirrors each image left to right with probability 1/2.
       share: the `Share` of each batch that is wanted; None for all. Its pieces follow each other,
         one per element; of images in memory or on disk only theirs are read. With `cache="none"`
         each process shuffles a part of the data of its own, so that the batches are others than in
         one process.
-
-    Returns:
-      A dataset of float32 [batch_size, height, width, channels] in [0, 1], or pieces thereof.
-
-    Raises:
-      InputError: if `batch_size` exceeds the size of the split, or can't be cut into equal pieces.
     """
     share = share or Share()
     pieces = share.processes * share.devices
@@ -158,9 +141,8 @@ def training_batches(
     own = share.devices * size
     first = share.process * own
     if split.stream is not None:
-        items = split.stream.contents(share.process, share.processes).shuffle(
-            split.stream.shuffle_buffer, seed=seed, reshuffle_each_iteration=True
-        )
+        items = split.stream.contents(share.process, share.processes)
+        items = items.shuffle(split.stream.shuffle_buffer, seed, reshuffle_each_iteration=True)
         items = items.repeat().skip(start_step * own).batch(size, drop_remainder=True)
         fetch = split.stream.fetch
     else:
@@ -186,15 +168,7 @@ def training_batches(
 
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
-    """Every image once, in the order of `split.labels`.
-
-    Args:
-      split: the images.
-      batch_size: images per batch; the last batch may be shorter.
-
-    Returns:
-      A dataset of float32 [batch, height, width, channels] in [0, 1].
-    """
+    """Every image once, in the order of `split.labels`; the last batch may be shorter."""
     if split.stream is not None:
         items, fetch = split.stream.contents(), split.stream.fetch
     else:
@@ -203,11 +177,7 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
 
 
 def describe(data: DataConfig) -> Description:
-    """What a data set holds; reads no image, but prepares a TFDS set that is not prepared yet.
-
-    Raises:
-      InputError: if the data set is unknown, has no image, or can't be had.
-    """
+    """What a data set holds; reads no image, but prepares a TFDS set that is not prepared yet."""
     if data.dataset == "image_folder":
         counts = {which: FolderSource(data, which).count for which in ("train", "test")}
         return Description((None, None, 3), counts)
@@ -292,15 +262,11 @@ def _scaled(items, to_bytes):
 class Stream:
     """The encoded images of a source without the unreadable ones, decoded batch by batch.
 
+    `readable`, bool [source.count], says which can be decoded.
+
     Attributes:
       shuffle_buffer: number of elements of `contents` to shuffle among.
       fetch: decodes a tensor of some `contents` to uint8 [batch, height, width, channels].
-
-    Args:
-      source: the images.
-      readable: bool [source.count], which of them can be decoded.
-      image_shape: height, width, channels to scale to.
-      crop: side of the centre that is kept, in (0, 1].
     """
 
     def __init__(

@@ -48,20 +48,16 @@ def prepare(
 ) -> str:
     """Prepares a TFDS data set from files on this machine; no connection is attempted.
 
-    Either the whole data set is there afterwards, or nothing of it.
+    Either the whole data set is there afterwards, or nothing of it. Another data set, a file that
+    is missing, truncated, unreadable or not what its name says, and a full disk are an InputError.
 
     Args:
       dataset: "celeb_a" or "mnist".
-      source: the folder with the files, which may lie in sub-folders of it. MNIST's may be
-        gzipped or not.
+      source: the folder with the files, which may lie in its sub-folders. MNIST's may be unpacked.
       data_dir: the root of the TFDS data sets; None is TFDS's own default.
 
     Returns:
       The folder of the prepared data set.
-
-    Raises:
-      InputError: if the data set is not one of these; if a file is missing, truncated, not what
-        its name says or can't be read; or if the disk has no room.
     """
     if dataset not in FILES:
         names = ", ".join(sorted(FILES))
@@ -144,14 +140,13 @@ def _read_idx(path, name):
     elif path.suffix == ".gz":
         raise InputError(f"{path} is not a gzip file.")
     is_labels = "labels" in name
-    shape = (MNIST_IMAGES[name.partition("-")[0]], *([] if is_labels else [28, 28]))
-    magic = bytes([0, 0, 8, len(shape)])
-    if content[:4] != magic:
+    shape = [MNIST_IMAGES[name.partition("-")[0]]] + ([] if is_labels else [28, 28])
+    if content[:4] != bytes([0, 0, 8, len(shape)]):
         raise InputError(f"{path} is not an IDX file of {len(shape)}-dimensional bytes.")
     length = 4 + 4 * len(shape)
     sides = [int.from_bytes(content[at : at + 4], "big") for at in range(4, length, 4)]
-    if sides != list(shape):
-        raise InputError(f"{path} holds {sides}, but MNIST's has {list(shape)}.")
+    if sides != shape:
+        raise InputError(f"{path} holds {sides}, but MNIST's has {shape}.")
     size = length + math.prod(shape)
     if len(content) != size:
         state = "truncated" if len(content) < size else "too long"
@@ -197,7 +192,7 @@ def _check_complete(path, partition, names, remark=""):
 
 
 def _rows(path, heading=None):
-    """Reads `file value ...` lines; a count and a heading come first, or else there is one value."""
+    """Reads lines of a file's name and values: one, or those of `heading` and its row count."""
     try:
         lines = _read(path).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -210,7 +205,8 @@ def _rows(path, heading=None):
             raise InputError(f"{path} must start with the number of its rows and a heading.")
         if sorted(lines[1].split()) != sorted(heading):
             raise InputError(f"{path} must have these columns: {' '.join(heading)}.")
-        expected, columns, lines = int(lines[0]), len(heading), lines[2:]
+        expected, columns = int(lines[0]), len(heading)
+        lines = lines[2:]
     rows = {}
     for name, *values in filter(None, map(str.split, lines)):
         if len(values) != columns or not all(v.removeprefix("-").isdigit() for v in values):

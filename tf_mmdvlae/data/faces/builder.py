@@ -39,11 +39,8 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
     """TFDS builder of drawn faces.
 
     An example has `image`, uint8 [64, 64, 3], and each factor of `FACTORS` by its name: float32 in
-    the factor's unit, or a class label with names.
-
-    Attributes:
-      SPLIT_SIZES: number of faces in each split.
-      SPLIT_SEEDS: seed of each split's factors.
+    the factor's unit, or a class label with names. A split has `SPLIT_SIZES` faces, whose factors
+    are drawn with the seed `SPLIT_SEEDS`.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -68,7 +65,6 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, size: int, seed: int) -> Iterator[tuple[int, dict]]:
-        """Yields (number, example) for the faces of one split, in order."""
         factors = sample_factors(size, seed)
 
         def draw(start):

@@ -1,4 +1,8 @@
-"""The factors that a synthetic face is drawn from: their table, their check, their sampling."""
+"""The factors that a synthetic face is drawn from: their table, their check, their sampling.
+
+The functions return the factors of n faces in the order of `FACTORS`, as arrays [n]: float32 in
+[low, high] for continuous factors, int64 class numbers for categorical ones.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +60,7 @@ FACTORS: dict[str, Factor] = {
             "colour of hair, brows and beard",
         ),
         _categorical(
-            "hair_style",
-            ("bald", "short", "fringe", "long", "curly", "bun"),
-            "cut of the hair",
+            "hair_style", ("bald", "short", "fringe", "long", "curly", "bun"), "cut of the hair"
         ),
         _continuous("face_width", 0.85, 1.15, "x nominal", "narrow head to wide head"),
         _continuous("face_height", 0.88, 1.12, "x nominal", "short head to tall head"),
@@ -76,50 +78,30 @@ FACTORS: dict[str, Factor] = {
 
 
 def check_factors(factors: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """Checks a full set of factors and brings it to one length.
+    """Checks a value, [n] or a scalar, for every name in `FACTORS` and gives all one length.
 
-    Args:
-      factors: a value for every name in `FACTORS`: an array [n] or a scalar. Categorical values are
-        class numbers.
-
-    Returns:
-      The factors in the order of `FACTORS`, as arrays [n]: float32 for continuous factors, int64
-      for categorical ones. Scalars alone give n = 1.
-
-    Raises:
-      InputError: if a name is missing or unknown, a shape does not fit, or a value is not a number
-        of the factor's range.
+    Scalars alone give n = 1. A name that is missing or unknown, a shape that does not fit, and a
+    value that is not a number of the factor's range are an InputError.
     """
-    unknown = [str(name) for name in factors if name not in FACTORS]
-    missing = [name for name in FACTORS if name not in factors]
-    if unknown or missing:
-        parts = [f"unknown: {', '.join(unknown)}"] if unknown else []
-        parts += [f"missing: {', '.join(missing)}"] if missing else []
-        raise InputError(f"face factors {'; '.join(parts)}.\nKnown factors: {', '.join(FACTORS)}")
+    wrong = {
+        "unknown": ", ".join(str(name) for name in factors if name not in FACTORS),
+        "missing": ", ".join(name for name in FACTORS if name not in factors),
+    }
+    parts = "; ".join(f"{key}: {names}" for key, names in wrong.items() if names)
+    if parts:
+        raise InputError(f"face factors {parts}.\nKnown factors: {', '.join(FACTORS)}")
     checked = {name: _check_values(factor, factors[name]) for name, factor in FACTORS.items()}
     lengths = {len(values) for values in checked.values()} - {1}
     if len(lengths) > 1:
         raise InputError(f"face factors have different lengths: {sorted(lengths)}")
     count = lengths.pop() if lengths else 1
-    return {
-        name: np.ascontiguousarray(np.broadcast_to(values, (count,)))
-        for name, values in checked.items()
-    }
+    return {name: np.broadcast_to(values, count).copy() for name, values in checked.items()}
 
 
 def sample_factors(n: int, seed: int) -> dict[str, np.ndarray]:
     """Draws factors independently of one another, each uniform over its range or its classes.
 
-    Args:
-      n: number of faces, 0 or more.
-      seed: seed of the NumPy generator. The same n and seed give the same factors.
-
-    Returns:
-      The factors in the order of `FACTORS`, as arrays [n]: float32 in [low, high], or int64 class
-      numbers.
-
-    Raises:
-      InputError: if n is negative.
+    The same n and seed give the same factors. A negative n is an InputError.
     """
     if n < 0:
         raise InputError(f"the number of faces must be 0 or more, got {n}")
@@ -131,16 +113,11 @@ def sample_factors(n: int, seed: int) -> dict[str, np.ndarray]:
         else:
             values = generator.uniform(factor.low, factor.high, size=n).astype(np.float32)
             # Rounding to float32 may step over a bound that float32 cannot hold.
-            factors[name] = values.clip(*_float32_range(factor))
+            factors[name] = values.clip(np.float32(factor.low), np.float32(factor.high))
     return factors
 
 
-def _float32_range(factor: Factor) -> tuple[np.float32, np.float32]:
-    return np.float32(factor.low), np.float32(factor.high)
-
-
 def _check_values(factor: Factor, values: ArrayLike) -> np.ndarray:
-    """The values of one factor as an array [n]."""
     try:
         numbers = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError):
@@ -148,9 +125,8 @@ def _check_values(factor: Factor, values: ArrayLike) -> np.ndarray:
     if numbers.ndim > 1:
         raise InputError(f"{factor.name} must be a scalar or an array [n], got {numbers.shape}")
     numbers = np.atleast_1d(numbers)
-    low, high = _float32_range(factor)
     # Written so that NaN, which compares false with everything, is refused too.
-    wrong = ~((numbers >= low) & (numbers <= high))
+    wrong = ~((numbers >= np.float32(factor.low)) & (numbers <= np.float32(factor.high)))
     if factor.kind == "categorical":
         wrong |= numbers != np.rint(numbers)
     if wrong.any():

@@ -103,8 +103,6 @@ def draw_mouth(canvas: np.ndarray, face: Face, head: Head) -> None:
 
 
 def draw_beard(canvas: np.ndarray, face: Face, head: Head) -> None:
-    if not face.beard.any():
-        return
     u, v, front, shade = head.through(_BEARD, "u", "v", "front", "shade")
     ahead, outline = head.through(_BEARD, "ahead", "distance")
     view = _BEARD.view(canvas)
@@ -122,8 +120,6 @@ def draw_beard(canvas: np.ndarray, face: Face, head: Head) -> None:
 
 
 def draw_glasses(canvas: np.ndarray, face: Face, head: Head) -> None:
-    if not face.glasses.any():
-        return
     u, v, inside, shade = head.through(_EYES, "u", "v", "inside", "shade")
     view = _EYES.view(canvas)
     worn = face.glasses * inside
@@ -134,12 +130,8 @@ def draw_glasses(canvas: np.ndarray, face: Face, head: Head) -> None:
     temple = np.maximum(np.maximum(np.abs(v - 0.03) - 0.013, 0.15 - side), -lens)
     frame = np.minimum(np.minimum(np.abs(lens) - 0.016, bridge), temple)
     paint(view, cover(lens) * worn * 0.12, face.lit((0.85, 0.95, 1.0)), shade)
-    paint(
-        view,
-        cover(frame) * worn,
-        face.lit((0.10, 0.09, 0.10)),
-        0.4 * face.light_level + 0.6 * shade,
-    )
+    shade = 0.4 * face.light_level + 0.6 * shade
+    paint(view, cover(frame) * worn, face.lit((0.10, 0.09, 0.10)), shade)
 
 
 class Ear:
@@ -184,12 +176,9 @@ def draw_body(canvas: np.ndarray, face: Face) -> None:
 
 
 def draw_hanging_hair(canvas: np.ndarray, face: Face) -> None:
-    if not face.hair_spread.any():
-        return
     x = _BACK_HAIR.x + 0.10 * face.sin_yaw
-    curls = _curls(face, _BACK_HAIR)
     rounding = 0.22
-    across = np.abs(x) - face.hair_spread * face.face_width - curls + rounding
+    across = np.abs(x) - face.hair_spread * face.face_width - _curls(face, _BACK_HAIR) + rounding
     middle = 0.5 * (0.35 + face.hair_bottom)
     along = np.abs(_BACK_HAIR.y - middle) - 0.5 * (0.35 - face.hair_bottom) + rounding
     corner = np.sqrt(np.square(np.maximum(across, 0)) + np.square(np.maximum(along, 0)))
@@ -200,8 +189,6 @@ def draw_hanging_hair(canvas: np.ndarray, face: Face) -> None:
 
 
 def draw_bun(canvas: np.ndarray, face: Face) -> None:
-    if not face.bun.any():
-        return
     x = _HAIR.x + 0.45 * face.head_width * face.sin_yaw
     rise = face.head_height * (1.08 * face.cos_pitch + 0.35 * face.sin_pitch)
     # A style without a bun still needs a radius to divide by.

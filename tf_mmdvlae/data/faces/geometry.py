@@ -34,17 +34,17 @@ _HAIR_COLOURS = {
     "blond": (0.87, 0.70, 0.40),
     "gray": (0.68, 0.68, 0.70),
 }
-# Thickness of the hair on the head (none: bald); height of the hairline in front; where the line
-# starts to fall on its way round (1 is the front, 0 the ears), how steeply, and down to where; how
-# far down and how wide hair hangs behind (none: not at all); size of the curls; size of the bun.
+# Thickness of the hair on the head (none: bald), size of the curls, size of the bun; height of the
+# hairline in front, where the line starts to fall on its way round (1 is the front, 0 the ears),
+# how steeply, and down to where; how far down and how wide hair hangs behind (none: not at all).
 # Heights are in half heads, lengths in half pictures.
 _HAIR_STYLES = {
-    "bald": (0.0, 0.00, 0.00, 0.0, 0.00, 0.00, 0.00, 0.000, 0.00),
-    "short": (0.070, 0.55, 0.80, 0.9, -0.20, 0.00, 0.00, 0.000, 0.00),
-    "fringe": (0.075, 0.32, 0.50, 4.0, -0.52, -0.50, 0.58, 0.000, 0.00),
-    "long": (0.065, 0.60, 0.78, 2.0, -0.72, -1.10, 0.62, 0.000, 0.00),
-    "curly": (0.150, 0.48, 0.72, 1.5, -0.50, -0.35, 0.60, 0.035, 0.00),
-    "bun": (0.035, 0.58, 0.80, 0.9, -0.15, 0.00, 0.00, 0.000, 0.19),
+    "bald": (0.000, 0.000, 0.00, 0.00, 0.00, 0.0, 0.00, 0.00, 0.00),
+    "short": (0.070, 0.000, 0.00, 0.55, 0.80, 0.9, -0.20, 0.00, 0.00),
+    "fringe": (0.075, 0.000, 0.00, 0.32, 0.50, 4.0, -0.52, -0.50, 0.58),
+    "long": (0.065, 0.000, 0.00, 0.60, 0.78, 2.0, -0.72, -1.10, 0.62),
+    "curly": (0.150, 0.035, 0.00, 0.48, 0.72, 1.5, -0.50, -0.35, 0.60),
+    "bun": (0.035, 0.000, 0.19, 0.58, 0.80, 0.9, -0.15, 0.00, 0.00),
 }
 
 
@@ -74,17 +74,10 @@ class Face:
         self.skin = _ramp(_SKIN_RAMP, factors["skin_tone"]) * self.tint
         hair_colours = {name: _linear(colour) for name, colour in _HAIR_COLOURS.items()}
         self.hair = _table(hair_colours, FACTORS["hair_color"], factors["hair_color"]) * self.tint
-        (
-            self.hair_thickness,
-            self.hair_front,
-            self.hair_turn,
-            self.hair_fall,
-            self.hair_nape,
-            self.hair_bottom,
-            self.hair_spread,
-            self.curls,
-            self.bun,
-        ) = _table(_HAIR_STYLES, FACTORS["hair_style"], factors["hair_style"])
+        style = _table(_HAIR_STYLES, FACTORS["hair_style"], factors["hair_style"])
+        self.hair_thickness, self.curls, self.bun = style[:3]
+        self.hair_front, self.hair_turn, self.hair_fall, self.hair_nape = style[3:7]
+        self.hair_bottom, self.hair_spread = style[7:]
         self.head_width = 0.53 * self.face_width
         self.head_height = HEAD_HEIGHT * self.face_height
         self.eye_x = 0.215 * self.eye_distance
@@ -150,9 +143,7 @@ def squarer(y: np.ndarray, height: np.ndarray) -> np.ndarray:
     return y * (0.86 + 0.14 * np.square(y / height))
 
 
-def turn_back(
-    face: Face, x: np.ndarray, y: np.ndarray, z: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def turn_back(face: Face, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, ...]:
     """Turns a point of the sphere as it is seen back into the frame of the head."""
     ahead = x * face.sin_yaw + z * face.cos_yaw
     return (
@@ -169,15 +160,12 @@ def _plane(values) -> np.ndarray:
 def _sine_cosine(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # NumPy's own sine may round the same number differently in a vector and alone.
     radians = [math.radians(float(angle)) for angle in degrees]
-    sines = [math.sin(angle) for angle in radians]
-    cosines = [math.cos(angle) for angle in radians]
-    return _plane(sines), _plane(cosines)
+    return _plane([math.sin(angle) for angle in radians]), _plane([math.cos(a) for a in radians])
 
 
-def _linear(colour: Colour) -> Colour:
-    """A display colour in linear light: a gamma of two, which `_develop` undoes."""
-    red, green, blue = colour
-    return red * red, green * green, blue * blue
+def _linear(colour):
+    """A display colour in linear light: a gamma of two, which the renderer's last step undoes."""
+    return [part * part for part in colour]
 
 
 def solid(colour: Colour) -> np.ndarray:

@@ -38,8 +38,7 @@ class Window:
 
         The planes are those of the window `within`, or without it of the whole grid.
         """
-        top = within._rows.start if within else 0
-        left = within._columns.start if within else 0
+        top, left = (within._rows.start, within._columns.start) if within else (0, 0)
         rows = slice(self._rows.start - top, self._rows.stop - top)
         columns = slice(self._columns.start - left, self._columns.stop - left)
         return planes[..., rows, columns]
@@ -71,25 +70,22 @@ def wave(position: np.ndarray) -> np.ndarray:
 
 def sphere(
     x: np.ndarray, y: np.ndarray, radius_x: Plane, radius_y: Plane
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, ...]:
     """The point of the unit sphere that is seen at (x, y), and its distance to the axis.
 
     The sphere is stretched to the radii and seen from far in front. Outside of it, z is 0.
     """
-    sphere_x = x * (1 / radius_x)
-    sphere_y = y * (1 / radius_y)
-    square = sphere_x * sphere_x + sphere_y * sphere_y
-    return sphere_x, sphere_y, np.sqrt(np.maximum(1 - square, 0)), np.sqrt(square)
+    x = x * (1 / radius_x)
+    y = y * (1 / radius_y)
+    square = x * x + y * y
+    return x, y, np.sqrt(np.maximum(1 - square, 0)), np.sqrt(square)
 
 
 def paint(canvas: np.ndarray, covered: np.ndarray, colour: np.ndarray, shade: Plane = 1) -> None:
-    """Lays a colour over a canvas, in place.
+    """Lays a colour over a canvas of linear light [3, n, height, width], in place.
 
-    Args:
-      canvas: linear light [3, n, height, width].
-      covered: opacity in [0, 1], [n, height, width].
-      colour: linear light [3, n, 1, 1].
-      shade: factor of the colour, [n, height, width].
+    `covered`, the opacity in [0, 1], and `shade`, a factor of the colour, are [n, height, width];
+    `colour` is linear light [3, n, 1, 1].
     """
     for channel, plane in zip(colour, canvas, strict=True):
         layer = channel * shade - plane

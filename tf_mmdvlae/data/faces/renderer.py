@@ -31,12 +31,10 @@ _ALL = Window(-1, 1, -1, 1)
 
 
 def render(factors: Mapping[str, ArrayLike]) -> np.ndarray:
-    """Draws faces.
+    """Draws faces from a value, [n] or a scalar, for every name in `factors.FACTORS`.
 
-    Args:
-      factors: a value for every name in `factors.FACTORS`, each an array [n] or a scalar;
-        categorical values are class numbers. Values are rounded to float32 first, so that factors
-        stored as float32 give the same picture again.
+    Categorical values are class numbers. Values are rounded to float32 first, so that factors
+    stored as float32 give the same picture again.
 
     Returns:
       uint8 [n, 64, 64, 3], RGB, 0 to 255. Equal factors give equal bytes.
@@ -60,8 +58,10 @@ def _render_chunk(factors: dict) -> np.ndarray:
     face = Face(factors)
     canvas = _background(face)
     hair = features.Hair(face) if face.hair_thickness.any() else None
-    features.draw_hanging_hair(canvas, face)
-    features.draw_bun(canvas, face)
+    if face.hair_spread.any():
+        features.draw_hanging_hair(canvas, face)
+    if face.bun.any():
+        features.draw_bun(canvas, face)
     if hair:
         hair.draw_far_side(canvas)
     features.draw_body(canvas, face)
@@ -73,11 +73,13 @@ def _render_chunk(factors: dict) -> np.ndarray:
     head.draw(canvas, face)
     for ear in ears:
         ear.draw(canvas, ear.turned_forward)
-    features.draw_beard(canvas, face, head)
+    if face.beard.any():
+        features.draw_beard(canvas, face, head)
     features.draw_mouth(canvas, face, head)
     features.draw_nostrils(canvas, face, head)
     features.draw_eyes(canvas, face, head)
-    features.draw_glasses(canvas, face, head)
+    if face.glasses.any():
+        features.draw_glasses(canvas, face, head)
     if hair:
         hair.draw_near_side(canvas)
     return _develop(canvas)
