@@ -18,7 +18,7 @@ _HOMES = {
     "export": "serving.export",
     "get_config": "config",
     "load": "serving.loaded",
-    "load_run": "training.loading",
+    "load_run": "training.run",
     "train": "training.train",
 }
 

@@ -23,7 +23,7 @@ from tf_mmdvlae.figures import run
 from tf_mmdvlae.model.functions import numpy_functions
 from tf_mmdvlae.model.samplers import Samplers
 from tf_mmdvlae.serving.export import export
-from tf_mmdvlae.training.loading import load_run
+from tf_mmdvlae.training.run import load_run
 
 HERE = pathlib.Path(__file__).parent
 THREAD_SECONDS = 10

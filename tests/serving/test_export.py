@@ -15,7 +15,7 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.serving import formats
 from tf_mmdvlae.serving.export import export
 from tf_mmdvlae.training.finish import export_run
-from tf_mmdvlae.training.loading import load_run
+from tf_mmdvlae.training.run import load_run
 
 
 def test_weights_are_stored_once(finished_run):

@@ -17,7 +17,7 @@ from tf_mmdvlae.model.directions import Directions
 from tf_mmdvlae.model.samplers import Mixture, Samplers, prior
 from tf_mmdvlae.serving import image_bytes
 from tf_mmdvlae.serving.signatures import Signature, mixture_draws, noise, on_bytes
-from tf_mmdvlae.training.loading import load_run
+from tf_mmdvlae.training.run import load_run
 
 PLAIN = (
     *("encode", "decode", "reconstruct", "sample", "sample_fitted"),

@@ -24,8 +24,7 @@ from tf_mmdvlae.model.samplers import Samplers
 from tf_mmdvlae.training.callbacks import RunCallback
 from tf_mmdvlae.training.checkpoints import Checkpoints
 from tf_mmdvlae.training.finish import draw_run
-from tf_mmdvlae.training.loading import load_run
-from tf_mmdvlae.training.run import make_model
+from tf_mmdvlae.training.run import load_run, make_model
 from tf_mmdvlae.training.train import train
 from tf_mmdvlae.training.workdir import Workdir
 

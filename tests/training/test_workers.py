@@ -18,7 +18,7 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import TrainConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.training.checkpoints import Checkpoints
-from tf_mmdvlae.training.loading import load_run
+from tf_mmdvlae.training.run import load_run
 from tf_mmdvlae.training.train import train
 from tf_mmdvlae.training.workers import Workers
 

@@ -33,7 +33,7 @@ from tf_mmdvlae.model.latents import Latents, posterior_samples
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.loaded import load
-from tf_mmdvlae.training.loading import load_run
+from tf_mmdvlae.training.run import load_run
 from tf_mmdvlae.training.workdir import Workdir
 
 # Nearest-neighbour probes use no more training images, and they are plenty for samplers.

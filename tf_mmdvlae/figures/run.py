@@ -309,6 +309,6 @@ def draw_all(
         draw_reconstructions(folder / "reconstructions.png", first, rebuilt),
         draw_layers(folder / "layers.png", decode, start, seed),
     ]
-    if history is not None:
+    if history:
         paths.append(draw_losses(folder / "losses.png", history, fade_in))
     return paths

@@ -18,57 +18,40 @@ from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.training.run import Run
 
-# However long a run is, TensorBoard gets at most this many rows of samples, and the logs at most
-# this many lines.
+# The most rows of samples in TensorBoard, and lines in the logs, however long a run is.
 _PICTURES = 10
 _LOGGED_STEPS = 2_000
 # A loss this many times that of the first steps is more than one bad batch.
 _RUNAWAY = 10.0
 
 
-class StopRequest:
+class StopRequest(contextlib.ExitStack):
     """Remembers that SIGTERM or Ctrl-C came, so that a run can stop between two steps.
 
-    A context manager; a second Ctrl-C inside it interrupts at once.
-
-    Attributes:
-      signal: the number of the signal that came, None before.
+    A second Ctrl-C in its block interrupts at once. `signal` is the signal's number, None before.
     """
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
+    signal: int | None = None
 
     def __enter__(self) -> StopRequest:
         # Python lets the main thread alone set handlers.
-        is_main = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-        self._previous = {number: signal.signal(number, self._note) for number in numbers}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.callback(signal.signal, number, signal.signal(number, self._note))
         return self
 
-    def _note(self, number, frame):
-        del frame
+    def _note(self, number, _):
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
-
-    def __exit__(self, *exception) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
 
 class RunCallback(keras.callbacks.Callback):
     """Logs, saves checkpoints, watches the loss, and stops the training when asked.
 
     Of several workers only the chief logs and draws; the others save checkpoints alone. A worker
-    cannot ask the others to stop with it, so a request ends it at once.
-
-    Args:
-      run: the run that is trained; every worker must make its callback.
-      start: the step that training starts from.
-      stop_request: the request to look at after each step.
-
-    Attributes:
-      step: the last step that was taken.
+    cannot ask the others to stop with it, so a request ends it at once. Every worker must make a
+    callback. Training begins after the step `start`; the attribute `step` is the last one taken.
     """
 
     def __init__(self, run: Run, start: int, stop_request: StopRequest):
@@ -104,7 +87,9 @@ class RunCallback(keras.callbacks.Callback):
         def due(every):
             return self.step // every > before // every
 
-        self._check_finite(logs)
+        if not math.isfinite(float(logs["loss"])):
+            terms = [n for n, v in logs.items() if n != "loss" and not math.isfinite(float(v))]
+            self._diverge("The loss is not finite", ", ".join(terms) or "their sum")
         if due(self.log_every) or last:
             self._log({name: float(value) for name, value in logs.items()})
             self.model.reset_metrics()
@@ -115,9 +100,10 @@ class RunCallback(keras.callbacks.Callback):
         if due(train.checkpoint_every) or last:
             self._save()
         if self.stop_request.signal is not None:
-            self._stop(self.run.workers)
+            self._stop()
 
-    def _stop(self, workers):
+    def _stop(self):
+        workers = self.run.workers
         if workers.count > 1:
             self.progress.close()
             raise TrainingStopped(
@@ -150,12 +136,6 @@ class RunCallback(keras.callbacks.Callback):
                 "run the same command again."
             ) from error
 
-    def _check_finite(self, logs):
-        if math.isfinite(float(logs["loss"])):
-            return
-        terms = [n for n, v in logs.items() if n != "loss" and not math.isfinite(float(v))]
-        self._diverge("The loss is not finite", f"{', '.join(terms) or 'their sum'}")
-
     def _check_runaway(self, values):
         if math.isnan(self.first_loss):
             self.first_loss = values["loss"]
@@ -169,15 +149,12 @@ class RunCallback(keras.callbacks.Callback):
             )
 
     def _diverge(self, what, where):
-        checkpoints, on_divergence = self.run.checkpoints, self.run.config.train.on_divergence
-        steps = checkpoints.steps()
-        good = (
-            f"The last good checkpoint is step {steps[-1]} in {checkpoints.folder}."
-            if steps
-            else "There was no checkpoint yet."
-        )
         self.progress.close()
-        rollback = "--on_divergence=rollback, " if on_divergence == "stop" else ""
+        good = "There was no checkpoint yet."
+        for step in self.run.checkpoints.steps()[-1:]:
+            good = f"The last good checkpoint is step {step} in {self.run.checkpoints.folder}."
+        can_roll_back = self.run.config.train.on_divergence == "stop"
+        rollback = "--on_divergence=rollback, " if can_roll_back else ""
         raise Diverged(
             f"{what} at step {self.step}: {where}. {good} Try {rollback}a lower "
             "--config.train.learning_rate or lower weights in another --workdir."
@@ -203,8 +180,7 @@ class RunCallback(keras.callbacks.Callback):
             tf.summary.image("samples", samples, max_outputs=16)
 
     def _save(self):
-        # The loss is that of the weights before this step's update and says nothing of the new
-        # weights.
+        # The loss is that of the weights before this step's update.
         broken = [w.path for w in self.model.weights if not np.isfinite(np.asarray(w)).all()]
         if broken:
             self._diverge("A weight is not finite", broken[0])

@@ -17,26 +17,20 @@ _OVERHEAD = 2**20
 
 
 class Checkpoints:
-    """The checkpoints in a folder.
+    """The checkpoints in a folder, which the first `save` makes; the newest `keep` stay.
 
     A checkpoint is `step_<step>.weights.h5` (weights, optimizer, step) beside `step_<step>.json`
     (its digest, and how often the run had been rolled back). The second file is written last, so a
-    checkpoint without it, or with another digest, is broken.
-
-    Args:
-      folder: the folder, which the first `save` makes.
-      keep: how many of the newest checkpoints stay.
+    checkpoint without it, or with another digest, is broken. An `InputError` says where one cannot
+    be written or read now; the checkpoints before it stay whole.
     """
 
     def __init__(self, folder: pathlib.Path | str, keep: int = 2):
         self.folder = pathlib.Path(folder)
         self.keep = keep
 
-    def _weights(self, step):
-        return self.folder / f"step_{step:08d}.weights.h5"
-
-    def _record(self, step):
-        return self.folder / f"step_{step:08d}.json"
+    def _files(self, step):
+        return [self.folder / f"step_{step:08d}.{ending}" for ending in ("json", "weights.h5")]
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, oldest first, broken ones included."""
@@ -45,48 +39,40 @@ class Checkpoints:
         return sorted(int(step) for step in steps if step.isdigit())
 
     def save(self, model: keras.Model, step: int, rollbacks: int = 0) -> None:
-        """Saves `model` with its optimizer as the checkpoint of `step`, then removes the oldest.
-
-        Raises:
-          InputError: if the disk is full; the checkpoints before this one stay whole.
-        """
+        """Saves `model` with its optimizer as the checkpoint of `step`, then removes the oldest."""
+        record, weights = self._files(step)
         try:
-            with replacing(self._weights(step)) as temporary:
+            with replacing(weights) as temporary:
                 require_space(self.folder, saved_size(model))
                 model.save_weights(temporary)
-            record = {"step": step, "sha256": digest(self._weights(step)), "rollbacks": rollbacks}
-            write_json(self._record(step), record)
+            write_json(record, {"step": step, "sha256": digest(weights), "rollbacks": rollbacks})
         except (InputError, RuntimeError) as error:
             self._remove(step)
-            whole = [f"The checkpoint of step {last} is whole" for last in self.steps()[-1:]]
+            old = self.steps()
+            rest = f"The checkpoint of step {old[-1]} is whole" if old else "There is none before"
             raise InputError(
-                f"Could not save the checkpoint of step {step}: {error} "
-                f"{''.join(whole) or 'There is none before'}; make room and run the same command "
-                "again."
+                f"Could not save the checkpoint of step {step}: {error} {rest}; make room and run "
+                "the same command again."
             ) from error
-        for old in self.steps()[: -self.keep]:
-            self._remove(old)
+        for oldest in self.steps()[: -self.keep]:
+            self._remove(oldest)
 
     def _remove(self, step):
-        self._record(step).unlink(missing_ok=True)
-        self._weights(step).unlink(missing_ok=True)
+        for file in self._files(step):
+            file.unlink(missing_ok=True)
 
     def restore(self, model: keras.Model) -> int:
         """Loads `newest` into `model` and its optimizer; returns its step, 0 if there is none."""
         step, _ = self.newest()
         model.optimizer.build(model.trainable_variables)
         if step:
-            model.load_weights(self._weights(step))
+            model.load_weights(self._files(step)[1])
         return step
 
     def newest(self) -> tuple[int, int]:
         """Finds the newest whole checkpoint; names a broken one in the log and removes it.
 
-        Returns:
-          (its step, how often the run had been rolled back); (0, 0) if there is none.
-
-        Raises:
-          InputError: if a checkpoint is there but cannot be read now.
+        Returns (its step, how often the run had been rolled back), or (0, 0) if there is none.
         """
         for leftover in self.folder.glob(".*.step_*"):
             leftover.unlink(missing_ok=True)
@@ -94,9 +80,9 @@ class Checkpoints:
         for step in reversed(steps):
             if record := self._read_record(step):
                 return step, record.get("rollbacks", 0)
-            before = "using the one before" if step != steps[0] else "starting again"
+            next_step = "using the one before" if step != steps[0] else "starting again"
             logging.warning(
-                "The checkpoint of step %d in %s is broken; %s.", step, self.folder, before
+                f"The checkpoint of step {step} in {self.folder} is broken; {next_step}."
             )
             self._remove(step)
         return 0, 0
@@ -105,8 +91,9 @@ class Checkpoints:
         """The record of a checkpoint; None if the checkpoint is broken."""
         with explained(f"The checkpoint of step {step} in {self.folder} cannot be read"):
             try:
-                record = json.loads(self._record(step).read_text())
-                return record if record["sha256"] == digest(self._weights(step)) else None
+                file, weights = self._files(step)
+                record = json.loads(file.read_text())
+                return record if record["sha256"] == digest(weights) else None
             except (FileNotFoundError, ValueError, KeyError):
                 return None
 

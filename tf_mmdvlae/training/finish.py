@@ -1,10 +1,14 @@
-"""The end of a run: the trained model is measured, drawn and exported."""
+"""The end of a run: the trained model is measured, drawn and exported.
+
+All functions raise an `InputError` where a run is not finished, its data set can't be had, another
+process is at work in its folder, or a file cannot be written.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,15 +22,14 @@ from tf_mmdvlae.metrics.prior_distance import prior_match
 from tf_mmdvlae.metrics.probes import probe_layers
 from tf_mmdvlae.metrics.reconstruction import reconstruction_errors
 from tf_mmdvlae.model.directions import Directions, find_directions
-from tf_mmdvlae.model.functions import joined, mmd_to_prior, numpy_functions
+from tf_mmdvlae.model.functions import BATCH, joined, mmd_to_prior, numpy_functions
 from tf_mmdvlae.model.latents import posterior_samples
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.export import export
 from tf_mmdvlae.serving.formats import other_formats
 from tf_mmdvlae.training.checkpoints import saved_size
-from tf_mmdvlae.training.loading import load_run
-from tf_mmdvlae.training.run import Run
+from tf_mmdvlae.training.run import Run, load_run
 from tf_mmdvlae.training.workdir import Workdir
 
 # Probes, directions and mixtures gain little from more codes than these, and a layer's active
@@ -35,45 +38,30 @@ _TRAIN_IMAGES = 20_000
 _FIGURE_IMAGES = 1_000
 # This many test images compare each other format with the SavedModel.
 _CHECKED_IMAGES = 16
-_BATCH = 256
 # After so many steps, averages with a momentum of 0.99 have forgotten their initial values.
 _SETTLED = 500
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """The results of a run.
-
-    Attributes:
-      workdir: the folder of the run.
-      metrics: the contents of `metrics.json`.
-      export: the SavedModel's version folder.
-      was_finished: True if the run had ended before and nothing was done.
-    """
+    """The results of a run."""
 
     workdir: pathlib.Path
-    metrics: dict
-    export: pathlib.Path
-    was_finished: bool = False
+    metrics: dict  # the contents of metrics.json
+    export: pathlib.Path  # the SavedModel's version folder
+    was_finished: bool = False  # True if the run had ended before and nothing was done
 
 
 def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
     """Measures, saves, draws and exports a trained model, then writes `metrics.json`.
 
-    Args:
-      run: a run whose splits are loaded.
-      model: its model, on one device and in float32.
-      export_dir: the folder of versions for the SavedModel.
-
-    Raises:
-      InputError: if a file cannot be written.
+    The run's splits are loaded; the model is on one device and in float32.
     """
     config, workdir = run.config, run.workdir
     if config.model.normalization == "batch" and config.train.steps < _SETTLED:
         print(
             f"After {config.train.steps} steps the averages of batch normalization still lag "
-            f"behind the weights; figures and metrics mean little before some {_SETTLED}.",
-            flush=True,
+            f"behind the weights; figures and metrics mean little before some {_SETTLED}."
         )
     print("Measuring on the test split ...", flush=True)
     functions = numpy_functions(model)
@@ -111,11 +99,7 @@ def measure(
     L1 and MSE are of reconstructions from posterior means over the whole test split; MMD^2 is of
     posterior samples in batches of the training batch's size. Probes, directions and samplers are
     fitted to the codes of the first 20,000 training images, or of all where there are fewer.
-
-    Args:
-      functions: the model's (encode, decode), as `model.functions.numpy_functions` makes them.
-      config: the run's settings.
-      splits: "train" and "test".
+    `functions` are the model's (encode, decode), as `numpy_functions` makes them.
 
     Returns:
       The numbers of `metrics.json`: {"test": {"l1", "mse", "mmd_1" ... "mmd_L", "mmd_joint"},
@@ -123,7 +107,7 @@ def measure(
       directions of the labels, None without labels; then the samplers.
     """
     encode, decode = functions
-    train, test = splits["train"], splits["test"]
+    train, test, seed = splits["train"], splits["test"], config.train.seed
     codes = []
 
     def reconstruct(images):
@@ -132,13 +116,8 @@ def measure(
 
     numbers = reconstruction_errors(reconstruct, _batches(test, test.size))
     means, deviations = joined(codes)
-    numbers |= prior_match(
-        means,
-        deviations,
-        mmd_to_prior(config.model, config.train.seed),
-        config.train.batch_size,
-        config.train.seed,
-    )
+    mmd = mmd_to_prior(config.model, seed)
+    numbers |= prior_match(means, deviations, mmd, config.train.batch_size, seed)
     count = min(_TRAIN_IMAGES, train.size)
     train_means, train_deviations = joined([encode(batch) for batch in _batches(train, count)])
     probes, directions = {}, None
@@ -147,7 +126,7 @@ def measure(
         probes = probe_layers(train_means, labels, means, test.labels)
         directions = find_directions(train_means, labels, train.class_names)
     print("Fitting mixtures to the codes ...", flush=True)
-    samples = posterior_samples(train_means, train_deviations, config.train.seed)
+    samples = posterior_samples(train_means, train_deviations, seed)
     results = {
         "test": numbers,
         "probes": probes,
@@ -155,7 +134,7 @@ def measure(
         "train_images": train.size,
         "skipped_images": train.skipped + test.skipped,
     }
-    return results, directions, fit_samplers(samples, seed=config.train.seed)
+    return results, directions, fit_samplers(samples, seed=seed)
 
 
 def draw(
@@ -167,9 +146,7 @@ def draw(
     columns = {name: [record.get(name) for record in history] for name in names}
     images = np.concatenate(list(_batches(split, min(_FIGURE_IMAGES, split.size))))
     fade_in = config.train.fade_in(len(config.model.latent_dims))
-    return draw_all(
-        workdir.figures, *functions, images, columns or None, fade_in, config.train.seed
-    )
+    return draw_all(workdir.figures, *functions, images, columns, fade_in, config.train.seed)
 
 
 def draw_run(
@@ -177,13 +154,7 @@ def draw_run(
 ) -> list[pathlib.Path]:
     """Draws the figures of a finished run again; returns their paths.
 
-    Args:
-      workdir: the folder of the run.
-      data_dir: the root of the TFDS data sets, if it is not where the run found it.
-
-    Raises:
-      InputError: if there is no finished run there, its data set can't be had, or another process
-        is at work there.
+    `data_dir` is the root of the TFDS data sets, if it is not where the run found it.
     """
     model, folder = load_run(workdir), Workdir(workdir)
     config = folder.read_config()
@@ -200,17 +171,9 @@ def export_run(
 ) -> pathlib.Path:
     """Exports a finished run again, in the next free version; returns the version's path.
 
-    Args:
-      workdir: the folder of the run.
-      export_dir: the folder of versions for the SavedModel; None for the folder that the run
-        exported to.
-      formats: further formats to write into the version's `assets.extra/`: "tflite", "onnx". Test
-        images compare them with the SavedModel.
-      data_dir: the root of the TFDS data sets, if it is not where the run found it.
-
-    Raises:
-      InputError: if there is no finished run there, the folder cannot be written, or a format's
-        packages are not installed.
+    `export_dir` is the folder of versions; None is that of the run. `formats` are further formats
+    to write into the version's `assets.extra/`, "tflite" or "onnx"; test images compare them with
+    the SavedModel, and their packages must be installed. `data_dir` is as for `draw_run`.
     """
     model, folder = load_run(workdir), Workdir(workdir)
     config, metrics = folder.read_config(), folder.read_metrics()
@@ -220,15 +183,8 @@ def export_run(
     if formats:
         images = next(_batches(_test_split(config, data_dir), _CHECKED_IMAGES))
         extras = other_formats(formats, model, images)
-    return export(
-        model,
-        export_dir or pathlib.Path(metrics["export"]).parent,
-        config.data,
-        directions,
-        metrics,
-        extras,
-        samplers,
-    )
+    export_dir = export_dir or pathlib.Path(metrics["export"]).parent
+    return export(model, export_dir, config.data, directions, metrics, extras, samplers)
 
 
 def _load(kind, path, loss):
@@ -238,19 +194,17 @@ def _load(kind, path, loss):
     return None
 
 
-def _test_split(config: Config, data_dir: pathlib.Path | str | None) -> pipeline.Split:
+def _test_split(config, data_dir):
     data = config.changed(data={"data_dir": data_dir or config.data.data_dir}).data
     return pipeline.load_split(data, config.model.image_shape, "test")
 
 
-def _batches(split: pipeline.Split, count: int) -> Iterator[np.ndarray]:
+def _batches(split, count):
     """The first `count` images of a split."""
     progress, position = Progress(count, f"{split.name} images read"), 0
-    for batch in pipeline.evaluation_batches(split, _BATCH):
+    for batch in pipeline.evaluation_batches(split, BATCH).take(1 + (count - 1) // BATCH):
         images = np.asarray(batch)[: count - position]
         yield images
         position += len(images)
         progress.update(position)
-        if position >= count:
-            break
     progress.close()

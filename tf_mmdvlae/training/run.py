@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import zipfile
 
 import keras
 
@@ -21,21 +22,10 @@ from tf_mmdvlae.training.workers import Workers
 class Run:
     """What one process needs to train its share of a run.
 
-    Make it before TensorFlow computes anything.
-
-    Args:
-      config: the settings; `train.distribute` says which processes there are.
-      workdir: the folder of the run. The chief works in it; each other process works in
-        `workers/<index>/` below it.
-
-    Attributes:
-      config: the settings.
-      workers: the processes that train together, and which of them this one is.
-      workdir: the folder of this process.
-      checkpoints: the checkpoints of this process.
-      rollbacks: how often the run has gone back to a checkpoint, each time with half the learning
-        rate.
-      splits: the images by the name of their split, "train" and "test", once they are loaded.
+    Make it before TensorFlow computes anything. The chief works in the run's folder, and each other
+    process in `workers/<index>/` below it; `workdir` and `checkpoints` are those of this process.
+    `rollbacks` counts how often the run has gone back to a checkpoint, each time with half the
+    learning rate. `splits` holds "train" and "test" once they are loaded.
     """
 
     def __init__(self, config: Config, workdir: pathlib.Path | str):
@@ -50,24 +40,21 @@ class Run:
         self.splits: dict[str, pipeline.Split] = {}
 
     def load_splits(self) -> None:
-        """Loads both splits, so that a fault in either shows before the first step.
-
-        Raises:
-          InputError: if a split cannot be loaded or has too few images.
-        """
+        """Loads both splits; an `InputError` in either comes before the first step."""
         self.splits = {
             name: pipeline.load_split(self.config.data, self.config.model.image_shape, name)
             for name in ("train", "test")
         }
-        size, batch = self.splits["train"].size, self.config.train.batch_size
+        size, test_size = self.splits["train"].size, self.splits["test"].size
+        batch = self.config.train.batch_size
         if size < batch:
+            hint = f"--batch_size={size} or less" if size > 1 else "more images, at least 2"
             raise InputError(
-                f"The training split has {size} images, fewer than a batch of {batch}; give "
-                + (f"--batch_size={size} or less." if size > 1 else "more images, at least 2.")
+                f"The training split has {size} images, fewer than a batch of {batch}; give {hint}."
             )
-        if self.splits["test"].size < 2:
+        if test_size < 2:
             raise InputError(
-                f"The test split has {self.splits['test'].size} images; at least 2 are needed. "
+                f"The test split has {test_size} images; at least 2 are needed. "
                 "Give more images or a larger --config.data.test_fraction."
             )
 
@@ -77,11 +64,7 @@ class Run:
             return make_model(self.config, self.rollbacks)
 
     def restore(self, model: keras.Model) -> int:
-        """Loads the newest checkpoint that any process has into the model of every process.
-
-        Returns:
-          The checkpoint's step; 0 if there is none.
-        """
+        """Loads the newest checkpoint of any process in all; returns its step, 0 for none."""
         if self.workers.count == 1:
             with self.workers.strategy.scope():
                 return self.checkpoints.restore(model)
@@ -91,8 +74,7 @@ class Run:
         if step:
             values = None
             if self.workers.index == source:
-                # All processes must assign a distributed variable together, but only this one has
-                # the file, so it reads the file into a model of its own first.
+                # Only this one has the file, but all must assign a distributed variable together.
                 reader = make_model(self.config)
                 self.checkpoints.restore(reader)
                 values = _float_variables(reader)
@@ -119,17 +101,45 @@ def make_model(config: Config, rollbacks: int = 0) -> MMDVLAE:
     train = config.train
     keras.utils.set_random_seed(train.seed)
     rate = HoldThenCosine(train.learning_rate / 2**rollbacks, train.steps, train.decay_start)
+    xla = devices.jit_compile(train.xla)
     with devices.precision(train.precision):
         fade_in = train.fade_in(len(config.model.latent_dims))
         model = MMDVLAE(config.model, train.seed, fade_in)
-    model.compile(
-        optimizer=FusedAdam(rate),
-        jit_compile=devices.jit_compile(train.xla),
-        steps_per_execution=train.steps_per_execution,
-    )
+    model.compile(FusedAdam(rate), jit_compile=xla, steps_per_execution=train.steps_per_execution)
     return model
 
 
 def _float_variables(model: MMDVLAE) -> list:
     variables = (*model.weights, *model.optimizer.variables)
     return [variable for variable in variables if str(variable.dtype).startswith("float")]
+
+
+def load_run(workdir: pathlib.Path | str) -> MMDVLAE:
+    """Loads the model of a finished run, ready for `encode`, `decode`, `sample` or `fit`.
+
+    For `fit` the model is compiled anew, with Adam at the learning rate of the config and with no
+    layer fading in. (`keras.saving.load_model` on its `model.keras` gives the optimizer as the run
+    left it.) Raises an `InputError` if there is no finished run in `workdir`.
+    """
+    folder = Workdir(workdir)
+    config = folder.read_config()
+    if not folder.model_file.exists():
+        raise InputError(
+            f"The run in {workdir} has not finished: there is no model.keras. Give the "
+            "bin/train command again; it goes on where it stopped."
+        )
+    model = read_model(folder)
+    model.fade_in = None
+    model.compile(optimizer=FusedAdam(config.train.learning_rate))
+    return model
+
+
+def read_model(workdir: Workdir) -> MMDVLAE:
+    """Reads `model.keras` with the optimizer as the run left it; refuses a broken file."""
+    try:
+        return keras.saving.load_model(workdir.model_file)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{workdir.model_file} cannot be read ({error}); remove metrics.json there and "
+            "give the bin/train command again to write it anew."
+        ) from error

@@ -14,8 +14,7 @@ from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.training.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.training.finish import Result, finish
-from tf_mmdvlae.training.loading import load_run, read_model
-from tf_mmdvlae.training.run import Run
+from tf_mmdvlae.training.run import Run, load_run, read_model
 
 _ROLLBACKS = 3
 
@@ -28,25 +27,20 @@ def train(
 ) -> Result | None:
     """Trains a model, or resumes a run that was stopped, and writes all results.
 
-    The results under `workdir` are `config.json`, `checkpoints/`, `tensorboard/`, `history.jsonl`,
-    `figures/`, `directions.npz` (where the data have labels), `samplers.npz`, `model.keras` and,
-    last, `metrics.json`; under `export_dir` a SavedModel in the next version.
+    The results are the files of `Workdir` (`directions.npz` only where the data have labels), and
+    under `export_dir` a SavedModel in the next version.
     A run that is killed at any moment and started again ends in the same weights, bit for bit, as a
     run that was never interrupted (on a CPU, with the same seed). Its `history.jsonl` has each step
     once; TensorBoard's files cannot be rewound and show the steps after the last checkpoint twice.
 
     Of several workers (`train.distribute`) the chief writes these results. Each other worker keeps
-    checkpoints of its own under `workdir/workers/<index>/`, and a run resumes from the newest
-    checkpoint that any worker has.
+    checkpoints of its own under `workdir/workers/<index>/` and returns None; a run resumes from the
+    newest checkpoint that any worker has.
 
     Args:
-      config: the settings of the run.
       workdir: the folder of the run; a run with the same config in it is resumed.
       export_dir: the folder of versions for the SavedModel.
       overwrite: True measures, draws and exports a finished run again.
-
-    Returns:
-      The results; None in a worker that is not the chief.
 
     Raises:
       InputError: for a config, folder or data set that cannot be used.
@@ -143,7 +137,7 @@ def _fit_with_rollbacks(run: Run, model: MMDVLAE) -> MMDVLAE:
 
 
 def _fit(run: Run, model: MMDVLAE, start: int) -> None:
-    train = run.config.train
+    data, train, split = run.config.data, run.config.train, run.splits["train"]
     steps = train.steps - start
     if steps % train.steps_per_execution:
         raise InputError(
@@ -152,22 +146,12 @@ def _fit(run: Run, model: MMDVLAE, start: int) -> None:
             "one that does, such as --steps_per_execution=1."
         )
     batches = pipeline.training_batches(
-        run.splits["train"],
-        train.batch_size,
-        train.seed,
-        start_step=start,
-        flip=run.config.data.flip,
-        share=run.workers.share,
+        split, train.batch_size, train.seed, start, flip=data.flip, share=run.workers.share
     )
+    images = run.workers.feed(batches)
     with StopRequest() as stop:
         callback = RunCallback(run, start, stop)
-        model.fit(
-            run.workers.feed(batches),
-            steps_per_epoch=steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[callback],
-        )
+        model.fit(images, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[callback])
     if stop.signal is not None:
         raise TrainingStopped(
             f"Stopped at step {callback.step:,} of {train.steps:,}, which is saved in "
@@ -188,8 +172,8 @@ def _print_summary(run: Run, model: MMDVLAE) -> None:
         "latent layers": f"{settings.latent_dims} (lowest first)",
         "blocks": " | ".join(" ".join(block) for block in settings.blocks),
         "parameters": f"{model.count_params():,}",
-        "reconstruction": f"{settings.reconstruction}, weight "
-        f"{settings.effective_reconstruction_weight:g}",
+        "reconstruction": f"{settings.reconstruction}, "
+        f"weight {settings.effective_reconstruction_weight:g}",
         "MMD": f"{settings.kernel}, {settings.estimator}, {settings.prior}; weights "
         f"{_short(settings.layer_mmd_weights)}, joint {settings.effective_joint_mmd_weight:g}",
         "KL weights": _short(settings.layer_kl_weights),

@@ -15,15 +15,10 @@ from tf_mmdvlae.config.settings import Config
 # These settings may change between two starts of one run: they change neither the images nor their
 # labels or order. An image folder may not move, because nothing here could tell it from another
 # folder. Files that are added to it do change the order, and that goes unnoticed.
-_MAY_CHANGE = (
-    "data.data_dir",
-    "data.cache",
-    "train.distribute",
-    "train.keep_checkpoints",
-    "train.on_divergence",
-    "train.steps_per_execution",
-    "train.xla",
-)
+_FREE = {
+    "data": ("data_dir", "cache"),
+    "train": ("distribute", "keep_checkpoints", "on_divergence", "steps_per_execution", "xla"),
+}
 _LISTED_DIFFERENCES = 4
 
 
@@ -32,9 +27,7 @@ class Workdir:
 
     It holds `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`, `figures/`,
     `directions.npz`, `samplers.npz`, `model.keras`, and `metrics.json`, which is written last.
-
-    Args:
-      path: the folder.
+    The methods raise an `InputError` where a file cannot be read or written.
     """
 
     def __init__(self, path: pathlib.Path | str):
@@ -56,34 +49,22 @@ class Workdir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from running in the same folder for the length of a block.
-
-        Raises:
-          InputError: if the folder cannot be written, or another process is at work in it.
-        """
+        """Keeps other processes out for the length of a block; refuses where one is at work."""
         make_folder(self.path)
-        message = (
-            f"Another process is at work in {self.path}; wait for it, or give another --workdir."
-        )
-        with locked(self.path / ".lock", message):
-            self._remove_leftovers()
+        advice = "wait for it, or give another --workdir."
+        with locked(self.path / ".lock", f"Another process is at work in {self.path}; {advice}"):
+            # A run that was killed leaves the temporary files of `files.replacing`.
+            for path in (*self.path.glob(".[0-9]*"), *self.figures.glob(".[0-9]*")):
+                if re.fullmatch(r"\.\d+\..+\.(json|jsonl|keras|npz|png)", path.name):
+                    path.unlink(missing_ok=True)
             yield
 
-    def _remove_leftovers(self):
-        """Removes the temporary files (see `files.replacing`) of a run that was killed."""
-        for path in (*self.path.glob(".[0-9]*"), *self.figures.glob(".[0-9]*")):
-            if re.fullmatch(r"\.\d+\..+\.(json|jsonl|keras|npz|png)", path.name):
-                path.unlink(missing_ok=True)
-
     def claim(self, config: Config) -> None:
-        """Makes the folder this run's. While it holds no checkpoint, its settings may change.
+        """Makes the folder this run's, or refuses, with the differences, where it is another's.
 
-        Raises:
-          InputError: if it holds a run with other settings (the message shows the difference), or
-            a run whose settings are lost.
+        While the folder holds no checkpoint, its settings may change.
         """
-        has_begun = self.is_finished or any(self.checkpoints.glob("step_*"))
-        if not has_begun:
+        if not self.is_finished and not any(self.checkpoints.glob("step_*")):
             write_json(self.config_file, config.to_dict())
             return
         if not self.config_file.exists():
@@ -91,10 +72,14 @@ class Workdir:
                 f"{self.path} holds a run but no config.json, so that its settings are not known. "
                 "Put that file back, empty the folder, or give another --workdir."
             )
+        before = self.read_config().to_dict()
         differences = [
-            f"{name}: {old!r} there, {new!r} now"
-            for name, old, new in _differences(self.read_config().to_dict(), config.to_dict())
-            if name not in _MAY_CHANGE or (name == "data.cache" and "none" in (old, new))
+            f"{section}.{name}: {old!r} there, {new!r} now"
+            for section, fields in config.to_dict().items()
+            for name, new in fields.items()
+            if (old := before[section][name]) != new
+            # With a cache the images come in another order than without one.
+            and (name not in _FREE.get(section, ()) or (name == "cache" and "none" in (old, new)))
         ]
         if differences:
             # Another data set explains the other networks and schedules that come with it.
@@ -107,11 +92,7 @@ class Workdir:
             )
 
     def read_config(self) -> Config:
-        """Reads the settings of the run in this folder.
-
-        Raises:
-          InputError: if there are none, or they cannot be read.
-        """
+        """Reads the settings of the run in this folder; refuses where there are none."""
         if not self.config_file.exists():
             raise InputError(
                 f"{self.path} holds no run: there is no config.json. Give the workdir of bin/train."
@@ -119,32 +100,28 @@ class Workdir:
         return Config.from_dict(read_json(self.config_file, "Give another workdir of bin/train."))
 
     def read_metrics(self) -> dict:
-        """Reads `metrics.json`.
-
-        Raises:
-          InputError: if it cannot be read.
-        """
+        """Reads `metrics.json`."""
         return read_json(self.metrics_file, "Remove it and give the same command again.")
 
-    def read_history(self, until: int | None = None) -> list[dict]:
-        """Reads the log up to the step `until`: one dict per logged step, with the key "step"."""
+    def read_history(self) -> list[dict]:
+        """Reads the log: one dict per logged step, with the key "step"."""
         records = []
         # A run that has just begun has no log, and a killed one may have cut off its last line.
         with contextlib.suppress(FileNotFoundError, ValueError):
             for line in self.history_file.read_text().splitlines():
                 records.append(json.loads(line))
-        return [record for record in records if until is None or record["step"] <= until]
+        return records
 
     def rewind_history(self, step: int) -> list[dict]:
         """Drops what was logged after `step` and returns the rest."""
-        records = self.read_history(step)
+        records = [record for record in self.read_history() if record["step"] <= step]
         if self.history_file.exists():
             with replacing(self.history_file) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
         return records
 
     def append_history(self, record: dict) -> None:
-        """Adds a step to the log; raises an `InputError` if the disk is full."""
+        """Adds a step to the log."""
         with explained(f"Could not write {self.history_file}"), open(self.history_file, "a") as log:
             log.write(json.dumps(record) + "\n")
 
@@ -152,13 +129,3 @@ class Workdir:
         """Removes the curves of a run that had other settings or left no checkpoint."""
         for file in self.tensorboard.glob("events.out.tfevents.*"):
             file.unlink(missing_ok=True)
-
-
-def _differences(old, new, prefix=""):
-    for key in new:
-        name = f"{prefix}{key}"
-        before, after = old.get(key), new[key]
-        if isinstance(after, dict):
-            yield from _differences(before or {}, after, f"{name}.")
-        elif before != after:
-            yield name, before, after

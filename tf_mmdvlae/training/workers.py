@@ -28,18 +28,9 @@ _HOW = (
 class Workers:
     """The processes of a `tf.distribute` strategy, and which of them this one is.
 
-    Make it before TensorFlow computes anything.
-
-    Args:
-      distribute: `TrainConfig.distribute`.
-
-    Attributes:
-      strategy: the strategy under which the model must be made.
-      index: the number of this process, from 0; process 0 is the chief, which writes the results.
-      count: how many processes there are.
-
-    Raises:
-      InputError: for "multi_worker" without a TF_CONFIG that names the workers.
+    This is process `index`, from 0, of `count`; process 0 is the chief, which writes the results.
+    The model must be made under `strategy`, and the workers before TensorFlow computes anything.
+    "multi_worker" (`TrainConfig.distribute`) is refused without a TF_CONFIG that names the workers.
     """
 
     def __init__(self, distribute: str):
@@ -62,11 +53,7 @@ class Workers:
 
     @contextlib.contextmanager
     def stop_on_lost_worker(self) -> Iterator[None]:
-        """Ends this process with one line, in place of TensorFlow's traceback, if another is lost.
-
-        Raises:
-          TrainingStopped: if TensorFlow can't reach another process any more.
-        """
+        """Raises `TrainingStopped`, in place of TensorFlow's error, if another process is lost."""
         try:
             yield
         except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
@@ -81,11 +68,7 @@ class Workers:
 
     @contextlib.contextmanager
     def refuse_together(self) -> Iterator[None]:
-        """Ends all processes when the block refuses something in one. Every process must enter it.
-
-        Raises:
-          InputError: the one of the block, or one that points to the process that refused.
-        """
+        """Ends all processes if the block, which all must enter, raises an `InputError` in any."""
         refusal = None
         try:
             yield
@@ -151,14 +134,10 @@ class Workers:
     def newest(self, step: int) -> tuple[int, int]:
         """Finds the newest checkpoint of all processes; `step` is this process's own, 0 for none.
 
-        Returns:
-          (index of the process that has it, its step); (0, 0) if there is none.
+        Returns (index of the process that has it, its step), or (0, 0) if there is none.
         """
-        own = np.zeros(self.count)
-        own[self.index] = step
-        steps = self.sum(own)
-        source = int(np.argmax(steps))
-        return source, int(steps[source])
+        steps = self.sum(np.where(np.arange(self.count) == self.index, step, 0))
+        return int(np.argmax(steps)), int(np.max(steps))
 
     def copy(self, variables: list, values: list | None, source: int) -> None:
         """Assigns the `values` of the process `source` to float variables in all processes.
@@ -174,14 +153,12 @@ class Workers:
             variable.assign(part.reshape(variable.shape))
 
 
-def _addresses(cluster, kind):
-    """How many processes of a kind the cluster has."""
-    addresses = cluster.get(kind, [])
-    if not isinstance(addresses, list) or not all(
-        isinstance(address, str) and re.fullmatch(r".+:\d+", address) for address in addresses
-    ):
-        raise ValueError(f'cluster\'s {kind!r} must be a list of "host:port", not {addresses!r}')
-    return len(addresses)
+def _process_count(cluster, kind):
+    hosts = cluster.get(kind, [])
+    is_list = isinstance(hosts, list) and all(isinstance(host, str) for host in hosts)
+    if not is_list or not all(re.fullmatch(r".+:\d+", host) for host in hosts):
+        raise ValueError(f'cluster\'s {kind!r} must be a list of "host:port", not {hosts!r}')
+    return len(hosts)
 
 
 def _place():
@@ -190,7 +167,7 @@ def _place():
         config = json.loads(os.environ["TF_CONFIG"])
         cluster, task = config["cluster"], config["task"]
         kind, index = task["type"], int(task["index"])
-        chiefs, workers = (_addresses(cluster, kind) for kind in ("chief", "worker"))
+        chiefs, workers = (_process_count(cluster, name) for name in ("chief", "worker"))
     except KeyError as error:
         missing = "is not set" if error.args[0] == "TF_CONFIG" else f"lacks {error.args[0]!r}"
         raise InputError(f"TF_CONFIG {missing}. {_HOW}") from None
