@@ -1,4 +1,9 @@
-"""Feature spaces in which generated images are compared with real ones."""
+"""Feature spaces in which generated images are compared with real ones.
+
+An `image_shape` is height, width, channels. Images are [n, *image_shape] in [0, 1], for any n, also
+0. Images of another shape, models that take another shape, and files that can't be read are an
+`InputError`.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +13,16 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.files import digest, read_json
 from tf_mmdvlae.common.network import network_reachable
 from tf_mmdvlae.model.functions import BATCH, in_batches
-
-if TYPE_CHECKING:
-    import keras
 
 FEATURES = "features"
 """The layer of a Keras model, or the output of a SavedModel, that is preferred to all others."""
@@ -27,7 +31,6 @@ FEATURES = "features"
 MODEL_FILE, DETAILS_FILE = "classifier.keras", "classifier.json"
 
 ImageShape = tuple[int, ...]
-"""Height, width, channels."""
 
 # Sides of grey and of coloured images: covariances of more than a thousand dimensions take
 # minutes, and those of as many dimensions as images are singular.
@@ -42,17 +45,10 @@ _INCEPTION_URL = (
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSpace:
-    """A function from images to features. Distances in two different spaces do not compare.
+    """A function from images to features [n, d], float64. Distances in two spaces do not compare.
 
-    Call: images [n, height, width, channels] in [0, 1], n >= 0, give features [n, d], float64; it
-    raises `InputError` for images of another shape.
-
-    Attributes:
-      name: the name that `feature_space` was called with.
-      description: what the space is, as part of a sentence of the report.
-      image_shape: height, width, channels of the images.
-      function: float32 images [n, height, width, channels] -> features of n rows, for n >= 1.
-      batch_size: images in each call of `function`.
+    `function` takes `batch_size` float32 images at a time and gives one row of features per image.
+    The `description` is a part of a sentence of the report.
     """
 
     name: str
@@ -68,19 +64,13 @@ class FeatureSpace:
 
 
 def feature_space(name: str, image_shape: ImageShape) -> FeatureSpace:
-    """Opens a feature space.
+    """Opens a feature space, or raises an `InputError` that lists what `name` may be.
 
-    Args:
-      name: "pixels"; "inception", InceptionV3 of keras.applications with weights from Keras's
-        cache or downloaded to it, or "inception:FILE" with weights from a file; or the path of
-        a folder of `classifier.train_classifier`, of a Keras model (its layer "features", else the
-        input of its last layer) or of a SavedModel (signature `serving_default`, else the first;
-        its output "features", else its only one). Models get images in [0, 1].
-      image_shape: height, width, channels of the images.
-
-    Raises:
-      InputError: if no feature space has that name, its file cannot be read or downloaded, or it
-        takes images of another shape.
+    "pixels" are the images themselves. "inception" is InceptionV3 of keras.applications, with
+    weights from Keras's cache or downloaded to it; "inception:FILE" takes them from a file. Another
+    name is the path of a folder of `classifier.train_classifier`, of a Keras model (its layer
+    "features", else the input of its last layer) or of a SavedModel (signature `serving_default`,
+    else the first; its output "features", else its only one).
     """
     image_shape = tuple(image_shape)
     if name == "pixels":
@@ -89,25 +79,24 @@ def feature_space(name: str, image_shape: ImageShape) -> FeatureSpace:
         return _inception(name, image_shape)
     path = pathlib.Path(name).expanduser()
     if (path / "saved_model.pb").is_file():
-        function, output = _saved_model_features(path, image_shape)
-        version = _version(path / "saved_model.pb")
-        description = f"the output {output} of the SavedModel {path} ({version})"
-    elif (path / MODEL_FILE).is_file():
-        function, description = _keras_model(path / MODEL_FILE, image_shape)
-        details = read_details(path)
-        description += (
-            f", trained to predict {', '.join(details['labels'])} on {details['train_images']:,} "
-            f"images of {details['data']['dataset']}, crop {details['data']['crop']:.4g}"
-        )
-    elif path.is_file():
-        function, description = _keras_model(path, image_shape)
-    else:
+        return _saved_model(name, path, image_shape)
+    file = path / MODEL_FILE if path.is_dir() else path
+    if not file.is_file():
         what = "a folder without classifier.keras or saved_model.pb" if path.exists() else "missing"
         raise InputError(
             f"There is no feature space {name!r}: as a path it is {what}. Known: pixels, "
             "inception, and the path of a classifier; bin/train_classifier makes one."
         )
-    return FeatureSpace(name, description, image_shape, function)
+    model = read_keras_model(file)
+    _require_shape(file, model.inputs[0].shape, image_shape)
+    description = f"the Keras model {file} ({_version(file)})"
+    if path.is_dir():
+        details = read_details(path)
+        description += (
+            f", trained to predict {', '.join(details['labels'])} on {details['train_images']:,} "
+            f"images of {details['data']['dataset']}, crop {details['data']['crop']:.4g}"
+        )
+    return FeatureSpace(name, description, image_shape, keras_features(model, file))
 
 
 def on_images(
@@ -116,56 +105,30 @@ def on_images(
     image_shape: ImageShape,
     size: int = BATCH,
 ) -> Any:
-    """Applies a function to images, a few at a time.
+    """Applies a function to `size` float32 images at a time, and gives all rows in NumPy.
 
-    Args:
-      function: float32 images [k, *image_shape] -> an array of k rows, or a dict of them; k >= 1.
-      images: [n, *image_shape], n >= 0.
-      image_shape: height, width, channels.
-      size: images in each call.
-
-    Returns:
-      What `function` gives for all images, n rows in NumPy.
-
-    Raises:
-      InputError: if the images have another shape.
+    The function gives an array of one row per image, or a dict of such arrays.
     """
     images = np.asarray(images, np.float32)
     if images.shape[1:] != tuple(image_shape):
-        raise InputError(
-            f"The images have shape {list(images.shape)}; [n, "
-            f"{', '.join(map(str, image_shape))}] is needed."
-        )
+        needed = ", ".join(map(str, image_shape))
+        raise InputError(f"The images have shape {list(images.shape)}; [n, {needed}] is needed.")
     if len(images):
         return in_batches(function, images, size)
     # Convolutions fail on an empty batch, so one black image gives the shape of the result.
-    result = in_batches(function, np.zeros((1, *image_shape), np.float32))
-    if isinstance(result, dict):
-        return {name: values[:0] for name, values in result.items()}
-    return result[:0]
+    row = in_batches(function, np.zeros((1, *image_shape), np.float32))
+    return keras.tree.map_structure(lambda values: values[:0], row)
 
 
 def read_details(folder: pathlib.Path) -> dict[str, Any]:
-    """Reads the `classifier.json` of a classifier's folder.
-
-    Raises:
-      InputError: if the file is missing or damaged.
-    """
-    return read_json(
-        folder / DETAILS_FILE,
-        "Make the folder anew with bin/train_classifier --overwrite.",
-        {"labels": dict, "train_images": int, "data": dict},
-    )
+    """Reads the `classifier.json` of a classifier's folder."""
+    advice = "Make the folder anew with bin/train_classifier --overwrite."
+    fields = {"labels": dict, "train_images": int, "data": dict}
+    return read_json(folder / DETAILS_FILE, advice, fields)
 
 
 def read_keras_model(path: pathlib.Path | str) -> keras.Model:
-    """Loads a Keras model of images.
-
-    Raises:
-      InputError: if it cannot be read, or is not made of layers from one input of images.
-    """
-    import keras
-
+    """Loads a Keras model that is made of layers from one input of images."""
     try:
         model = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
@@ -183,21 +146,10 @@ def read_keras_model(path: pathlib.Path | str) -> keras.Model:
 
 
 def keras_features(model: keras.Model, path: pathlib.Path | str) -> Callable[[np.ndarray], Any]:
-    """The features in a Keras model: of its layer "features", else the input of the last layer.
+    """A function from images to a Keras model's layer "features", else its last layer's input.
 
-    Args:
-      model: from `read_keras_model`.
-      path: the model's file, for messages.
-
-    Returns:
-      A function, float32 images [n, H, W, C] -> a tensor of n rows.
-
-    Raises:
-      InputError: if the last layer has several inputs and no layer is named "features".
+    A last layer with several inputs is an `InputError`, which names the model's file, `path`.
     """
-    import keras
-    import tensorflow as tf
-
     named = [layer.output for layer in model.layers if layer.name == FEATURES]
     output = named[0] if named else model.layers[-1].input
     if not hasattr(output, "shape"):
@@ -212,7 +164,6 @@ def _pixels(image_shape):
     side = _PIXEL_SIDES[image_shape[2]]
     if max(image_shape[:2]) <= side:
         return FeatureSpace("pixels", "the pixels, in [0, 1]", image_shape, lambda images: images)
-    import tensorflow as tf
 
     def shrink(images):
         return tf.image.resize(images, (side, side), method="area")
@@ -221,51 +172,45 @@ def _pixels(image_shape):
     return FeatureSpace("pixels", description, image_shape, shrink)
 
 
-def _keras_model(file, image_shape):
-    model = read_keras_model(file)
-    _require_shape(file, model.inputs[0].shape, image_shape)
-    return keras_features(model, file), f"the Keras model {file} ({_version(file)})"
-
-
-def _saved_model_features(folder, image_shape):
-    """(function, output): images -> a tensor of n rows, the output of that name."""
-    import tensorflow as tf
-
+def _saved_model(name, folder, image_shape):
     try:
         loaded = tf.saved_model.load(str(folder))
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise InputError(f"The SavedModel {folder} can't be read: {first_line(error)}") from error
     if not loaded.signatures:
         raise InputError(f"The SavedModel {folder} has no signature.")
-    default = next(iter(loaded.signatures))
-    signature = "serving_default" if "serving_default" in loaded.signatures else default
+    default = "serving_default"
+    signature = default if default in loaded.signatures else next(iter(loaded.signatures))
     function = loaded.signatures[signature]
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     argument, spec = next(iter(inputs.items()), (None, None))
     if len(inputs) != 1 or spec.dtype != tf.float32:
+        names = ", ".join(sorted(inputs)) or "no input"
         raise InputError(
-            f"The signature {signature} of {folder} takes "
-            f"{', '.join(sorted(inputs)) or 'no input'}; one batch of float32 images is needed."
+            f"The signature {signature} of {folder} takes {names}; one batch of float32 images is "
+            "needed."
         )
     if spec.shape.rank is not None:
         _require_shape(folder, spec.shape.as_list(), image_shape)
-    if FEATURES not in outputs and len(outputs) > 1:
+    output = FEATURES if FEATURES in outputs else next(iter(outputs))
+    if output != FEATURES and len(outputs) > 1:
         raise InputError(
             f"The signature {signature} of {folder} gives {', '.join(sorted(outputs))}; name the "
             f"output to take {FEATURES!r}."
         )
-    output = FEATURES if FEATURES in outputs else next(iter(outputs))
 
     def features(images, owner=loaded):
         # A signature fails once the object that it was loaded with is deleted.
         del owner
         return function(**{argument: tf.constant(images)})[output]
 
-    return features, output
+    version = _version(folder / "saved_model.pb")
+    description = f"the output {output} of the SavedModel {folder} ({version})"
+    return FeatureSpace(name, description, image_shape, features)
 
 
 def _require_shape(path, shape, image_shape):
-    """Refuses a model that does not take any number of such images; `shape` begins with n."""
+    """Refuses a model whose input's `shape`, with n first, is not that of any number of images."""
     wanted = (None, *image_shape)
     fits = len(shape) == 4 and shape[0] is None
     if not fits or any(a not in (None, b) for a, b in zip(shape, wanted, strict=True)):
@@ -279,9 +224,6 @@ def _version(file):
 
 
 def _inception(name, image_shape):
-    import keras
-    import tensorflow as tf
-
     file = pathlib.Path(name.partition(":")[2]).expanduser()
     if name == "inception":
         file = _inception_weights()
@@ -313,8 +255,6 @@ def _inception(name, image_shape):
 
 def _inception_weights():
     """The file of weights in Keras's cache, downloaded if it is missing."""
-    import keras
-
     home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     file = home / "models" / _INCEPTION_FILE
     if file.is_file():
@@ -322,15 +262,11 @@ def _inception_weights():
     reason = "the server can't be reached"
     if network_reachable(_INCEPTION_URL):
         try:
-            return pathlib.Path(
-                keras.utils.get_file(
-                    _INCEPTION_FILE,
-                    _INCEPTION_URL,
-                    cache_dir=home,
-                    cache_subdir="models",
-                    file_hash=_INCEPTION_MD5,
-                )
+            place = {"cache_dir": home, "cache_subdir": "models"}
+            path = keras.utils.get_file(
+                file.name, _INCEPTION_URL, file_hash=_INCEPTION_MD5, **place
             )
+            return pathlib.Path(path)
         except Exception as error:  # Keras raises plain exceptions for failed downloads.
             reason = first_line(error)
     raise InputError(
