@@ -139,10 +139,8 @@ def _read_labels(path, names):
     if not rows:
         raise InputError(f"{path} has no row below its heading.")
     if not values_of:
-        raise InputError(
-            f"No row of {path} names an image of the folder; its first is {rows[0][0]!r}, "
-            f"an image is {names[0]!r}."
-        )
+        examples = f"its first is {rows[0][0]!r}, an image is {names[0]!r}"
+        raise InputError(f"No row of {path} names an image of the folder; {examples}.")
     labelled = [name for name in names if name in values_of]
     if strangers:
         _log.warning("%d rows of %s name no image (or several) and are left out.", strangers, path)

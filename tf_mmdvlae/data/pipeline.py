@@ -197,10 +197,8 @@ def _open_source(data, which) -> Source:
 def _choose_cache(cache, source, image_shape):
     needed, available = source.count * int(np.prod(image_shape)), _available_memory()
     if cache == "memory" and needed > available:
-        raise InputError(
-            f"{source.name} takes {needed / 1e9:.1f} GB of memory, but {available / 1e9:.1f} GB "
-            "are free; use --cache=disk."
-        )
+        sizes = f"takes {needed / 1e9:.1f} GB of memory, but {available / 1e9:.1f} GB are free"
+        raise InputError(f"{source.name} {sizes}; use --cache=disk.")
     if cache != "auto":
         return cache
     # What takes minutes to decode is worth keeping for the next start.
@@ -284,9 +282,7 @@ class Stream:
         """The encoded images in order, or with several parts a share of them; see `Source`."""
         if self._readable.all() and parts <= self._source.files:
             return self._source.contents(part, parts)
-        contents = self._source.contents()
-        if not self._readable.all():
-            readable = tf.data.Dataset.from_tensor_slices(self._readable)
-            pairs = tf.data.Dataset.zip(contents, readable).filter(lambda content, good: good)
-            contents = pairs.map(lambda content, good: content)
+        readable = tf.data.Dataset.from_tensor_slices(self._readable)
+        pairs = tf.data.Dataset.zip(self._source.contents(), readable)
+        contents = pairs.filter(lambda content, good: good).map(lambda content, good: content)
         return contents.shard(parts, part)

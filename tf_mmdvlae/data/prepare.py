@@ -164,10 +164,8 @@ def _check_celeb_a(paths):
     splits = {"0": "train", "1": "validation", "2": "test"}
     for name, (part,) in partition.items():
         if part not in splits:
-            raise InputError(
-                f"{list_file} puts {name} in part {part}; "
-                "it must be 0 (train), 1 (validation) or 2 (test)."
-            )
+            choices = "0 (train), 1 (validation) or 2 (test)"
+            raise InputError(f"{list_file} puts {name} in part {part}; it must be {choices}.")
     for part, split in splits.items():
         if [part] not in partition.values():
             raise InputError(f"{list_file} has no image in part {part} ({split}).")
@@ -210,10 +208,8 @@ def _rows(path, heading=None):
     rows = {}
     for name, *values in filter(None, map(str.split, lines)):
         if len(values) != columns or not all(v.removeprefix("-").isdigit() for v in values):
-            raise InputError(
-                f"{path} is truncated or damaged at {name}: "
-                f"a file name and {columns} whole numbers belong there."
-            )
+            rule = f"a file name and {columns} whole numbers belong there"
+            raise InputError(f"{path} is truncated or damaged at {name}: {rule}.")
         rows[name] = values
     if not rows or (expected is not None and len(rows) != expected):
         raise InputError(f"{path} has {len(rows)} rows, not the {expected or 'many'} it should.")

@@ -21,7 +21,6 @@ from tf_mmdvlae.data.decode import decode
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
-    from tf_mmdvlae.data.reading import Shape
 
 _SHUFFLED_BYTES = 256 * 2**20
 
@@ -32,6 +31,8 @@ class TFDSSource:
     A data set that is unknown, has no image, can't be had, or lacks the split (a TFDS split
     expression) is an InputError.
     """
+
+    decode = staticmethod(decode)
 
     def __init__(self, data: DataConfig, split: str) -> None:
         builder = self._builder = find_builder(data)
@@ -81,9 +82,6 @@ class TFDSSource:
 
     def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
         return self._read(part, parts, labels=False).map(lambda example: _at(example, self._image))
-
-    def decode(self, content: bytes, image_shape: Shape, crop: float) -> tuple[np.ndarray, bool]:
-        return decode(content, image_shape, crop)
 
     def _read(self, part=0, parts=1, labels=True):
         wanted = [self._image] + [path for path, _ in self._labels.values()] * labels
@@ -176,11 +174,8 @@ def _no_deprecations():
     def is_wanted(record):
         return "deprecated" not in record.getMessage()
 
-    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
-    for logger in loggers:
-        logger.addFilter(is_wanted)
-    try:
+    with contextlib.ExitStack() as stack:
+        for logger in (logging.getLogger("absl"), logging.getLogger("tensorflow")):
+            logger.addFilter(is_wanted)
+            stack.callback(logger.removeFilter, is_wanted)
         yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(is_wanted)

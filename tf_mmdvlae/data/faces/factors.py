@@ -45,6 +45,9 @@ def _categorical(name: str, classes: tuple[str, ...], meaning: str) -> Factor:
     return Factor(name, "categorical", 0, len(classes) - 1, classes, "class", meaning)
 
 
+_HAIR_COLOURS = ("black", "brown", "red", "blond", "gray")
+_HAIR_STYLES = ("bald", "short", "fringe", "long", "curly", "bun")
+
 FACTORS: dict[str, Factor] = {
     factor.name: factor
     for factor in (
@@ -54,14 +57,8 @@ FACTORS: dict[str, Factor] = {
         _continuous("background_hue", 0.0, 300.0, "degrees", "wall red, green, blue to magenta"),
         _continuous("background_brightness", 0.15, 0.9, "of white", "dark wall to bright wall"),
         _continuous("skin_tone", 0.0, 1.0, "of the ramp", "pale skin to dark skin"),
-        _categorical(
-            "hair_color",
-            ("black", "brown", "red", "blond", "gray"),
-            "colour of hair, brows and beard",
-        ),
-        _categorical(
-            "hair_style", ("bald", "short", "fringe", "long", "curly", "bun"), "cut of the hair"
-        ),
+        _categorical("hair_color", _HAIR_COLOURS, "colour of hair, brows and beard"),
+        _categorical("hair_style", _HAIR_STYLES, "cut of the hair"),
         _continuous("face_width", 0.85, 1.15, "x nominal", "narrow head to wide head"),
         _continuous("face_height", 0.88, 1.12, "x nominal", "short head to tall head"),
         _continuous("eye_distance", 0.8, 1.2, "x nominal", "eyes close to eyes far apart"),

@@ -215,27 +215,23 @@ class Hair:
         self._cover = cover(outline) * (face.hair_thickness > 0)
 
     def draw_far_side(self, canvas: np.ndarray) -> None:
-        line, strands = self._hairline(-self._z)
         shade = self._face.shade(self._face.toward_light(self._x, self._y, 0), ambient=0.15)
-        shade = shade * (0.65 + 0.10 * strands + 3 * self._curls)
-        paint(_HAIR.view(canvas), self._cover * cover(line), self._face.hair, shade)
+        self._draw(canvas, -self._z, shade, 0.65)
 
     def draw_near_side(self, canvas: np.ndarray) -> None:
-        line, strands = self._hairline(self._z)
         toward_light = self._face.toward_light(self._x, self._y, self._z)
         shine = np.square(np.square(np.maximum(toward_light, 0)))
-        shade = self._face.shade(toward_light)
-        shade = shade * (0.75 + 0.5 * shine + 0.10 * strands + 3 * self._curls)
-        paint(_HAIR.view(canvas), self._cover * cover(line), self._face.hair, shade)
+        self._draw(canvas, self._z, self._face.shade(toward_light), 0.75 + 0.5 * shine)
 
-    def _hairline(self, z):
-        """The signed distance to the hairline, negative in the hair, and the strands."""
+    def _draw(self, canvas, z, shade, brightness):
         face = self._face
         x, y, ahead = turn_back(face, self._x, self._y, z)
         strands = wave(x * 4.5)
         line = face.hair_front - face.hair_fall * np.maximum(face.hair_turn - ahead, 0)
         line = (np.maximum(line, face.hair_nape) - y) * self._height
-        return line + self._curls + 0.008 * strands, strands
+        covered = self._cover * cover(line + self._curls + 0.008 * strands)
+        shade = shade * (brightness + 0.10 * strands + 3 * self._curls)
+        paint(_HAIR.view(canvas), covered, face.hair, shade)
 
 
 def _curls(face: Face, window: Window) -> np.ndarray:
