@@ -23,8 +23,8 @@ FLAGS = {
     ),
     "metrics": Flag(
         list,
-        "families of metrics, with commas between them: reconstruction, samples, prior, "
-        "knowledge, disentanglement, arithmetic, semi_supervised [default: all]",
+        "families of metrics, with commas between them, such as reconstruction,samples; the "
+        "message for an unknown name lists them [default: all]",
     ),
     "features": Flag(
         str,
