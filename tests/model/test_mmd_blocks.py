@@ -83,6 +83,7 @@ def test_blocks_equal_the_dense_form_and_its_gradients(name, compiling, small_bl
         assert_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("jit_compile", "counts"),
     [

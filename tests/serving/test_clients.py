@@ -207,6 +207,7 @@ def as_json(inputs):
     )
 
 
+@pytest.mark.slow
 def test_rest_bodies_in_columns_and_in_rows(signatures, warmup):
     for signature, inputs in warmup.items():
         expected = call(signatures[signature], inputs)

@@ -36,6 +36,7 @@ def test_versions_count_up_and_leftovers_go(finished_run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
 
 
+@pytest.mark.slow
 def test_a_failed_export_leaves_no_version(finished_run, tmp_path, monkeypatch):
     model = load_run(finished_run[0])
 
