@@ -33,8 +33,6 @@ def _module(path):
 
 FILES = sorted([*(ROOT / "tf_mmdvlae").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 MODULES = {_module(path): path for path in FILES}
-# Rooms whose public functions have no types yet; a room leaves the list when it has them.
-UNTYPED = {"figures"}
 PACKAGE = [path for path in FILES if path.is_relative_to(ROOT / "tf_mmdvlae")]
 
 
@@ -125,8 +123,6 @@ def _without_a_type(name, function):
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_public_function_has_types(path, request):
-    if _room(_module(path)) in UNTYPED:
-        request.applymarker(pytest.mark.xfail(reason="types are still to be written"))
+def test_every_public_function_has_types(path):
     functions = _public_functions(ast.parse(path.read_text()).body)
     assert not [missing for one in functions for missing in _without_a_type(*one)]
