@@ -29,15 +29,9 @@ def describe(
     metrics: dict | None = None,
     mixture: Mixture | None = None,
 ) -> dict:
-    """Describes an export; None leaves out what is not known.
+    """Describes an export that has the named `signatures`; None leaves out what is not known.
 
-    Args:
-      model: the model.
-      signatures: the names of the signatures.
-      data: the settings of its training data.
-      directions: the directions of `edit`.
-      metrics: the contents of `metrics.json`.
-      mixture: the mixture of `sample_fitted`.
+    `mixture` is that of `sample_fitted`; the other arguments are those of `export`.
 
     Returns:
       A dict that JSON can hold: "format", "dataset", "image_shape", "latent_dims", "crop",

@@ -97,35 +97,20 @@ def _of_one_tensor(function, name):
 
 
 def noise(seed: tf.Tensor, total: int) -> tf.Tensor:
-    """Standard normal noise, one row per seed: row i depends on seed i alone.
+    """Standard normal noise float32 [n, total] for seeds int64 [n]: row i depends on seed i alone.
 
-    Args:
-      seed: int64 [n].
-      total: numbers per row: the dimensions of all layers, lowest layer first.
-
-    Returns:
-      float32 [n, total].
+    `total` is the number of dimensions of all layers; the columns begin with the lowest layer's.
     """
-    return tf.map_fn(
-        lambda one: _row_of_noise(one, total),
-        seed,
-        fn_output_signature=tf.TensorSpec([total], tf.float32),
-    )
+    specification = tf.TensorSpec([total], tf.float32)
+    return tf.map_fn(lambda one: _row_of_noise(one, total), seed, fn_output_signature=specification)
 
 
 def mixture_draws(mixture: Mixture, seed: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
     """Draws from a mixture, one row per seed: row i depends on seed i and temperature i alone.
 
     The seed's own uniform number chooses the component k, and its noise e is that of `noise`:
-    mean_k + temperature * factor_k @ e.
-
-    Args:
-      mixture: a mixture of D dimensions.
-      seed: int64 [n].
-      temperature: float32 [n], >= 0.
-
-    Returns:
-      float32 [n, D].
+    mean_k + temperature * factor_k @ e. For a mixture of D dimensions, seeds int64 [n] and
+    temperatures float32 [n] >= 0 give float32 [n, D].
     """
     means, factors = tf.constant(mixture.means), tf.constant(mixture.factors)
     # Rounding may leave the last bound below one, so it is left out: then every level has a

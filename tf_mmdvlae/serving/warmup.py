@@ -19,12 +19,7 @@ _GREY = 0.5
 def example_requests(
     table: Mapping[str, Signature], directions: Directions | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Makes one valid request of one row per signature: signature -> {input name: array}.
-
-    Args:
-      table: the signatures by name.
-      directions: the directions of `edit`.
-    """
+    """Makes one valid request of one row per signature: signature -> {input name: array}."""
     image_shape = table["encode"].inputs[0].shape[1:]
     return {
         name: {spec.name: _example(spec, image_shape, directions) for spec in signature.inputs}
@@ -37,9 +32,7 @@ def write_warmup(
 ) -> None:
     """Writes requests as the TFRecord file of `PredictionLog`s that TensorFlow Serving looks for.
 
-    Args:
-      path: the file, "<version>/assets.extra/tf_serving_warmup_requests".
-      requests: what `example_requests` returns.
+    It looks for `path` = "<version>/assets.extra/tf_serving_warmup_requests".
     """
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests.items():
