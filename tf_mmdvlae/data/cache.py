@@ -74,11 +74,11 @@ def _fill(folder: pathlib.Path, source, image_shape, crop):
     files.require_space(source.cache_folder, math.prod(shape), advice)
     with files.hidden_folder(folder) as hidden:
         store = np.lib.format.open_memmap(hidden / "images.npy", "w+", np.uint8, shape)
-        reading = read(source, image_shape, crop, store)
+        readable, labels = read(source, image_shape, crop, store)
         store.flush()
-        for number, values in enumerate(reading.labels.values()):
+        for number, values in enumerate(labels.values()):
             np.save(hidden / f"label_{number}.npy", values)
-        metadata = {"size": int(reading.readable.sum()), "labels": list(reading.labels)}
+        metadata = {"size": int(readable.sum()), "labels": list(labels)}
         files.write_json(hidden / "metadata.json", metadata)
         # A run that was faster leaves the same cache; that one stands.
         files.place_folder(hidden, folder)

@@ -92,12 +92,12 @@ def load_split(data: DataConfig, image_shape: Shape, which: str) -> Split:
         size = len(images)
     else:
         store = np.empty((source.count, *image_shape), np.uint8) if cache == "memory" else None
-        reading = read(source, image_shape, data.crop, store)
-        labels, size = reading.labels, int(reading.readable.sum())
+        readable, labels = read(source, image_shape, data.crop, store)
+        size = int(readable.sum())
         if store is not None:
             images = store[:size]
         else:
-            stream = Stream(source, reading.readable, image_shape, data.crop)
+            stream = Stream(source, readable, image_shape, data.crop)
     return Split(which, images, labels, source.class_names, size, source.count - size, stream)
 
 

@@ -75,9 +75,8 @@ def prepare(
         _stage(dataset, paths, stage)
         with _recorded_as(builder, stage):
             config = tfds.download.DownloadConfig(manual_dir=str(stage), try_download_gcs=False)
-            builder.download_and_prepare(
-                download_dir=str(stage / "downloads"), download_config=config
-            )
+            downloads = str(stage / "downloads")
+            builder.download_and_prepare(download_dir=downloads, download_config=config)
     print(f"{dataset} is ready in {builder.data_dir}.")
     return str(builder.data_dir)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
-import dataclasses
 import itertools
 import logging
 import os
@@ -44,6 +43,7 @@ class Source(Protocol):
     Attributes:
       name: data set and split, for messages.
       count: number of images, unreadable ones included.
+      files: number of files that hold them.
       class_names: label name -> the names of its classes, for the labels that are class ids.
       cache_folder: where a disk cache of the data set belongs.
       shuffle_buffer: number of elements of `contents` to shuffle among.
@@ -51,13 +51,10 @@ class Source(Protocol):
 
     name: str
     count: int
+    files: int
     class_names: dict[str, list[str]]
     cache_folder: pathlib.Path
     shuffle_buffer: int
-
-    @property
-    def files(self) -> int:
-        """The number of files that hold the images."""
 
     @property
     def fingerprint(self) -> list[str]:
@@ -79,25 +76,14 @@ class Source(Protocol):
         """What `data.decode.decode` gives for one content."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """The outcome of a pass over a source.
-
-    `readable`, bool [count], says which images can be decoded; `labels`, name -> [n], are those of
-    the n readable images in their order.
-    """
-
-    readable: np.ndarray
-    labels: dict[str, np.ndarray]
-
-
 def read(
     source: Source, image_shape: Shape, crop: float, store: np.ndarray | None = None
-) -> Reading:
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Decodes every image of `source`; more than 1% of unreadable ones are an InputError.
 
     The n readable images go into the first n rows of `store`, uint8 [source.count, height, width,
-    channels]; None keeps no pixels.
+    channels]; None keeps no pixels. Returns which images are readable, bool [source.count], and the
+    labels of those, name -> [n].
     """
     readable = np.zeros(source.count, bool)
     labels = collections.defaultdict(list)
@@ -105,7 +91,6 @@ def read(
     progress = Progress(source.count, "images read", delay=_QUIET_SECONDS)
     with contextlib.closing(_decoded_batches(source, image_shape, crop)) as batches:
         for outcomes, batch_labels in batches:
-            start = position
             for pixels, is_enlarged in outcomes:
                 readable[position] = not isinstance(pixels, Exception)
                 if not readable[position]:
@@ -117,7 +102,7 @@ def read(
                     enlarged += is_enlarged
                 position += 1
             for name, values in batch_labels.items():
-                labels[name].append(values[readable[start:position]])
+                labels[name].append(values)
             progress.update(position, source.name)
     progress.close()
     if enlarged:
@@ -125,7 +110,7 @@ def read(
             "%d of the %d images of %s are smaller than %dx%d pixels and were enlarged.",
             *(enlarged, size, source.name, image_shape[1], image_shape[0]),
         )
-    return Reading(readable, {name: np.concatenate(parts) for name, parts in labels.items()})
+    return readable, {name: np.concatenate(parts)[readable] for name, parts in labels.items()}
 
 
 def _leave_out(source, position, unreadable, error):

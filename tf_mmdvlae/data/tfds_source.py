@@ -1,4 +1,7 @@
-"""The images and labels of a prepared TFDS data set."""
+"""The images and labels of a TFDS data set, which is prepared where it is not there yet.
+
+One that is unknown, has no image, can't be had or lacks the split is an InputError.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,7 @@ _SHUFFLED_BYTES = 256 * 2**20
 
 
 class TFDSSource:
-    """One split of a TFDS data set, a `reading.Source`; its images are taken as they are stored.
-
-    A data set that is unknown, has no image, can't be had, or lacks the split (a TFDS split
-    expression) is an InputError.
-    """
+    """The images of one TFDS split expression as they are stored, a `reading.Source`."""
 
     decode = staticmethod(decode)
 
@@ -49,6 +48,7 @@ class TFDSSource:
         self._shards = info.file_instructions
         self.name = f"{builder.name} {split}"
         self.count: int = info.num_examples
+        self.files = len(self._shards)
         self.class_names = {
             name: list(feature.names)
             for name, (_, feature) in self._labels.items()
@@ -59,10 +59,6 @@ class TFDSSource:
         self.fingerprint = [builder.info.full_name, split, str(self.count), str(whole.num_bytes)]
         average = max(1, whole.num_bytes // max(1, whole.num_examples))
         self.shuffle_buffer = max(1, min(self.count, _SHUFFLED_BYTES // average))
-
-    @property
-    def files(self) -> int:
-        return len(self._shards)
 
     def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
         for batch in self._read().batch(size).as_numpy_iterator():
@@ -85,28 +81,18 @@ class TFDSSource:
 
     def _read(self, part=0, parts=1, labels=True):
         wanted = [self._image] + [path for path, _ in self._labels.values()] * labels
+        skip = _nested({self._image: tfds.decode.SkipDecoding()})
+        decoders = tfds.decode.PartialDecoding(_nested(dict.fromkeys(wanted, True)), skip)
+        # One shard after the other, so that `identify` can count.
+        config = tfds.ReadConfig(interleave_cycle_length=1)
+        if parts > 1:
+            config.input_context = tf.distribute.InputContext(parts, part)
         with _no_deprecations():
-            return self._builder.as_dataset(
-                split=self._split,
-                shuffle_files=False,
-                decoders=tfds.decode.PartialDecoding(
-                    _nested(dict.fromkeys(wanted, True)),
-                    decoders=_nested({self._image: tfds.decode.SkipDecoding()}),
-                ),
-                # One shard after the other, so that `identify` can count.
-                read_config=tfds.ReadConfig(
-                    interleave_cycle_length=1,
-                    input_context=tf.distribute.InputContext(parts, part) if parts > 1 else None,
-                ),
-            )
+            return self._builder.as_dataset(self._split, decoders=decoders, read_config=config)
 
 
 def describe_builder(data: DataConfig) -> tuple[tuple[int | None, ...], dict[str, int]]:
-    """The shape of a data set's stored images, and its splits: name -> number of examples.
-
-    A data set that is not on this machine yet is prepared; no image is read. One that is unknown,
-    has no image or can't be had is an InputError.
-    """
+    """The shape of the stored images, and the splits: name -> number of examples."""
     builder = find_builder(data)
     path, _ = _find_features(builder)
     ensure_prepared(builder, data)

@@ -51,10 +51,9 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         image = tfds.features.Image(shape=(IMAGE_SIZE, IMAGE_SIZE, 3), encoding_format="png")
         factors = {name: _feature(factor) for name, factor in FACTORS.items()}
+        features = tfds.features.FeaturesDict({"image": image, **factors})
         return self.dataset_info_from_configs(
-            description=_DESCRIPTION,
-            features=tfds.features.FeaturesDict({"image": image, **factors}),
-            license=_LICENSE,
+            description=_DESCRIPTION, features=features, license=_LICENSE
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:

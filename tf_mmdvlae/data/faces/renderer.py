@@ -34,14 +34,10 @@ def render(factors: Mapping[str, ArrayLike]) -> np.ndarray:
     """Draws faces from a value, [n] or a scalar, for every name in `factors.FACTORS`.
 
     Categorical values are class numbers. Values are rounded to float32 first, so that factors
-    stored as float32 give the same picture again.
+    stored as float32 give the same picture again; what `check_factors` refuses is an InputError.
 
     Returns:
       uint8 [n, 64, 64, 3], RGB, 0 to 255. Equal factors give equal bytes.
-
-    Raises:
-      InputError: if a name is missing or unknown, a shape does not fit, or a value is NaN or out of
-        range.
     """
     checked = check_factors(factors)
     count = len(checked["yaw"])
