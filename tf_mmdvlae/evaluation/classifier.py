@@ -38,72 +38,49 @@ if TYPE_CHECKING:
 
 
 class Classifier:
-    """A trained classifier, as functions on NumPy arrays of any number of rows.
+    """A trained classifier, as functions on images [n, *image_shape] in [0, 1], for any n.
+
+    Images of another shape are an `InputError`.
 
     Args:
       model: a Keras model from images to a dict of predictions by label.
-      details: the contents of `classifier.json`; "labels" is enough.
+      details: the contents of `classifier.json`.
       name: the folder of the classifier.
-
-    Attributes:
-      name, details: as given.
-      image_shape: height, width, channels of the images that it takes.
-      labels: name -> {"kind": "class", "attribute" or "factor", "class_names" of a class,
-        "test": how well it is predicted on test images}.
     """
-
-    name: str
-    image_shape: ImageShape
-    labels: dict[str, dict[str, Any]]
-    details: dict[str, Any]
 
     def __init__(
         self, model: keras.Model, details: dict[str, Any], name: pathlib.Path | str
     ) -> None:
         self.name = str(name)
         self.details = details
-        self.labels = details["labels"]
-        self.image_shape = tuple(model.inputs[0].shape[1:])
+        self.image_shape: ImageShape = tuple(model.inputs[0].shape[1:])
         self._predict = tf.function(lambda images: model(images, training=False))
         self._features = keras_features(model, name)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Reads the labels off images.
 
-        Args:
-          images: [n, height, width, channels] in [0, 1].
-
-        Returns:
-          label -> the classes' probabilities [n, k], an attribute's probability [n] or a factor's
-          value [n] in its own unit; float32.
-
-        Raises:
-          InputError: if the images have another shape.
+        Each label has the classes' probabilities [n, k], an attribute's probability [n], or a
+        factor's value [n] in its own unit; float32.
         """
         return on_images(self._predict, images, self.image_shape)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """The layer before the labels: images [n, height, width, channels] -> float32 [n, 128].
-
-        Raises:
-          InputError: if the images have another shape.
-        """
+        """The layer before the labels, float32 [n, 128]."""
         return on_images(self._features, images, self.image_shape)
 
     def predict_directions(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Probabilities [n] by the names of directions, for edits along them.
 
         An attribute has its own name, and each class of a label the name "<label>=<class>".
-
-        Args:
-          images: as for `predict`.
         """
         probabilities = {}
         for name, values in self.predict(images).items():
-            if self.labels[name]["kind"] == "attribute":
+            label = self.details["labels"][name]
+            if label["kind"] == "attribute":
                 probabilities[name] = values
-            elif self.labels[name]["kind"] == "class":
-                for one, column in zip(self.labels[name]["class_names"], values.T, strict=True):
+            elif label["kind"] == "class":
+                for one, column in zip(label["class_names"], values.T, strict=True):
                     probabilities[f"{name}={one}"] = column
         return probabilities
 
@@ -111,8 +88,7 @@ class Classifier:
 def load_classifier(path: pathlib.Path | str) -> Classifier:
     """Loads a classifier from a folder of `train_classifier`.
 
-    Raises:
-      InputError: if the folder holds no classifier, or one that cannot be read.
+    A folder without a classifier, or with one that cannot be read, is an `InputError`.
     """
     folder = pathlib.Path(path).expanduser()
     if not (folder / MODEL_FILE).is_file():
@@ -143,17 +119,13 @@ def train_classifier(
       image_shape: height, width, channels.
       out: the folder to write, whole or not at all: `classifier.keras`, a functional model that
         Keras loads without this package, from images to a dict of predictions by label; and
-        `classifier.json`.
-      steps: optimizer steps.
-      batch_size: images per step, at least 2; at most the whole training split is used.
+        `classifier.json`. `overwrite` replaces a classifier there, but never other files.
+      steps, batch_size: of the optimizer; a batch is at most the whole training split.
       seed: of the weights, of dropout, and of the images' order and mirroring.
-      overwrite: True replaces a classifier in `out`.
 
     Returns:
-      The contents of `classifier.json`: {"data", "image_shape", "labels": {label: {"kind",
-      "class_names" of a class, "test": {"measure": "accuracy", "auc" or "r2", "value",
-      "standard_error", "count"}}}, "train_images", "test_images", "features", "parameters",
-      "steps", "batch_size", "seed", "training_seconds", "versions", "commit"}.
+      The contents of `classifier.json`; each of its "labels" has a "kind", the "class_names" of a
+      class, and `judge`'s estimate over the test images as "test".
 
     Raises:
       InputError: if the data set has no labels or cannot be read, a number is out of range, or
@@ -170,10 +142,11 @@ def train_classifier(
     network, model = build(tuple(image_shape), labels)
     start = time.monotonic()
     fit(network, labels, train, data.flip, steps, min(batch_size, train.size), seed)
+    entries: dict[str, dict[str, Any]] = {label.name: {"kind": label.kind} for label in labels}
     details = {
         "data": dataclasses.asdict(data_config),
         "image_shape": list(image_shape),
-        "labels": {label.name: {"kind": label.kind} for label in labels},
+        "labels": entries,
         "train_images": train.size,
         "test_images": test.size,
         "features": FEATURE_COUNT,
@@ -185,14 +158,12 @@ def train_classifier(
         **provenance(),
     }
     classifier = Classifier(model, details, out)
-    predictions = joined(
-        [classifier.predict(images) for images in pipeline.evaluation_batches(test, BATCH)]
-    )
+    predictions = joined(list(map(classifier.predict, pipeline.evaluation_batches(test, BATCH))))
     for label in labels:
-        entry = details["labels"][label.name]
         if label.kind == "class":
-            entry["class_names"] = list(label.class_names)
-        entry["test"] = judge(label.kind, predictions[label.name], test.labels[label.name])
+            entries[label.name]["class_names"] = list(label.class_names)
+        estimate = judge(label.kind, predictions[label.name], test.labels[label.name])
+        entries[label.name]["test"] = estimate
     with replacing_folder(out) as folder:
         require_space(folder, 8 * model.count_params() + 2**20)
         model.save(folder / MODEL_FILE)
@@ -203,15 +174,13 @@ def train_classifier(
 def judge(kind: str, predictions: np.ndarray, labels: np.ndarray) -> Estimate:
     """How well one label is predicted, over the images that have it.
 
+    The "measure" (see `metrics.label_scores`) is "accuracy" for a class, "auc" for an attribute and
+    "r2" for a factor; its value is NaN, with a "note", where all labels are the same.
+
     Args:
       kind: "class", "attribute" or "factor".
       predictions: the label's entry of `Classifier.predict`, for n images.
       labels: [n]; class ids below zero and numbers that are not finite stand for no label.
-
-    Returns:
-      The accuracy of a class, the area under the ROC curve of an attribute ("auc") or the R^2 of a
-      factor ("r2"), named by "measure"; NaN with a "note" where all labels are the same. See
-      `metrics.label_scores`.
     """
     labelled = labels >= 0 if kind == "class" else np.isfinite(labels)
     predictions, labels = predictions[labelled].astype(np.float64), labels[labelled]

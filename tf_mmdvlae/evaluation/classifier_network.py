@@ -29,13 +29,10 @@ _DROPOUT = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """One label that the classifier predicts.
+    """One label that the classifier predicts: a "class", an "attribute" (yes or no) or a "factor".
 
-    Attributes:
-      name: the label's name in the data set.
-      kind: "class", "attribute" (yes or no) or "factor" (a number).
-      class_names: of a class.
-      mean, deviation: of a factor, over the training images.
+    A class has `class_names`; a factor, which is a number, has its mean and deviation over the
+    training images.
     """
 
     name: str
@@ -63,8 +60,7 @@ class Label:
 def find_labels(split: Split) -> list[Label]:
     """The labels of a training split: integers are classes, bools attributes, floats factors.
 
-    Raises:
-      InputError: if the split has no labels.
+    A split without labels is an `InputError`.
     """
     labels = []
     for name, values in split.labels.items():
@@ -85,17 +81,10 @@ def find_labels(split: Split) -> list[Label]:
 
 
 def build(image_shape: ImageShape, labels: Sequence[Label]) -> tuple[keras.Model, keras.Model]:
-    """Builds two functional Keras models with the same weights.
+    """Builds two functional Keras models of images [n, *image_shape] in [0, 1], on one network.
 
-    Args:
-      image_shape: height, width, channels.
-      labels: the labels that the models predict.
-
-    Returns:
-      Two models of images [n, *image_shape] in [0, 1]. The one for training gives logits and
-      standardised factors, [n, units of all labels]; the other gives a dict by label name of class
-      probabilities [n, k], an attribute's probability [n] or a factor's value [n]. The layer named
-      "features" has 128 units.
+    The first, for training, gives logits and standardised factors, [n, units of all labels]. The
+    second gives what `Classifier.predict` does. Their layer named "features" has 128 units.
     """
     image = keras.Input(image_shape, name="image")
     features, side, channels = image, min(image_shape[:2]), _FIRST_CHANNELS
@@ -130,16 +119,10 @@ def fit(
     batch_size: int,
     seed: int,
 ) -> None:
-    """Trains the network and prints its progress.
+    """Trains the first model of `build` and prints its progress.
 
-    Args:
-      network: the first model of `build`.
-      labels: the labels that the network was built for.
-      split: the training images, in memory or on disk, and their labels.
-      flip: True mirrors half of the images, left to right.
-      steps: optimizer steps.
-      batch_size: images per step, at most the split's.
-      seed: of the images' order and their mirroring.
+    `flip` mirrors half of the images, left to right; `seed` is of their order and mirroring. The
+    split's images are in memory or on disk, and are at least `batch_size`.
     """
     assert split.images is not None
     targets = np.stack([label.targets(split.labels[label.name]) for label in labels], axis=1)
@@ -147,22 +130,20 @@ def fit(
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
     network.compile(keras.optimizers.Adam(rate), functools.partial(loss, labels))
     progress = Progress(steps, "steps", batch_size)
-    report = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: progress.update(
-            batch + 1, f"loss {logs['loss']:.4f}"
-        )
-    )
-    network.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[report])
+
+    def report(batch, logs):
+        progress.update(batch + 1, f"loss {logs['loss']:.4f}")
+
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=report)
+    network.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[callback])
     progress.close()
 
 
 def loss(labels: Sequence[Label], targets: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
     """Mean over labels of cross entropy or squared error, each over the images that have it.
 
-    Args:
-      labels: the labels that the network was built for.
-      targets: `Label.targets` of each label, [n, labels].
-      raw: what the network gives, [n, units of all labels].
+    `targets` [n, labels] has `Label.targets` of each label, and `raw` [n, units of all labels] is
+    what the network gives.
     """
     total, start = 0.0, 0
     for number, label in enumerate(labels):
@@ -184,24 +165,13 @@ def loss(labels: Sequence[Label], targets: tf.Tensor, raw: tf.Tensor) -> tf.Tens
 
 
 def batches(
-    images: np.ndarray,
-    targets: np.ndarray,
-    flip: bool,
-    steps: int,
-    batch_size: int,
-    seed: int,
+    images: np.ndarray, targets: np.ndarray, flip: bool, steps: int, batch_size: int, seed: int
 ) -> tf.data.Dataset:
     """Training batches, each a function of `seed` and its step alone.
 
-    An epoch holds every image at most once; the images that do not fill a batch are left out.
-
-    Args:
-      images: uint8 [n, height, width, channels].
-      targets: float32 [n, labels].
-      flip, steps, batch_size, seed: as in `fit`.
-
-    Returns:
-      `steps` pairs of images in [0, 1] and targets, `batch_size` of each.
+    An epoch holds every image at most once; the images that do not fill a batch are left out. Each
+    of `steps` batches holds images in [0, 1], of uint8 [n, height, width, channels], and their
+    `targets`, of float32 [n, labels].
     """
     batches_per_epoch = len(images) // batch_size
     order = functools.lru_cache(maxsize=2)(
@@ -219,10 +189,8 @@ def batches(
 
     def to_tensors(step):
         floats, labels = tf.numpy_function(batch, [step], (tf.float32, tf.float32), False)
-        return (
-            tf.ensure_shape(floats, [batch_size, *images.shape[1:]]),
-            tf.ensure_shape(labels, [batch_size, targets.shape[1]]),
-        )
+        floats = tf.ensure_shape(floats, [batch_size, *images.shape[1:]])
+        return floats, tf.ensure_shape(labels, [batch_size, targets.shape[1]])
 
     options = tf.data.Options()
     # There is nothing to tune, and training waited up to 40 s for the tuning thread at its end.
