@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.functions import batches, in_batches
 from tf_mmdvlae.model.latents import Latents
 
@@ -30,12 +29,9 @@ def floats(images: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Images of one split, their labels and their codes.
+    """Images of one split, uint8 [n, H, W, C], their labels and their posteriors.
 
-    Attributes:
-      images: uint8 [n, H, W, C] in 0..255.
-      labels: name -> [n]: whole numbers (classes), bools (attributes) or floats (factors).
-      means, deviations: the posterior of each image, latent dicts [n, d_l].
+    The labels are whole numbers (classes), bools (attributes) or floats (factors), [n] each.
     """
 
     images: np.ndarray
@@ -51,18 +47,9 @@ class Part:
         encode: Encode,
         progress: Update | None = None,
     ) -> Part:
-        """Encodes the images; see the attributes."""
+        """Encodes the images, a few at a time."""
         codes = in_batches(lambda pixels: encode(floats(pixels)), images, progress=progress)
         return cls(images, labels, *codes)
-
-    def first(self, count: int) -> Part:
-        """The first `count` images, or all where there are fewer."""
-        return Part(
-            self.images[:count],
-            {name: values[:count] for name, values in self.labels.items()},
-            latents.take(self.means, slice(count)),
-            latents.take(self.deviations, slice(count)),
-        )
 
     def float_batches(self, progress: Update | None = None) -> Iterator[np.ndarray]:
         """Yields the images as float32 [k, H, W, C] in [0, 1], a few at a time, in order."""

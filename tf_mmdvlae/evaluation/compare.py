@@ -48,19 +48,13 @@ def compare(
       metrics, features, judge: as in `evaluate.evaluate`.
 
     Returns:
-      The contents of `comparison.json`: {"dataset", "steps", "batch_size", "seeds", "features",
-      "models": {name: {"what", "latent_dims", "runs", "rows": {key: {"title", "best", "mean",
-      "deviation", "standard_error", "count"}}}}, "versions", "commit"}. "count" is the number of
-      seeds and "deviation" the one between them (NaN for one seed); the standard error is the first
-      seed's.
+      The contents of `comparison.json`: its settings, and the `entry` of each of the "models".
 
     Raises:
       InputError: for unknown models, or what training and evaluation raise.
     """
-    if unknown := [name for name in models if name not in MODELS]:
-        raise InputError(
-            f"These models are not known: {', '.join(unknown)}. Known: {', '.join(MODELS)}."
-        )
+    if unknown := ", ".join(name for name in models if name not in MODELS):
+        raise InputError(f"These models are not known: {unknown}. Known: {', '.join(MODELS)}.")
     workdir = make_folder(workdir)
     # All settings are checked before the first hour of training.
     configs = {name: _config(config, name) for name in models}
@@ -85,22 +79,18 @@ def compare(
         **provenance(),
     }
     write_json(workdir / "comparison.json", comparison)
-    for file, content in (
-        ("comparison.md", markdown_table(comparison)),
-        ("comparison.html", comparison_page(comparison, _pictures(workdir, models))),
-    ):
-        with replacing(workdir / file) as temporary:
-            temporary.write_text(content)
+    with replacing(workdir / "comparison.md") as temporary:
+        temporary.write_text(markdown_table(comparison))
+    with replacing(workdir / "comparison.html") as temporary:
+        temporary.write_text(comparison_page(comparison, _pictures(workdir, models)))
     return comparison
 
 
 def entry(name: str, evaluations: Sequence[dict[str, Any]], config: Config) -> dict[str, Any]:
-    """A model's part of `comparison.json`; see `compare`.
+    """A model's part of `comparison.json`, from the contents of `evaluation.json` of each seed.
 
-    Args:
-      name: of the model.
-      evaluations: the contents of `evaluation.json`, one per seed.
-      config: of the model.
+    Each of the "rows" is a key number: the "count" is that of seeds, the "deviation" is between
+    seeds (NaN for one), and the standard error is the first seed's.
     """
     numbers: dict[str, list[Any]] = {}
     for evaluation in evaluations:
@@ -144,9 +134,8 @@ def _evaluation(config, folder, metrics, features, judge):
     advice = f"Remove {out} to measure the run again."
     if file.exists() and settings_file.exists() and read_json(settings_file, advice) == settings:
         return read_json(file, advice)
-    evaluation = evaluate(
-        run_subject(folder), out, metrics, features, judge, config.train.seed, report=False
-    )
+    subject, seed = run_subject(folder), config.train.seed
+    evaluation = evaluate(subject, out, metrics, features, judge, seed, report=False)
     write_json(settings_file, settings)
     print(f"    measured in {duration(sum(evaluation['seconds'].values()))}", flush=True)
     return evaluation

@@ -50,12 +50,10 @@ class Subject:
       name: for people, such as "runs/mnist".
       kind: "run" or "export".
       encode, decode: on NumPy arrays; see `model.functions.numpy_functions`.
-      model: settings of the model.
-      data: settings of the data that the model is measured on.
+      model, data: settings of the model, and of the data that it is measured on.
       seed: of the training, from which the untrained encoder is made; None if unknown.
       trained: facts of the training: "steps", "seed", "commit", "versions".
-      directions: the run's directions of labels; None finds them anew.
-      samplers: the run's fitted samplers; None fits them anew.
+      directions, samplers: the run's own; None finds or fits them anew.
     """
 
     name: str
@@ -71,14 +69,9 @@ class Subject:
 
 
 def run_subject(workdir: pathlib.Path | str, data_dir: str | None = None) -> Subject:
-    """The model of a finished run.
+    """The model of a finished run, whose `data_dir` may be another one than in training.
 
-    Args:
-      workdir: the folder of the run.
-      data_dir: the root of the TFDS data sets; None is the run's own.
-
-    Raises:
-      InputError: if the folder holds no finished run.
+    A folder without a finished run is an `InputError`.
     """
     model = load_run(workdir)
     run = Workdir(workdir)
@@ -103,15 +96,10 @@ def run_subject(workdir: pathlib.Path | str, data_dir: str | None = None) -> Sub
 
 
 def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Subject:
-    """The model of an export, measured on a data set that is named.
+    """The model of an export (see `load`), measured on a data set that is named.
 
-    Args:
-      export: an export, as `load` takes it.
-      dataset: the name of a data set with a preset, or of another TFDS image set.
-      data: fields of `DataConfig` that replace the data set's own, such as data_dir.
-
-    Raises:
-      InputError: if the export cannot be loaded, or the data set is unknown.
+    The data set has a preset, or is another TFDS image set; `data` are fields of `DataConfig` that
+    replace its own. An export that cannot be loaded is an `InputError`.
     """
     served = load(export)
     manifest = served.manifest
@@ -156,10 +144,8 @@ def evaluate(
       report: False leaves out `report.html`.
 
     Returns:
-      The contents of `evaluation.json`: {"subject", "kind", "dataset", "test_split",
-      "test_images", "train_images" (those that probes and samplers are fitted on), "seed",
-      "features", "judge", "config", "trained", "versions", "commit", "metrics": {family: result},
-      "seconds": {family: time}}.
+      The contents of `evaluation.json`: "metrics" are the families' results and "seconds" their
+      times; "train_images" counts those that probes and samplers are fitted on.
 
     Raises:
       InputError: for unknown metrics, a feature space or classifier that does not fit, or data
@@ -204,11 +190,7 @@ def evaluate(
 
 
 def _case(
-    subject: Subject,
-    space: FeatureSpace,
-    judge: Classifier | None,
-    seed: int,
-    images: int | None,
+    subject: Subject, space: FeatureSpace, judge: Classifier | None, seed: int, images: int | None
 ) -> Case:
     config = subject.model
     # Every family reads the same images, so they are kept.
@@ -221,9 +203,8 @@ def _case(
     if directions is None and splits[0].labels:
         labels = {name: train.labels[name] for name in splits[0].labels}
         directions = find_directions(train.means, labels, splits[0].class_names)
-    samplers = subject.samplers or fit_samplers(
-        posterior_samples(train.means, train.deviations, seed), seed=seed
-    )
+    codes = posterior_samples(train.means, train.deviations, seed)
+    samplers = subject.samplers or fit_samplers(codes, seed=seed)
     prefix = _CAUSES.get(data.dataset)
     causes = () if prefix is None else tuple(n for n in splits[1].labels if n.startswith(prefix))
     return Case(
@@ -264,11 +245,11 @@ def _untrained(subject):
 
 
 def _load_judge(path, subject):
-    judge = load_classifier(path)
-    if judge.image_shape != tuple(subject.model.image_shape):
+    judge, shape = load_classifier(path), tuple(subject.model.image_shape)
+    if judge.image_shape != shape:
         raise InputError(
-            f"The classifier in {path} was trained on images of shape {judge.image_shape}; "
-            f"this model's are {tuple(subject.model.image_shape)}."
+            f"The classifier in {path} was trained on images of shape {judge.image_shape}; this "
+            f"model's are {shape}."
         )
     return judge
 

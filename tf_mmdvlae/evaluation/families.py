@@ -40,10 +40,6 @@ _EDITED_IMAGES = 200
 _SEMI_SUPERVISED_LABELS = 5
 
 
-def _skipped(reason):
-    return {"skipped": reason}
-
-
 def reconstruction(case: Case) -> dict[str, Any]:
     """L1, MSE, PSNR and SSIM of reconstructions from posterior means, over all test images."""
     return reconstruction_quality(
@@ -55,45 +51,36 @@ def reconstruction(case: Case) -> dict[str, Any]:
 def samples(case: Case) -> dict[str, Any]:
     """Generated images beside the test images, in the feature space of the case.
 
-    Rows: each sampler; "reconstructions" of the test images, the best that the decoder could do;
-    and "training images", which show how far real images lie from one another.
-
-    Returns:
-      {"rows": {name: `sample_quality`'s dict}, "count", "dimensions"}, with 10,000 images per row
-      where there are as many.
+    There is one row per sampler; "reconstructions" of the test images, the best that the decoder
+    could do; and "training images", which show how far real images lie from one another. A row has
+    10,000 images where there are as many.
     """
     # The same number everywhere: Frechet distances of different numbers of images don't compare.
     count = min(SAMPLES, len(case.test.images), len(case.train.images))
     if count < _FEWEST_IMAGES:
-        return _skipped(f"there are {count} images, and {_FEWEST_IMAGES} are the fewest")
+        return {"skipped": f"there are {count} images, and {_FEWEST_IMAGES} are the fewest"}
 
-    def of_images(part, unit):
-        images = part.images[:count]
-        return in_batches(lambda x: case.features(floats(x)), images, progress=case.progress(unit))
-
-    def of_codes(codes, unit):
+    def features(to_images, rows, unit):
         return in_batches(
-            lambda z: case.features(np.asarray(case.decode(z), np.float32)),
-            codes,
+            lambda few: case.features(np.asarray(to_images(few), np.float32)),
+            rows,
             progress=case.progress(unit),
         )
 
-    real = of_images(case.test, "test images in feature space")
+    real = features(floats, case.test.images[:count], "test images in feature space")
     codes = {name: draw(count, case.seed) for name, draw in case.samplers.items()}
     codes["reconstructions"] = latents.take(case.test.means, slice(count))
-    features = {name: of_codes(z, f"{name}: images") for name, z in codes.items()}
-    features["training images"] = of_images(case.train, "training images in feature space")
+    sets = {name: features(case.decode, z, f"{name}: images") for name, z in codes.items()}
+    training, unit = case.train.images[:count], "training images in feature space"
+    sets["training images"] = features(floats, training, unit)
     progress, rows = case.progress("sets compared"), {}
     # Rows side by side: each is a chain of large matrix products and long sorts, which one core
     # does as well as several.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        pending = {
-            name: pool.submit(sample_quality, real, values, case.seed)
-            for name, values in features.items()
-        }
-        for name, future in pending.items():
-            rows[name] = future.result()
-            progress(len(rows), len(pending))
+        results = pool.map(lambda name: sample_quality(real, sets[name], case.seed), sets)
+        for name, result in zip(sets, results, strict=True):
+            rows[name] = result
+            progress(len(rows), len(sets))
     return {"rows": rows, "count": count, "dimensions": real.shape[1]}
 
 
@@ -109,13 +96,9 @@ def prior(case: Case) -> dict[str, Any]:
 
 
 def knowledge(case: Case) -> dict[str, Any]:
-    """What each layer knows of every label, beside chance and an untrained encoder.
-
-    Returns:
-      {"trained": `layer_knowledge`'s dict, "untrained": the same or None}.
-    """
+    """What each layer knows of every label, beside chance and an untrained encoder, if any."""
     if not case.test.labels:
-        return _skipped("the data set has no labels")
+        return {"skipped": "the data set has no labels"}
 
     def table(train, test):
         return layer_knowledge(train.means, train.labels, test.means, test.labels, seed=case.seed)
@@ -132,54 +115,45 @@ def knowledge(case: Case) -> dict[str, Any]:
 def factors(case: Case) -> dict[str, Any]:
     """Disentanglement scores, where the data's independent factors are known."""
     if not case.factors:
-        return _skipped("the data set's independent factors are not known")
+        return {"skipped": "the data set's independent factors are not known"}
     values = {name: case.test.labels[name] for name in case.factors}
     return disentanglement(case.test.means, values, seed=case.seed)
 
 
 def arithmetic(case: Case) -> dict[str, Any]:
-    """a - minus + plus against the rendered truth, or edits in the eyes of a classifier.
-
-    Returns:
-      {"known": `known_arithmetic`'s dict} or {"edits": `attribute_edits`' dict}.
-    """
+    """a - minus + plus against the rendered "known" truth, or "edits" as a classifier sees them."""
     if case.render is not None:
-        return {
-            "known": known_arithmetic(
-                case.encode,
-                case.decode,
-                case.render,
-                FACTORS,
-                read=case.judge.predict if case.judge else None,
-                triples=case.triples,
-                seed=case.seed,
-                progress=case.progress("factors"),
-            )
-        }
-    if case.judge is None:
-        return _skipped(
-            "no classifier judges the edits: give --judge, a folder of bin/train_classifier"
-        )
-    if case.directions is None or not case.directions.names:
-        return _skipped("the model has no directions to edit along")
-    return {
-        "edits": attribute_edits(
-            floats(case.test.images[:_EDITED_IMAGES]),
+        known = known_arithmetic(
             case.encode,
             case.decode,
-            case.directions,
-            SimpleNamespace(predict=case.judge.predict_directions, features=case.judge.features),
-            progress=case.progress("attributes"),
+            case.render,
+            FACTORS,
+            read=case.judge.predict if case.judge else None,
+            triples=case.triples,
+            seed=case.seed,
+            progress=case.progress("factors"),
         )
-    }
+        return {"known": known}
+    if case.judge is None:
+        reason = "no classifier judges the edits: give --judge, a folder of bin/train_classifier"
+        return {"skipped": reason}
+    if case.directions is None or not case.directions.names:
+        return {"skipped": "the model has no directions to edit along"}
+    edits = attribute_edits(
+        floats(case.test.images[:_EDITED_IMAGES]),
+        case.encode,
+        case.decode,
+        case.directions,
+        SimpleNamespace(predict=case.judge.predict_directions, features=case.judge.features),
+        progress=case.progress("attributes"),
+    )
+    return {"edits": edits}
 
 
 def semi_supervised(case: Case) -> dict[str, Any]:
-    """Test errors of a classifier that is trained on a few labelled codes.
+    """Test errors of a classifier that is trained on a few labelled codes, by label.
 
-    Returns:
-      {label: `semi_supervised_errors`' dict}, of every label of classes and of the five most
-      balanced attributes.
+    The labels are those of classes and the five most balanced attributes.
     """
     labels = case.test.labels
     classes = [name for name, values in labels.items() if values.dtype.kind in "iu"]
@@ -187,15 +161,12 @@ def semi_supervised(case: Case) -> dict[str, Any]:
     balanced = sorted(attributes, key=lambda name: abs(labels[name].mean() - 0.5))
     names = classes + balanced[:_SEMI_SUPERVISED_LABELS]
     if not names:
-        return _skipped("the data set has no classes or attributes")
-    progress, errors = case.progress("labels"), {}
+        return {"skipped": "the data set has no classes or attributes"}
+    train, test, errors = case.train, case.test, {}
+    progress = case.progress("labels")
     for name in names:
         errors[name] = semi_supervised_errors(
-            case.train.means,
-            case.train.labels[name],
-            case.test.means,
-            case.test.labels[name],
-            seed=case.seed,
+            train.means, train.labels[name], test.means, test.labels[name], seed=case.seed
         )
         progress(len(errors), len(names))
     return errors
@@ -203,14 +174,11 @@ def semi_supervised(case: Case) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A family of metrics.
+    """A family of metrics: `measure` gives its result, which the report shows under its title.
 
-    Attributes:
-      title: heading of its section in the report.
-      measure: gives the family's result for a case.
-      key_numbers: gives the numbers of a result that tables show and compare.
-      plots: gives what the section's template needs beside the result. The template is
-        report/templates/<name of the family>.html, or estimates.html, which lists all estimates.
+    The `key_numbers` of a result are those that tables show and compare. The section's template is
+    report/templates/<name of the family>.html, or estimates.html, which lists all estimates; it
+    takes the result and its `plots`.
     """
 
     title: str
@@ -236,23 +204,14 @@ FAMILIES = {
 
 
 def family(name: str) -> Family:
-    """Looks up a family by its name.
-
-    Raises:
-      InputError: for an unknown name; the message lists the known ones.
-    """
+    """Looks up a family; the `InputError` for an unknown name lists the known ones."""
     if name not in FAMILIES:
         raise InputError(f"Metric {name!r} is not known. Known: {', '.join(FAMILIES)}.")
     return FAMILIES[name]
 
 
 def summary(evaluation: dict[str, Any]) -> list[KeyNumber]:
-    """The key numbers of an evaluation, in the order of the report.
-
-    Args:
-      evaluation: the contents of `evaluation.json`; families that were not measured or were skipped
-        give no numbers.
-    """
+    """The key numbers of all families that an evaluation measured, in the order of the report."""
     numbers = []
     for name, entry in FAMILIES.items():
         result = evaluation["metrics"].get(name)
