@@ -1,4 +1,4 @@
-"""Plots of the report, as SVG text: arrays in, picture out."""
+"""Plots of the report: each function takes arrays and their labels and gives SVG text."""
 
 from __future__ import annotations
 
@@ -25,48 +25,33 @@ def heat_map(
     values: Any,
     rows: Sequence[str],
     columns: Sequence[str],
-    low: float,
-    high: float,
+    low: float = 0.0,
     colours: str = "Blues",
     apart_after: Sequence[int] = (),
 ) -> str:
-    """A table of numbers, each cell darker the larger its number.
+    """A table of numbers from `low` to 1 as coloured cells.
 
     Args:
       values: [len(rows), len(columns)]; NaN is left blank.
       rows, columns: labels.
-      low, high: the values of the lightest and the darkest cell.
+      low: the value of the first colour; 1 has the last.
       colours: a matplotlib colour map.
       apart_after: columns, from 0, after which a line is drawn.
-
-    Returns:
-      SVG text.
     """
     values = np.asarray(values, np.float64)
     axes = _axes(_CELL_WIDTH * len(columns), _CELL_HEIGHT * len(rows))
-    clipped = np.ma.masked_invalid(np.clip(values, low, high))
-    picture = axes.imshow(clipped, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    clipped = np.ma.masked_invalid(np.clip(values, low, 1))
+    picture = axes.imshow(clipped, cmap=colours, vmin=low, vmax=1, aspect="auto")
     brightness = picture.to_rgba(clipped)[..., :3] @ _LUMINANCE
     for (row, column), value in np.ndenumerate(values):
         if math.isfinite(value):
-            axes.text(
-                column,
-                row,
-                f"{value:.2f}",
-                ha="center",
-                va="center",
-                size=LABEL_POINTS,
-                color="white" if brightness[row, column] < 0.5 else "black",
-            )
+            colour = "white" if brightness[row, column] < 0.5 else "black"
+            place = {"ha": "center", "va": "center", "size": LABEL_POINTS}
+            axes.text(column, row, f"{value:.2f}", color=colour, **place)
     for column in apart_after:
         axes.axvline(column + 0.5, color="white", linewidth=4)
-    is_steep = max(map(len, columns)) > 10
-    axes.set_xticks(
-        range(len(columns)),
-        columns,
-        rotation=30 if is_steep else 0,
-        ha="left" if is_steep else "center",
-    )
+    steep = {"rotation": 30, "ha": "left"} if max(map(len, columns)) > 10 else {}
+    axes.set_xticks(range(len(columns)), columns, **steep)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     axes.set_frame_on(False)
@@ -79,16 +64,9 @@ def bars(
     label: str,
     errors: Mapping[str, Sequence[float]],
 ) -> str:
-    """Horizontal bars, one row per group.
+    """Horizontal bars, one row per group and in it one bar per series.
 
-    Args:
-      groups: labels of the rows.
-      series: name -> [len(groups)], one bar in each row.
-      label: of the axis.
-      errors: name -> standard errors [len(groups)], of some series.
-
-    Returns:
-      SVG text.
+    Values and standard errors, which some series have, are [len(groups)] by the series' names.
     """
     axes = _axes(5.4, len(groups) * (0.14 * len(series) + 0.1))
     places = np.arange(len(groups))
@@ -106,14 +84,7 @@ def bars(
     axes.set_yticks(places, groups)
     axes.invert_yaxis()
     axes.set_xlabel(label, size=LABEL_POINTS)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(
-        fontsize=LABEL_POINTS,
-        frameon=False,
-        ncols=len(series),
-        loc="lower center",
-        bbox_to_anchor=(0.4, 1),
-    )
+    _add_legend(axes, "lower center", (0.4, 1), len(series))
     return _svg(axes.figure)
 
 
@@ -124,16 +95,9 @@ def curves(
     y_label: str,
     errors: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
-    """Lines over one variable, with a band of one standard error.
+    """Lines over x [n], with a band of one standard error where a series has `errors`.
 
-    Args:
-      x: [n].
-      series: name -> [n].
-      x_label, y_label: of the axes.
-      errors: name -> [n] standard errors, of some series.
-
-    Returns:
-      SVG text.
+    Values and standard errors are [n] by the series' names.
     """
     axes = Figure((6.4, 3.4)).add_axes((0.1, 0.15, 0.55, 0.8))
     axes.tick_params(labelsize=LABEL_POINTS)
@@ -146,8 +110,7 @@ def curves(
             axes.fill_between(x, heights - spread, heights + spread, color=colour, alpha=0.2, lw=0)
     axes.set_xlabel(x_label, size=LABEL_POINTS)
     axes.set_ylabel(y_label, size=LABEL_POINTS)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=LABEL_POINTS, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1))
+    _add_legend(axes, "upper left", (1.02, 1))
     # Not cut to what is drawn: two plots side by side keep one scale, however long their legends.
     return _svg(axes.figure, cut=False)
 
@@ -159,17 +122,18 @@ def _axes(width, height):
     return axes
 
 
+def _add_legend(axes, place, anchor, columns=1):
+    """Names the series above or beside the axes, which have no frame there."""
+    axes.spines[["top", "right"]].set_visible(False)
+    style = {"fontsize": LABEL_POINTS, "frameon": False}
+    axes.legend(loc=place, bbox_to_anchor=anchor, ncols=columns, **style)
+
+
 def _svg(figure, cut=True):
     FigureCanvasSVG(figure)
     content = io.StringIO()
     # Letters as shapes: a reader's fonts may be others, and wider.
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "tf_mmdvlae"}):
-        figure.savefig(
-            content,
-            format="svg",
-            metadata={"Date": None},
-            transparent=True,
-            bbox_inches="tight" if cut else None,
-            pad_inches=0.05,
-        )
+        space = {"bbox_inches": "tight" if cut else None, "pad_inches": 0.05}
+        figure.savefig(content, format="svg", metadata={"Date": None}, transparent=True, **space)
     return content.getvalue()

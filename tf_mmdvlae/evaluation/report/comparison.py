@@ -1,4 +1,4 @@
-"""A comparison as a Markdown table and as a page of pictures."""
+"""A comparison, the contents of `comparison.json`, as a Markdown table and as a page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ def markdown_table(comparison: dict[str, Any]) -> str:
     """The table of a comparison as Markdown: one line per number, one column per model.
 
     The best number of a line is bold, where one end is the better one.
-
-    Args:
-      comparison: the contents of `comparison.json`.
     """
     head, rows = _table(comparison, bold="**{}**")
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
@@ -28,14 +25,9 @@ def markdown_table(comparison: dict[str, Any]) -> str:
 def comparison_page(
     comparison: dict[str, Any], pictures: Mapping[str, Mapping[str, pathlib.Path]]
 ) -> str:
-    """The page of a comparison.
+    """The page of a comparison, as HTML text.
 
-    Args:
-      comparison: the contents of `comparison.json`.
-      pictures: model -> {"samples", "reconstructions", "layers"} -> path of a PNG file.
-
-    Returns:
-      HTML text.
+    Each model has paths of PNG files: "samples", "reconstructions" and "layers".
     """
     models = fill("comparison_models.html", models=comparison["models"])
     sections = [{"key": "models", "title": "The models", "content": models}]
@@ -76,15 +68,15 @@ def _table(comparison, bold):
         winner = choose(means, key=means.get) if choose and means else None
         cells = []
         for name, row in rows.items():
-            cell = "" if row is None else with_error(row["mean"], _spread(row), digits=1)
+            cell = ""
+            if row is not None:
+                # One seed has no deviation.
+                spread = row["deviation"] if row["count"] > 1 else row["standard_error"]
+                cell = with_error(row["mean"], spread, digits=1)
             cells.append(bold.format(cell) if name == winner else cell)
         arrow = {"low": " ↓", "high": " ↑"}.get(number["best"], "")
         lines.append([number["title"] + arrow, *cells])
     return ["", *models], lines
-
-
-def _spread(row):
-    return row["deviation"] if row["count"] > 1 else row["standard_error"]
 
 
 def _is_finite(value):

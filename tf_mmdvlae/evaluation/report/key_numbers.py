@@ -15,15 +15,10 @@ from tf_mmdvlae.metrics.estimates import Estimate
 
 @dataclasses.dataclass(frozen=True)
 class KeyNumber:
-    """One key number.
+    """One key number: its key is for programs, its title and meaning (half a sentence) for people.
 
-    Attributes:
-      key: for programs, such as "frechet_prior".
-      title: for people.
-      value: the number, or NaN if it is unknown.
-      error: its standard error, or NaN.
-      best: "low" or "high", the better end; "" where that depends on the purpose.
-      meaning: half a sentence.
+    Value and standard error are NaN if unknown. The `best` end is "low", "high", or "" where that
+    depends on the purpose.
     """
 
     key: str
@@ -43,12 +38,10 @@ Reader = Callable[[dict[str, Any]], list[KeyNumber]]
 
 
 def reader(*rows: tuple[str, str, str, str, str]) -> Reader:
-    """Makes a reader of a table.
+    """Makes a reader of a table: key, title, path, best and meaning of each `KeyNumber`.
 
-    Args:
-      rows: key, title, path, best and meaning of each number; see `KeyNumber`. The path, such as
-        "layers/all/effect_size", leads to an estimate of the result; a result without it has no
-        such number.
+    The path, such as "layers/all/effect_size", leads to an estimate of the result; a result without
+    it has no such number.
     """
 
     def read(result):
@@ -58,8 +51,8 @@ def reader(*rows: tuple[str, str, str, str, str]) -> Reader:
             for name in path.split("/"):
                 estimate = estimate.get(name, {})
             if estimate:
-                entry = KeyNumber(key, title, value(estimate), error(estimate), best, meaning)
-                numbers.append(entry)
+                estimates = value(estimate), error(estimate)
+                numbers.append(KeyNumber(key, title, *estimates, best, meaning))
         return numbers
 
     return read
@@ -152,46 +145,49 @@ disentanglement = reader(
     ),
 )
 
-_arithmetic = reader(
+_known = reader(
     (
         "arithmetic_gap",
         "arithmetic, way from floor to ceiling",
-        "known/overall/layers/all/gap_of_means",
+        "gap_of_means",
         "low",
         "0: as good as reconstructing the truth; 1: as if nothing were done",
     ),
     (
         "arithmetic_mean_gap",
         "the same, mean over factors",
-        "known/overall/layers/all/gap",
+        "gap",
         "low",
         "factors that the model hardly draws count as much as others",
     ),
     (
         "arithmetic_moved",
         "arithmetic, how far the factor moves",
-        "known/overall/layers/all/moved",
+        "moved",
         "high",
         "read by the judge; 1 is all the way",
     ),
+)
+
+_edits = reader(
     (
         "edit_flipped",
         "edits of strength 1, attribute flipped",
-        "at_one/flipped",
+        "flipped",
         "high",
         "share, by the judge",
     ),
     (
         "edit_others",
         "edits of strength 1, others moved",
-        "at_one/others_moved",
+        "others_moved",
         "low",
         "mean change of the judge's other probabilities",
     ),
     (
         "edit_kept",
         "edits of strength 1, image kept",
-        "at_one/face_kept",
+        "face_kept",
         "high",
         "cosine of the judge's features",
     ),
@@ -200,9 +196,9 @@ _arithmetic = reader(
 
 def arithmetic(result: dict[str, Any]) -> list[KeyNumber]:
     """How near arithmetic comes to a known answer, or what edits of strength 1 change."""
-    points = result["edits"]["overall"] if "edits" in result else []
-    at_one: dict[str, Any] = next((point for point in points if point["strength"] == 1), {})
-    return _arithmetic(result | {"at_one": at_one})
+    if "known" in result:
+        return _known(result["known"]["overall"]["layers"]["all"])
+    return _edits(next((at for at in result["edits"]["overall"] if at["strength"] == 1), {}))
 
 
 def semi_supervised(result: dict[str, Any]) -> list[KeyNumber]:

@@ -1,4 +1,8 @@
-"""The report: one HTML file that needs no other."""
+"""The report: one HTML file that needs no other.
+
+`evaluation` is the contents of `evaluation.json`, and `pictures` are the PNG files of
+`pictures.draw_pictures` by name.
+"""
 
 from __future__ import annotations
 
@@ -39,18 +43,9 @@ _TEMPLATES.filters |= {
 
 
 def write_report(path: pathlib.Path, evaluation: dict[str, Any], case: Case) -> pathlib.Path:
-    """Writes the page of an evaluation, whole or not at all.
+    """Writes the page of an evaluation, with pictures of its case, whole or not at all.
 
-    Args:
-      path: the HTML file.
-      evaluation: the contents of `evaluation.json`.
-      case: the case that was measured, from which the pictures are drawn.
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: if the file cannot be written.
+    A file that cannot be written is an `InputError`.
     """
     with tempfile.TemporaryDirectory() as folder:
         pictures = draw_pictures(pathlib.Path(folder), evaluation["metrics"], case)
@@ -61,15 +56,7 @@ def write_report(path: pathlib.Path, evaluation: dict[str, Any], case: Case) -> 
 
 
 def page(evaluation: dict[str, Any], pictures: Mapping[str, pathlib.Path]) -> str:
-    """The page of an evaluation.
-
-    Args:
-      evaluation: the contents of `evaluation.json`.
-      pictures: name -> path of a PNG file; see `pictures.draw_pictures`.
-
-    Returns:
-      HTML text.
-    """
+    """The page of an evaluation, as HTML text."""
     metrics = evaluation["metrics"]
     common = {"evaluation": evaluation, "layers": len(evaluation["config"]["latent_dims"])}
     sections = []

@@ -34,19 +34,11 @@ _FACTORS = (
 def draw_pictures(
     folder: pathlib.Path, metrics: dict[str, Any], case: Case
 ) -> dict[str, pathlib.Path]:
-    """Draws what the measured families show.
+    """Draws PNG files of a case and its `metrics`, the results of the families.
 
-    Args:
-      folder: where the PNG files go.
-      metrics: family -> result, of `evaluation.json`.
-      case: the case that was measured.
-
-    Returns:
-      name -> path: "manifold_layer_<l>", "traversal_layer_<l>", "layers", "reconstructions",
-      "samples_<sampler>", "arithmetic" or "edits", of those that were measured.
-
-    Raises:
-      InputError: if a file cannot be written.
+    Their names are "manifold_layer_<l>", "traversal_layer_<l>", "layers", "reconstructions",
+    "samples_<sampler>", and "arithmetic" or "edits" where that was measured. A file that cannot be
+    written is an `InputError`.
     """
     images = floats(case.test.images[:_FIGURE_IMAGES])
     paths = run.draw_all(folder, case.encode, case.decode, images, seed=case.seed)

@@ -31,7 +31,7 @@ def knowledge(result: dict[str, Any]) -> dict[str, Any]:
     """ "measures": per measure, a map by probe, the neighbours' number, errors and image count."""
     trained, untrained = result["trained"], result["untrained"]
     layers = list(next(iter(trained.values()))["neighbours"])
-    columns = [name.replace("z_", "layer ") for name in layers] + ["chance", "untrained"]
+    columns = [*_layer_words(layers), "chance", "untrained"]
     measures = []
     for measure in ("accuracy", "auc", "r2"):
         labels = [name for name, entry in trained.items() if entry["measure"] == measure]
@@ -45,7 +45,7 @@ def knowledge(result: dict[str, Any]) -> dict[str, Any]:
                 before = value(untrained[name][probe]["all"] if untrained else {"value": None})
                 rows.append([*row, trained[name]["chance"], before])
             names = list(map(words, labels))
-            return plots.heat_map(rows, names, columns, low, 1.0, apart_after=(len(layers) - 1,))
+            return plots.heat_map(rows, names, columns, low, apart_after=(len(layers) - 1,))
 
         neighbours = [one for name in labels for one in trained[name]["neighbours"].values()]
         errors = [one["standard_error"] for one in neighbours]
@@ -61,15 +61,17 @@ def knowledge(result: dict[str, Any]) -> dict[str, Any]:
     return {"measures": measures}
 
 
+def _layer_words(names):
+    return [name.replace("z_", "layer ") for name in names]
+
+
 def disentanglement(result: dict[str, Any]) -> dict[str, Any]:
     """ "shares": a map of the mutual information of factors (rows) and layers (columns)."""
     table = result["mutual_information"]
     shares = plots.heat_map(
         list(zip(*table["layers"]["normalised"], strict=True)),
         list(map(words, table["factors"])),
-        [name.replace("z_", "layer ") for name in table["layers"]["names"]],
-        0.0,
-        1.0,
+        _layer_words(table["layers"]["names"]),
     )
     return {"shares": shares}
 
@@ -94,15 +96,11 @@ def _known(result):
     gaps = plots.heat_map(
         [[value(f["layers"][name]["gap"]) for name in sets] for f in factors.values()],
         names,
-        [name.replace("z_", "layer ") for name in sets],
-        0.0,
-        1.0,
+        _layer_words(sets),
         colours="Blues_r",
     )
-    return {
-        "errors": plots.bars(names, bars, "error on the pixels that change", errors),
-        "gaps": gaps,
-    }
+    error_bars = plots.bars(names, bars, "error on the pixels that change", errors)
+    return {"errors": error_bars, "gaps": gaps}
 
 
 def _edits(result):
@@ -111,22 +109,16 @@ def _edits(result):
     strengths = [point["strength"] for point in overall]
     order = easiest_first(attributes)
     measures = {"flipped": "flipped", "others moved": "others_moved", "image kept": "face_kept"}
-    curves = plots.curves(
-        strengths,
-        {title: [value(point[key]) for point in overall] for title, key in measures.items()},
-        "strength",
-        "mean over attributes",
-        {title: [error(point[key]) for point in overall] for title, key in measures.items()},
+    means, errors = (
+        {title: [read(point[key]) for point in overall] for title, key in measures.items()}
+        for read in (value, error)
     )
-    flips = plots.curves(
-        strengths,
-        {
-            words(name): [value(point["flipped"]) for point in attributes[name]]
-            for name in order[:_MOST_CURVES]
-        },
-        "strength",
-        "share flipped",
-    )
+    curves = plots.curves(strengths, means, "strength", "mean over attributes", errors)
+    shares = {
+        words(name): [value(point["flipped"]) for point in attributes[name]]
+        for name in order[:_MOST_CURVES]
+    }
+    flips = plots.curves(strengths, shares, "strength", "share flipped")
     return {
         "curves": curves,
         "flips": flips,
