@@ -1,4 +1,9 @@
-"""Pictures of a model's answers: arithmetic, edits, samples. Arrays in, PNG files out."""
+"""Pictures of a model's answers: arithmetic, edits, samples.
+
+Each function writes a PNG file and returns its path. Images are [n, H, W, C] in [0, 1], n >= 1.
+`layers` are the numbers of those that took part, None for all. A file that cannot be written is an
+`InputError`.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +24,7 @@ def draw_arithmetic(
     result: np.ndarray,
     layers: Sequence[int] | None = None,
 ) -> pathlib.Path:
-    """Draws rows of a - minus + plus = result.
-
-    Args:
-      path: the PNG file.
-      a, minus, plus, result: images [n, H, W, C] in [0, 1], n >= 1.
-      layers: numbers of the layers that took part, or None for all.
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: if the file cannot be written.
-    """
+    """Draws rows of a - minus + plus = result."""
     explanation = "The codes of three images are subtracted and added; the result is decoded."
     if layers is not None:
         explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part; the "
@@ -55,22 +48,7 @@ def draw_edits(
     strengths: Sequence[float],
     layers: Sequence[int] | None = None,
 ) -> pathlib.Path:
-    """Draws images and their edits by an attribute of several strengths, one row per image.
-
-    Args:
-      path: the PNG file.
-      images: [n, H, W, C] in [0, 1], n >= 1.
-      edited: [n, len(strengths), H, W, C].
-      attribute: its name.
-      strengths: one per column.
-      layers: numbers of the layers that took part, or None for all.
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: if the file cannot be written.
-    """
+    """Draws images beside their edits [n, len(strengths), H, W, C] by an attribute."""
     explanation = (
         "The first column is the given image; the others add the attribute's direction to its "
         "code, times the number below. Strength 0 is the reconstruction."
@@ -92,19 +70,9 @@ def draw_edits(
 def draw_draws(
     path: pathlib.Path | str, images: np.ndarray, first_seed: int, temperature: float
 ) -> pathlib.Path:
-    """Draws images in a grid that is about square.
+    """Draws samples in a grid that is about square.
 
-    Args:
-      path: the PNG file.
-      images: [n, H, W, C] in [0, 1], n >= 1.
-      first_seed: seed of the first image; the seeds of the others follow.
-      temperature: the factor of the prior's deviation.
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: if the file cannot be written.
+    The caption gives the seeds, `first_seed` and those that follow it, and the temperature.
     """
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
