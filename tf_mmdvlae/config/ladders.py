@@ -6,18 +6,12 @@ from collections.abc import Container
 
 from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
 
+_BLOCKS_64 = (("conv24/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",), ("dense256",))
 BLOCKS: dict[int, tuple[tuple[str, ...], ...]] = {
     28: (("conv16/2", "conv32/2", "dense256"), ("dense256",), ("dense256", "dense256")),
     32: (("conv32/2",), ("conv64/2",), ("conv128/2",), ("dense256",)),
-    64: (("conv24/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",), ("dense256",)),
-    128: (
-        ("conv12/2",),
-        ("conv24/2",),
-        ("conv48/2",),
-        ("conv96/2",),
-        ("conv192/2",),
-        ("dense256",),
-    ),
+    64: _BLOCKS_64,
+    128: (("conv12/2",), *_BLOCKS_64),
 }
 """Side of the (square) image in pixels -> the blocks of `ModelConfig`, lowest first."""
 
@@ -47,7 +41,9 @@ the batch's statistics, and a stopped run can resume.
 
 
 def derive(
-    dataset: str, shape: tuple[int | None, int | None, int | None], splits: Container[str]
+    dataset: str,
+    shape: tuple[int | None, int | None, int | None],
+    splits: Container[str] = ("train", "test"),
 ) -> Config:
     """Settings for a data set, derived from the shape of its images.
 

@@ -1,4 +1,9 @@
-"""Fields of a config that a person typed, as in --config.train.learning_rate=5e-4."""
+"""Fields of a config that a person typed, as in --config.train.learning_rate=5e-4.
+
+A change is a pair: a field's dotted path, such as "train.learning_rate", and its value as text: a
+number, true or false, None, words, or numbers with commas between them. A path that is not known or
+a value that does not fit is an InputError.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +18,12 @@ from tf_mmdvlae.config.settings import Config, DataConfig, TrainConfig
 
 
 def override(config: Config, changes: Iterable[tuple[str, str]]) -> Config:
-    """Returns `config` with fields replaced by what a person typed.
-
-    Args:
-      config: the settings before.
-      changes: pairs of a field's dotted path, such as "train.learning_rate", and its value as text:
-        a number, true or false, None, words, or numbers with commas between them. All changes apply
-        together, so that fields which fit only each other can be changed at once.
-
-    Raises:
-      InputError: if a path is not known (the message lists the known ones) or a value does not
-        fit.
-    """
+    """Applies all changes together, so that fields which fit only each other can change at once."""
     return config.changed(**_fields_by_section(changes))
 
 
 def check_changes(changes: Iterable[tuple[str, str]]) -> None:
-    """Refuses what `override` would refuse for every config, before there is one.
-
-    Args:
-      changes: as for `override`.
-
-    Raises:
-      InputError: if a path is not known or a value does not fit.
-    """
+    """Refuses what `override` would refuse for every config, before there is one."""
     fields = _fields_by_section(changes)
     # Whether the model's fields fit depends on its other fields.
     DataConfig(**fields["data"])
@@ -52,10 +39,7 @@ def _fields_by_section(changes):
             paths = [f"{s}.{f.name}" for s in sections for f in dataclasses.fields(sections[s])]
             raise InputError(f"--config.{path} is not known. Known: {', '.join(paths)}.")
         values[section][field] = _value(text)
-    return {
-        section: fields_from_dict(sections[section], fields, f"config.{section}")
-        for section, fields in values.items()
-    }
+    return {s: fields_from_dict(sections[s], values[s], f"config.{s}") for s in sections}
 
 
 def _value(text):

@@ -1,7 +1,7 @@
 """Settings as dataclasses: what their fields may hold, and how they are read from dicts and lists.
 
 A field's type says what it holds: `Literal` lists its choices, `Annotated[float, at_least(0)]`
-limits a number.
+limits a number. Values that do not fit raise an InputError, which names the field by its path.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _Settings = TypeVar("_Settings")
 
 
 class Limit(NamedTuple):
-    """What a number must be: `holds` decides it; `words` stand after "it must" in messages."""
+    """What a value must be: `holds` decides it; `words` stand after "it must" in messages."""
 
-    holds: Callable[[float], bool]
+    holds: Callable[[Any], bool]
     words: str
 
 
@@ -35,15 +35,7 @@ FRACTION = Limit(lambda number: 0 <= number <= 1, "lie in [0, 1]")
 
 
 def check(settings: Any, path: str) -> None:
-    """Compares each field of a dataclass with its choices or its limit; None is within any limit.
-
-    Args:
-      settings: an instance.
-      path: where it stands, for messages.
-
-    Raises:
-      InputError: for the first field that holds something else.
-    """
+    """Compares each field of a dataclass with its choices or limit; None is within any limit."""
     hints = typing.get_type_hints(type(settings), include_extras=True)
     for name, hint in hints.items():
         value, kind = getattr(settings, name), typing.get_origin(hint)
@@ -56,25 +48,12 @@ def check(settings: Any, path: str) -> None:
 
 
 def from_dict(cls: type[_Settings], values: object, path: str = "config") -> _Settings:
-    """Builds a dataclass from (nested) dicts and lists.
-
-    Args:
-      cls: a dataclass, such as `Config` or `ModelConfig`.
-      values: a dict of fields; lists become tuples.
-      path: where `values` stands, for messages.
-
-    Raises:
-      InputError: for a key that is not a field, or a value of the wrong type.
-    """
+    """Builds a dataclass, such as `Config`, from (nested) dicts and lists, which become tuples."""
     return cls(**fields_from_dict(cls, values, path))
 
 
 def fields_from_dict(cls: type, values: object, path: str) -> dict[str, Any]:
-    """The arguments of a dataclass from (nested) dicts and lists; as `from_dict` without the call.
-
-    Raises:
-      InputError: for a key that is not a field, or a value of the wrong type.
-    """
+    """The arguments of a dataclass from (nested) dicts and lists, for `from_dict`."""
     hints = typing.get_type_hints(cls)
     if not isinstance(values, dict):
         raise InputError(f"{path} is {values!r:.40}; it must hold {', '.join(hints)} by name.")
@@ -105,26 +84,22 @@ def _convert(hint, value, path):
     for kind in kinds:
         try:
             return _convert_to(kind, value)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, OverflowError):
             continue
-    raise InputError(
-        f"{path} is {value!r:.200}; it must be {' or '.join(_IN_WORDS[kind] for kind in kinds)}."
-    )
+    words = " or ".join(_IN_WORDS[kind] for kind in kinds)
+    raise InputError(f"{path} is {value!r:.200}; it must be {words}.")
 
 
 def _convert_to(kind, value):
     if typing.get_origin(kind) is tuple:
         item_kind = typing.get_args(kind)[0]
-        if not isinstance(value, list | tuple):
-            if typing.get_origin(item_kind) is tuple:
-                raise TypeError
-            value = (value,)
-        return tuple(_convert_to(item_kind, item) for item in value)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        number = float(value)
-        if not math.isfinite(number):
-            raise ValueError
-        return number
-    if type(value) is kind:
+        if isinstance(value, list | tuple):
+            return tuple(_convert_to(item_kind, item) for item in value)
+        if typing.get_origin(item_kind) is not tuple:
+            return (_convert_to(item_kind, value),)
+    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+    elif type(value) is kind:
         return value
     raise TypeError

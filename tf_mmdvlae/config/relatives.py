@@ -22,18 +22,14 @@ _NESTED_DROPOUT = 0.25
 
 
 def relative(config: Config, name: str) -> Config:
-    """The settings of a relative.
+    """The settings of the relative `name` of `config`, a ladder with MMD.
 
     Relatives with KL take it in the units of the evidence lower bound: weight 1, beside a
     reconstruction summed over pixels and channels. Relatives with MMD keep the weights of `config`.
     The nested one keeps its nested dropout too, or takes 0.25 if `config` has none.
 
-    Args:
-      config: the ladder with MMD.
-      name: one of `RELATIVES`.
-
     Raises:
-      InputError: for an unknown name; the message lists the known ones.
+      InputError: if `name` is not one of `RELATIVES`.
     """
     if name not in RELATIVES:
         raise InputError(f"Model {name!r} is not known. Known: {', '.join(RELATIVES)}.")
@@ -44,10 +40,6 @@ def relative(config: Config, name: str) -> Config:
         changes["latent_dims"] = (sum(model.latent_dims),)
         changes["mmd_weights"] = model.layer_mmd_weights[-1]
     if name in ("vae", "vlae"):
-        changes |= {
-            "kl_weights": 1.0,
-            "mmd_weights": 0.0,
-            "joint_mmd_weight": 0.0,
-            "reconstruction_weight": None,
-        }
+        changes |= {"kl_weights": 1.0, "mmd_weights": 0.0, "joint_mmd_weight": 0.0}
+        changes["reconstruction_weight"] = None
     return config.changed(model=changes, train={"progressive": name in _PROGRESSIVE})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 from tf_mmdvlae.common.errors import InputError
@@ -19,6 +19,13 @@ DEFAULT_SCALES = {
 }
 """Kernel -> its scales where `ModelConfig.kernel_scales` is None."""
 
+_Kernel = Literal["gaussian", "multiscale_gaussian", "inverse_multiquadratic"]
+_Blocks = Annotated[tuple[tuple[str, ...], ...], Limit(all, "have an operation in each block")]
+_IMAGE_SHAPE = Limit(
+    lambda shape: len(shape) == 3 and min(shape) > 0 and shape[2] in (1, 3),
+    "be height, width and 1 or 3 channels",
+)
+_ALL_POSITIVE = Limit(lambda numbers: min(numbers, default=0) > 0, "be one or more numbers above 0")
 _BELOW_ONE = Limit(lambda number: 0 <= number < 1, "be from 0 to below 1")
 _OPEN_FRACTION = Limit(lambda number: 0 < number < 1, "lie in (0, 1)")
 _FRACTION_ABOVE_ZERO = Limit(lambda number: 0 < number <= 1, "lie in (0, 1]")
@@ -26,22 +33,17 @@ _BELOW_2_32 = Limit(lambda number: number < 2**32, "be below 2**32")
 
 
 def parse_operation(text: str) -> tuple[str, int, int]:
-    """Reads an operation of a block: "conv32/2" as ("conv", 32, 2), "dense9" as ("dense", 9, 1).
-
-    Raises:
-      InputError: if `text` is neither.
-    """
+    """Reads an operation of a block: "conv32/2" as ("conv", 32, 2), "dense9" as ("dense", 9, 1)."""
     match = re.fullmatch(r"(conv)([1-9]\d*)/([1-9]\d*)|(dense)([1-9]\d*)", text)
     if match is None:
         raise InputError(
-            f"model.blocks holds {text!r}; an operation reads conv<filters>/<stride> or "
-            "dense<units>."
+            f"model.blocks holds {text!r}; it takes conv<filters>/<stride> and dense<units>."
         )
     kind, filters, stride, dense, units = match.groups()
     return ("dense", int(units), 1) if dense else (kind, int(filters), int(stride))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class ModelConfig:
     """The network and its objective.
 
@@ -69,8 +71,7 @@ class ModelConfig:
       mmd_weights: weight of MMD^2(q(z_l), N(0, I)): one number for all layers, or one per layer.
       joint_mmd_weight: weight of the MMD^2 of all layers joined, the only term that sees
         dependence between layers.
-      kl_weights: weight of KL(q(z_l|x), N(0, I)) in nats: one number for all layers, or one per
-        layer.
+      kl_weights: weight of KL(q(z_l|x), N(0, I)) in nats, likewise.
       info_vae_alpha, info_vae_lambda: if given (both), they replace the weights above by InfoVAE's
         (Zhao, Song and Ermon 2017): KL weight 1 - alpha, MMD weight alpha + lambda - 1, no joint
         MMD, and the reconstruction in units of an ELBO.
@@ -90,14 +91,9 @@ class ModelConfig:
         are codes (not with random features).
     """
 
-    image_shape: tuple[int, ...] = (64, 64, 3)
-    latent_dims: tuple[int, ...] = (10, 10, 10, 10)
-    blocks: tuple[tuple[str, ...], ...] = (
-        ("conv24/2",),
-        ("conv48/2",),
-        ("conv96/2",),
-        ("conv192/2",),
-    )
+    image_shape: Annotated[tuple[int, ...], _IMAGE_SHAPE] = (64, 64, 3)
+    latent_dims: Annotated[tuple[int, ...], _ALL_POSITIVE] = (10, 10, 10, 10)
+    blocks: _Blocks = (("conv24/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",))
     shared_trunk: bool = True
     head_width: Annotated[int, at_least(0)] = 64
     merge: Literal["gated_add", "concatenate"] = "gated_add"
@@ -111,33 +107,20 @@ class ModelConfig:
     kl_weights: float | tuple[float, ...] = 0.0
     info_vae_alpha: float | None = None
     info_vae_lambda: float | None = None
-    kernel: Literal["gaussian", "multiscale_gaussian", "inverse_multiquadratic"] = (
-        "multiscale_gaussian"
-    )
-    kernel_scales: tuple[float, ...] | None = None
+    kernel: _Kernel = "multiscale_gaussian"
+    kernel_scales: Annotated[tuple[float, ...] | None, _ALL_POSITIVE] = None
     estimator: Literal["auto", "unbiased", "biased", "linear_time", "random_features"] = "auto"
     random_features: Annotated[int, at_least(1)] = 1024
     prior: Literal["closed_form", "sampled"] = "closed_form"
 
     def __post_init__(self) -> None:
         check(self, "model")
-        shape = self.image_shape
-        if len(shape) != 3 or min(shape) < 1 or shape[2] not in (1, 3):
+        layers = len(self.latent_dims)
+        if layers > len(self.blocks):
             raise InputError(
-                f"model.image_shape is {shape}; it must be height, width and 1 or 3 channels."
+                f"model.latent_dims has {layers} layers but model.blocks only {len(self.blocks)} "
+                "blocks; each layer needs a block of its own."
             )
-        if not self.latent_dims or min(self.latent_dims) < 1:
-            raise InputError(
-                f"model.latent_dims is {self.latent_dims}; it must name at least one layer, "
-                "each of one dimension or more."
-            )
-        if len(self.latent_dims) > len(self.blocks):
-            raise InputError(
-                f"model.latent_dims has {len(self.latent_dims)} layers but model.blocks only "
-                f"{len(self.blocks)} blocks; each layer needs a block of its own."
-            )
-        if min(self.scales, default=0) <= 0:
-            raise InputError(f"model.kernel_scales is {self.scales}; scales must be above 0.")
         if self.kernel == "gaussian" and len(self.scales) != 1:
             raise InputError(
                 f"model.kernel is 'gaussian', which has one scale, but model.kernel_scales has "
@@ -157,37 +140,26 @@ class ModelConfig:
                 "--config.model.estimator=random_features."
             )
         if (self.info_vae_alpha is None) != (self.info_vae_lambda is None):
-            raise InputError(
-                "model.info_vae_alpha and model.info_vae_lambda must be given together."
-            )
-        for name, weights in (
-            ("mmd_weights", self.layer_mmd_weights),
-            ("kl_weights", self.layer_kl_weights),
-        ):
-            if len(weights) != len(self.latent_dims):
+            raise InputError("model.info_vae_alpha and .info_vae_lambda must be given together.")
+        for name in ("mmd_weights", "kl_weights"):
+            weights = getattr(self, f"layer_{name}")
+            if len(weights) != layers:
                 raise InputError(
-                    f"model.{name} has {len(weights)} numbers for {len(self.latent_dims)} "
-                    "latent layers; give one number, or one per layer."
+                    f"model.{name} has {len(weights)} numbers for {layers} latent layers; give one "
+                    "number, or one per layer."
                 )
             if min(weights) < 0:
                 raise InputError(f"model.{name} comes to {weights}; a weight must not be below 0.")
-
         self.feature_shapes()
 
     def feature_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
         """Shapes of the features (no batch) before and after each operation, block by block.
 
         Returns:
-          A list of tuples: for a block of k operations its k + 1 shapes, the input's first.
-
-        Raises:
-          InputError: if a stride does not divide the image, or a convolution follows a dense layer.
+          For each block of k operations its k + 1 shapes, the input's first.
         """
-        shape = tuple(self.image_shape)
-        shapes = []
+        shape, shapes = tuple(self.image_shape), []
         for block in self.blocks:
-            if not block:
-                raise InputError("model.blocks holds an empty block; give it an operation.")
             path = [shape]
             for text in block:
                 kind, size, stride = parse_operation(text)
@@ -200,8 +172,7 @@ class ModelConfig:
                 elif shape[0] % stride or shape[1] % stride:
                     raise InputError(
                         f"model.blocks: {text!r} does not divide {shape[0]}x{shape[1]} features "
-                        f"(image_shape {self.image_shape}); choose an image size that all "
-                        "strides divide."
+                        f"(image_shape {self.image_shape}); choose a size that all strides divide."
                     )
                 else:
                     shape = (shape[0] // stride, shape[1] // stride, size)
@@ -238,9 +209,7 @@ class ModelConfig:
         return self.joint_mmd_weight
 
     def _per_layer(self, weights):
-        if isinstance(weights, tuple):
-            return weights
-        return (float(weights),) * len(self.latent_dims)
+        return weights if isinstance(weights, tuple) else (float(weights),) * len(self.latent_dims)
 
     @property
     def layer_mmd_weights(self) -> tuple[float, ...]:
@@ -257,7 +226,7 @@ class ModelConfig:
         return self._per_layer(1.0 - self.info_vae_alpha)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class DataConfig:
     """Which images, and how they reach the model.
 
@@ -291,7 +260,7 @@ class DataConfig:
         check(self, "data")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class TrainConfig:
     """How long, how fast, and in what order the latent layers are learned.
 
@@ -345,23 +314,18 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self, "train")
-        if self.distribute != "none":
-            switch = f"train.distribute={self.distribute}"
-            if self.steps_per_execution > 1:
+        # Keras looks for an overflow in one device's gradients before they are summed.
+        overflow = "an overflow on one device would spoil the weights; give mixed_bfloat16"
+        leave = "; leave one of them out"
+        for name, clashes, reason in (
+            ("steps_per_execution", self.steps_per_execution > 1, f"steps come one by one{leave}"),
+            ("xla", self.xla == "on", f"TensorFlow can't compile such a step{leave}"),
+            ("precision", self.precision == "mixed_float16", overflow),
+        ):
+            if clashes and self.distribute != "none":
                 raise InputError(
-                    f"train.steps_per_execution is {self.steps_per_execution}, but with {switch} "
-                    "TensorFlow takes one step at a time; leave one of them out."
-                )
-            if self.xla == "on":
-                raise InputError(
-                    f"train.xla is 'on', but TensorFlow can't compile a step with {switch}; leave "
-                    "one of them out."
-                )
-            if self.precision == "mixed_float16":
-                # Keras looks for an overflow in one device's gradients before they are summed.
-                raise InputError(
-                    f"train.precision is 'mixed_float16', but with {switch} an overflow on one "
-                    "device would spoil the weights; give mixed_bfloat16."
+                    f"train.{name} is {getattr(self, name)!r}, but with train.distribute="
+                    f"{self.distribute} {reason}."
                 )
         if self.steps % self.steps_per_execution:
             raise InputError(
@@ -373,17 +337,12 @@ class TrainConfig:
         """When each of `layers` latent layers fades in: (start, end) steps, lowest layer first.
 
         After proVLAE (Li et al. 2020, arXiv 2002.10549): the highest layer takes part from step 0.
-        None if no layer fades in.
-
-        Raises:
-          InputError: if the stages leave the lowest layer no step of its own.
+        None if no layer fades in; InputError if the stages leave layer 1 no step of its own.
         """
         if not self.progressive or self.init_from:
             return None
-        starts = [0] + [
-            round(self.steps * (self.first_stage + self.stage * index))
-            for index in range(layers - 1)
-        ]
+        stages = (self.first_stage + self.stage * index for index in range(layers - 1))
+        starts = [0, *(round(self.steps * stage) for stage in stages)]
         length = round(self.steps * self.stage * self.fade)
         if starts[-1] + length >= self.steps and layers > 1:
             raise InputError(
@@ -394,9 +353,9 @@ class TrainConfig:
         return tuple((start, start + length if start else 0) for start in reversed(starts))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Config:
-    """All settings of a run: `model`, `data` and `train`."""
+    """All settings of a run: `model`, `data` and `train`; InputError if they do not fit."""
 
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
@@ -408,25 +367,15 @@ class Config:
         Args:
           **sections: `model`, `data` or `train`, each a dict of field names and new values, as in
             `config.changed(train={"steps": 3}, data={"cache": "none"})`.
-
-        Raises:
-          InputError: if the new values do not fit.
         """
-        parts = {
-            name: dataclasses.replace(getattr(self, name), **fields)
-            for name, fields in sections.items()
-        }
-        return dataclasses.replace(self, **parts)
+        parts = {name: replace(getattr(self, name), **fields) for name, fields in sections.items()}
+        return replace(self, **parts)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as nested dicts that JSON can hold."""
-        return dataclasses.asdict(self)
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: object) -> Config:
-        """The inverse of `to_dict`, also after a trip through JSON.
-
-        Raises:
-          InputError: for a key that is not known; the message lists the known ones.
-        """
+        """The inverse of `to_dict`, also after a trip through JSON; InputError for unknown keys."""
         return from_dict(cls, values)

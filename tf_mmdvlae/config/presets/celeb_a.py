@@ -16,12 +16,9 @@ The preset `paper` was not trained to its end.
 from tf_mmdvlae.config.ladders import PAPER
 from tf_mmdvlae.config.presets import image_folder
 
-_CROP = 148 / 178
-_PAPER_CROP = 108 / 178
-
 PRESETS = {
     "default": image_folder.PRESETS["default"].changed(
-        data={"dataset": "celeb_a", "crop": _CROP, "flip": True}
+        data={"dataset": "celeb_a", "crop": 148 / 178, "flip": True}
     ),
     # The network is vladder_large.py, with the two convolutions of the lowest generative block in
     # mirror order.
@@ -38,7 +35,7 @@ PRESETS = {
             "merge": "concatenate",
             "kernel_scales": (5.0,),
         },
-        data={"dataset": "celeb_a", "crop": _PAPER_CROP},
+        data={"dataset": "celeb_a", "crop": 108 / 178},
         train={"steps": 200_000},
     ),
 }

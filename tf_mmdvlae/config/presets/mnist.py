@@ -14,30 +14,24 @@ of `train` gave 0.831 for layer 3 and 0.874 for all.
 `docs/decisions.md` lists what was tried. The preset `paper` was not trained to its end.
 """
 
-from tf_mmdvlae.config.ladders import BLOCKS, PAPER
-from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
+from tf_mmdvlae.config.ladders import PAPER, derive
 
 PRESETS = {
-    "default": Config(
-        model=ModelConfig(
-            image_shape=(28, 28, 1),
-            latent_dims=(2, 2, 2),
-            blocks=BLOCKS[28],
-            head_width=0,
-            deviation_floor=0.02,
-            joint_mmd_weight=30.0,
-            nested_dropout=0.25,
-        ),
-        data=DataConfig(dataset="mnist"),
-        train=TrainConfig(
-            steps=13_000,
-            batch_size=128,
-            learning_rate=1.5e-3,
-            decay_start=0.35,
-            first_stage=0.15,
-            stage=0.08,
-            fade=1.0,
-        ),
+    "default": derive("mnist", (28, 28, 1)).changed(
+        model={
+            "latent_dims": (2, 2, 2),
+            "deviation_floor": 0.02,
+            "joint_mmd_weight": 30.0,
+            "nested_dropout": 0.25,
+        },
+        train={
+            "steps": 13_000,
+            "learning_rate": 1.5e-3,
+            "decay_start": 0.35,
+            "first_stage": 0.15,
+            "stage": 0.08,
+            "fade": 1.0,
+        },
     ),
     # The network is vladder_small.py.
     "paper": PAPER.changed(
