@@ -94,6 +94,8 @@ def test_a_missing_package_is_named_with_what_installs_it(missing, command):
         ("compare", ["--dataset=mnist", "--models=vae,gan"], 1, "'gan'; it must be one of vae"),
         ("compare", ["--dataset=mnist", "--seeds=0"], 2, "--seeds=0"),
         ("evaluate", [], 1, "either --workdir"),
+        ("evaluate", ["--metrics=samples,fid"], 1, "'fid' is not known. Known: reconstruction"),
+        ("compare", ["--dataset=mnist", "--metrics=fid"], 1, "Known: reconstruction, samples"),
         ("evaluate", ["--export=x"], 1, "--export needs --dataset"),
         ("evaluate", ["--workdir=x", "--labels=y"], 1, "--labels is for --export"),
         ("evaluate", ["--export=x", "--dataset=mnist", "--labels=y"], 1, "=image_folder"),

@@ -32,9 +32,7 @@ def _run(flags):
     rows = max(map(len, paths.values()))
     if {len(files) for files in paths.values()} - {1, rows}:
         counts = ", ".join(f"--{name} {len(files)}" for name, files in paths.items())
-        raise InputError(
-            f"The pictures do not make triples ({counts}); give the same number, or one."
-        )
+        raise InputError(f"The pictures make no triples ({counts}); give the same number, or one.")
     one_picture = images.is_one_picture(flags.out, rows)
     served = load(flags.export)
     weights, layers = images.layer_weights(flags.layers, served)

@@ -67,10 +67,7 @@ class Command:
     takes_config: bool = False
 
     def __call__(self, arguments: list[str] | None = None) -> int:
-        """Runs the command and returns its exit code.
-
-        Args:
-          arguments: what follows the command's name; None reads `sys.argv`.
+        """Runs the command on `arguments`, or on those of `sys.argv`, and returns its exit code.
 
         Returns:
           0; 1 if the user's input or the run made it impossible; 2 for flags that can't be read;
@@ -96,16 +93,12 @@ class Command:
             return _fail(error, error.exit_code)
         except KeyboardInterrupt as stop:
             code = stop.args[0] if stop.args else 130
-            return _fail(
-                "Stopped; nothing is left half written. Give the same command again.", code
-            )
+            message = "Stopped; nothing is left half written. Give the same command again."
+            return _fail(message, code)
         return 0
 
     def parse(self, arguments: list[str]) -> SimpleNamespace:
         """Reads the command line without running anything.
-
-        Args:
-          arguments: as in a call.
 
         Returns:
           The value of each flag by name; `overrides` is the list of (path, value) pairs of
@@ -125,9 +118,8 @@ class Command:
             words = definitions([self.name, *rest])[1:]
         except flags.UnrecognizedFlagError as error:
             known = ", ".join(f"--{name}" for name in sorted(self.table))
-            raise flags.Error(
-                f"--{error.flagname} is not a flag of bin/{self.name}. Known: {known}."
-            ) from None
+            message = f"--{error.flagname} is not a flag of bin/{self.name}. Known: {known}."
+            raise flags.Error(message) from None
         if words:
             raise flags.Error(f"{words[0]!r} is not a flag; flags begin with --.")
         values = SimpleNamespace(**definitions.flag_values_dict(), overrides=overrides)
@@ -145,11 +137,7 @@ class Command:
         return values
 
     def require(self, values: SimpleNamespace, *names: str) -> None:
-        """Refuses a command line that lacks one of these flags.
-
-        Raises:
-          InputError: if a flag has no value.
-        """
+        """Raises an InputError if one of these flags has no value."""
         for name in names:
             if not getattr(values, name):
                 raise InputError(f"Give --{name}: {self.table[name].help}.")
@@ -174,9 +162,7 @@ def absolute_path(text: str) -> str:
 
 
 EXPORT = Flag(
-    str,
-    "an export, such as exports/mnist (its newest version) or exports/mnist/3",
-    required=True,
+    str, "an export, such as exports/mnist (its newest version) or exports/mnist/3", required=True
 )
 DATASET = Flag(
     str, f"one of {', '.join(known_datasets())}, or another TFDS image set", required=True
@@ -196,17 +182,11 @@ DATA_FLAGS = {
 
 
 def data_settings(values: SimpleNamespace) -> dict[str, str]:
-    """The fields of `DataConfig` that --data_dir, --image_dir and --labels set.
-
-    Raises:
-      InputError: if --image_dir or --labels comes with another data set than image_folder.
-    """
+    """The fields of `DataConfig` that --data_dir, --image_dir and --labels set."""
     settings = {name: getattr(values, name) for name in DATA_FLAGS if getattr(values, name)}
     for name in ("image_dir", "labels"):
         if name in settings and values.dataset != "image_folder":
-            raise InputError(
-                f"--{name} needs --dataset=image_folder, but --dataset is {values.dataset}."
-            )
+            raise InputError(f"--{name} needs --dataset=image_folder, not {values.dataset}.")
     return settings
 
 

@@ -8,6 +8,7 @@ was stopped, the same command continues it.
 """
 
 from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag
+from tf_mmdvlae.cli.evaluate import judge_of
 from tf_mmdvlae.config import known_datasets
 from tf_mmdvlae.config.relatives import RELATIVES
 
@@ -27,7 +28,6 @@ FLAGS = {
 
 
 def _run(flags):
-    from tf_mmdvlae.cli.evaluate import judge_of
     from tf_mmdvlae.config import get_config
     from tf_mmdvlae.config.overrides import override
     from tf_mmdvlae.evaluation.compare import compare
@@ -42,14 +42,10 @@ def _run(flags):
         train={"steps": flags.steps or config.train.steps},
     )
     workdir = flags.workdir or f"runs/compare/{flags.dataset}"
+    models = flags.models or tuple(RELATIVES)
+    config = override(config, flags.overrides)
     comparison = compare(
-        override(config, flags.overrides),
-        workdir,
-        flags.models or tuple(RELATIVES),
-        flags.seeds,
-        flags.metrics,
-        flags.features,
-        judge_of(flags),
+        config, workdir, models, flags.seeds, flags.metrics, flags.features, judge_of(flags)
     )
     print(f"\n{markdown_table(comparison)}")
     print(f"Table:    {workdir}/comparison.md")

@@ -7,6 +7,7 @@
 A run is measured on its own data; an export needs --dataset.
 """
 
+import pathlib
 from types import SimpleNamespace
 
 from tf_mmdvlae.cli.command import DATA_FLAGS, RUN_DATA_DIR, Command, Flag, data_settings
@@ -17,10 +18,7 @@ FLAGS = {
     "dataset": Flag(str, "data set on which an export is measured"),
     **DATA_FLAGS,
     "data_dir": RUN_DATA_DIR,
-    "out": Flag(
-        str,
-        "folder for the two files [default: the run's; for an export, runs/evaluation/<dataset>]",
-    ),
+    "out": Flag(str, "folder for both files [default: the run's, or runs/evaluation/<dataset>]"),
     "metrics": Flag(
         list,
         "families of metrics, with commas between them, such as reconstruction,samples; the "
@@ -43,8 +41,6 @@ FLAGS = {
 
 
 def _run(flags):
-    import pathlib
-
     from tf_mmdvlae.common.errors import InputError
     from tf_mmdvlae.evaluation import evaluate
     from tf_mmdvlae.evaluation.families import family
@@ -64,13 +60,7 @@ def _run(flags):
         subject = evaluate.export_subject(flags.export, flags.dataset, **data_settings(flags))
     out = pathlib.Path(flags.out or flags.workdir or f"runs/evaluation/{flags.dataset}")
     evaluation = evaluate.evaluate(
-        subject,
-        out,
-        flags.metrics,
-        flags.features,
-        judge_of(flags),
-        flags.seed,
-        flags.images,
+        subject, out, flags.metrics, flags.features, judge_of(flags), flags.seed, flags.images
     )
     _print_summary(evaluation)
     print(f"\nReport:   {out / 'report.html'}  (open it in a browser)")
@@ -79,8 +69,6 @@ def _run(flags):
 
 def judge_of(flags: SimpleNamespace) -> str | None:
     """The classifier that reads labels: --judge, or --features if that is such a classifier."""
-    import pathlib
-
     if flags.judge or not (pathlib.Path(flags.features) / "classifier.json").exists():
         return flags.judge
     return flags.features

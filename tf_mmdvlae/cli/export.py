@@ -10,9 +10,7 @@ from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag
 
 FLAGS = {
     "workdir": Flag(str, "folder of the run, such as runs/mnist", required=True),
-    "export_dir": Flag(
-        str, "folder of the SavedModel's versions [default: where the run was exported to]"
-    ),
+    "export_dir": Flag(str, "folder of the SavedModel's versions [default: that of the run]"),
     "data_dir": RUN_DATA_DIR,
     "tflite": Flag(bool, "write TensorFlow Lite files too (needs '.[tflite]')"),
     "onnx": Flag(bool, "write ONNX files too (needs '.[onnx]')"),

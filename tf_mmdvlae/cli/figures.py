@@ -1,4 +1,9 @@
-"""Draws the figures of a finished run again, as in `bin/figures --workdir=runs/mnist`."""
+"""Draws the figures of a finished run again.
+
+  bin/figures --workdir=runs/mnist
+
+The command prints the names of the pictures.
+"""
 
 from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag
 

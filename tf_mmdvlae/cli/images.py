@@ -1,4 +1,7 @@
-"""What the commands on exports share: picture files, layers and strengths, read and written."""
+"""What the commands on exports share: picture files, layers and strengths, read and written.
+
+The functions raise an InputError for a flag or a file that they can't use.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,7 @@ _log = logging.getLogger(__name__)
 def find(text: str, flag: str) -> list[pathlib.Path]:
     """The picture files that a flag names: files with commas between them, or folders.
 
-    Args:
-      text: the flag's value.
-      flag: its name, for messages.
-
-    Returns:
-      At least one path; a folder's files at any depth, sorted by name.
-
-    Raises:
-      InputError: if a file is missing or a folder holds no JPEG or PNG.
+    A folder's files come at any depth, sorted by name; `flag` is the flag's name, for messages.
     """
     files: list[pathlib.Path] = []
     is_one_path = pathlib.Path(text).expanduser().exists()
@@ -59,16 +54,10 @@ def batches(
 ) -> Iterator[tuple[list[pathlib.Path], np.ndarray]]:
     """Reads pictures batch by batch, with progress, and leaves out those that can't be read.
 
-    Args:
-      paths: picture files.
-      served: the export, which crops and resizes them.
-      size: pictures per batch.
+    If these are more than 1% of all, the last one's InputError is raised.
 
     Yields:
       The n >= 1 paths of a batch that could be read, and their images [n, H, W, C].
-
-    Raises:
-      InputError: if more than 1% of the pictures can't be read.
     """
     unreadable, progress = 0, Progress(len(paths), "pictures")
     for start in range(0, len(paths), size):
@@ -93,9 +82,6 @@ def layer_weights(text: str | None, served: Served) -> tuple[list[float] | None,
 
     Returns:
       The weight of each layer, 1 or 0, and the numbers of those with 1; both None for all layers.
-
-    Raises:
-      InputError: for what is no layer of the export.
     """
     if text is None:
         return None, None
@@ -112,11 +98,7 @@ def layer_weights(text: str | None, served: Served) -> tuple[list[float] | None,
 
 
 def strengths(text: str) -> list[float]:
-    """Reads --strength: a number, or start:stop:count.
-
-    Raises:
-      InputError: if it is neither, or gives too many strengths.
-    """
+    """Reads --strength: a number, or start:stop:count."""
     try:
         if ":" in text:
             start, stop, count = text.split(":")
@@ -135,11 +117,7 @@ def strengths(text: str) -> list[float]:
 
 
 def is_one_picture(out: str, rows: int) -> bool:
-    """Whether --out names one PNG file for all results (True) or a folder (False).
-
-    Raises:
-      InputError: if `rows` are too many for one picture, or `out` is another kind of file.
-    """
+    """Whether --out names one PNG file for all results (True) or a folder (False)."""
     suffix = pathlib.Path(out).suffix.lower()
     if suffix in _OTHER_FORMATS:
         raise InputError(f"--out={out}: pictures are written as .png; or give a folder.")
@@ -152,11 +130,7 @@ def is_one_picture(out: str, rows: int) -> bool:
 
 
 def write(path: pathlib.Path | str, image: np.ndarray) -> None:
-    """Writes an image [H, W, C] in [0, 1] as a PNG file, whole or not at all.
-
-    Raises:
-      InputError: if the file cannot be written.
-    """
+    """Writes an image [H, W, C] in [0, 1] as a PNG file, whole or not at all."""
     from PIL import Image
 
     pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)

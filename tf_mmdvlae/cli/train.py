@@ -9,15 +9,8 @@ If a run was stopped, the same command resumes it. Any field of the config can b
 tf_mmdvlae/config/settings.py.
 """
 
-from tf_mmdvlae.cli.command import (
-    DATA_FLAGS,
-    DATASET,
-    Command,
-    Flag,
-    absolute_path,
-    bars_on_terminals_only,
-    data_settings,
-)
+from tf_mmdvlae.cli import command
+from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, Command, Flag, absolute_path
 
 _TRAIN_FLAGS = {
     "steps": Flag(int, "training steps [default: the preset's]"),
@@ -30,9 +23,7 @@ _TRAIN_FLAGS = {
     "distribute": Flag(
         str, "none, mirrored (all GPUs of this machine) or multi_worker (machines of TF_CONFIG)"
     ),
-    "on_divergence": Flag(
-        str, "stop, or rollback (continue from the last good checkpoint) [default: stop]"
-    ),
+    "on_divergence": Flag(str, "stop, or rollback (to the last good checkpoint) [default: stop]"),
 }
 FLAGS = {
     "dataset": DATASET,
@@ -53,8 +44,8 @@ def _run(flags):
     from tf_mmdvlae.training.train import train as train_run
 
     if flags.dataset != "image_folder":
-        bars_on_terminals_only()
-    data = data_settings(flags)
+        command.bars_on_terminals_only()
+    data = command.data_settings(flags)
     if flags.cache is not None:
         data["cache"] = flags.cache
     train = {name: getattr(flags, name) for name in _TRAIN_FLAGS}
@@ -69,12 +60,10 @@ def _run(flags):
         return pipeline.describe(DataConfig(dataset=flags.dataset, **data))
 
     config = get_config(flags.dataset, flags.preset, describe).changed(data=data, train=train)
-    result = train_run(
-        override(config, flags.overrides),
-        flags.workdir or f"runs/{flags.dataset}",
-        flags.export_dir or f"exports/{flags.dataset}",
-        flags.overwrite,
-    )
+    workdir = flags.workdir or f"runs/{flags.dataset}"
+    export_dir = flags.export_dir or f"exports/{flags.dataset}"
+    config = override(config, flags.overrides)
+    result = train_run(config, workdir, export_dir, flags.overwrite)
     if result is not None:
         _print_result(result)
 

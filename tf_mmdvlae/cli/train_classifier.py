@@ -7,14 +7,8 @@ bin/evaluate --features=<its folder> compares samples with real images in the cl
 hidden layer, and reads off its outputs what an edit changed.
 """
 
-from tf_mmdvlae.cli.command import (
-    DATA_FLAGS,
-    DATASET,
-    Command,
-    Flag,
-    bars_on_terminals_only,
-    data_settings,
-)
+from tf_mmdvlae.cli import command
+from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, Command, Flag
 
 FLAGS = {
     "dataset": DATASET,
@@ -33,24 +27,20 @@ def _run(flags):
     from tf_mmdvlae.data import pipeline
     from tf_mmdvlae.evaluation.classifier import train_classifier
 
-    settings = data_settings(flags)
+    settings = command.data_settings(flags)
     if flags.dataset == "image_folder":
         settings.pop("data_dir", None)
     else:
-        bars_on_terminals_only()
-    config = get_config(
-        flags.dataset,
-        describe=lambda: pipeline.describe(DataConfig(dataset=flags.dataset, **settings)),
-    ).changed(data=settings)
+        command.bars_on_terminals_only()
+
+    def describe():
+        return pipeline.describe(DataConfig(dataset=flags.dataset, **settings))
+
+    config = get_config(flags.dataset, describe=describe).changed(data=settings)
     out = flags.out or f"classifiers/{flags.dataset}"
+    shape = config.model.image_shape
     details = train_classifier(
-        config.data,
-        config.model.image_shape,
-        out,
-        flags.steps,
-        flags.batch_size,
-        flags.seed,
-        flags.overwrite,
+        config.data, shape, out, flags.steps, flags.batch_size, flags.seed, flags.overwrite
     )
     _print_details(details, out, flags.dataset)
 
