@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.faces.factors import FACTORS
 from tf_mmdvlae.evaluation.case import Case, Part, floats
-from tf_mmdvlae.evaluation.report import key_numbers, sections
+from tf_mmdvlae.evaluation.report import key_numbers, section_plots
 from tf_mmdvlae.evaluation.report.key_numbers import KeyNumber
 from tf_mmdvlae.metrics.attribute_edits import attribute_edits
 from tf_mmdvlae.metrics.disentanglement.scores import disentanglement
@@ -192,12 +192,14 @@ FAMILIES = {
     "samples": Family("Samples", samples, key_numbers.samples),
     "prior": Family("Match to the prior", prior, key_numbers.prior),
     "knowledge": Family(
-        "What each layer knows", knowledge, key_numbers.knowledge, sections.knowledge
+        "What each layer knows", knowledge, key_numbers.knowledge, section_plots.knowledge
     ),
     "disentanglement": Family(
-        "Disentanglement", factors, key_numbers.disentanglement, sections.disentanglement
+        "Disentanglement", factors, key_numbers.disentanglement, section_plots.disentanglement
     ),
-    "arithmetic": Family("Arithmetic", arithmetic, key_numbers.arithmetic, sections.arithmetic),
+    "arithmetic": Family(
+        "Arithmetic", arithmetic, key_numbers.arithmetic, section_plots.arithmetic
+    ),
     "semi_supervised": Family("A few labels", semi_supervised, key_numbers.semi_supervised),
 }
 """Name -> family, in the order of the report."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_mmdvlae.evaluation.report.page import fill
-from tf_mmdvlae.evaluation.report.parts import with_error
+from tf_mmdvlae.evaluation.report.texts import with_error
 
 
 def markdown_table(comparison: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ def comparison_page(
     ):
         pairs = [(paths[name], model) for model, paths in pictures.items() if name in paths]
         if pairs:
-            content = fill("pictures.html", pairs=pairs)
+            content = fill("side_by_side.html", pairs=pairs)
             sections.append({"key": name, "title": title, "content": content})
     head, rows = _table(comparison, bold="{} *")
     everything = {name: entry for name, entry in comparison.items() if name != "models"}

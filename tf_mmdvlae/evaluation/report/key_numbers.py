@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_mmdvlae.evaluation.report.parts import SAMPLERS, error, value, with_error
+from tf_mmdvlae.evaluation.report.texts import SAMPLERS, error, value, with_error
 from tf_mmdvlae.metrics.estimates import Estimate
 
 

@@ -18,9 +18,9 @@ from markupsafe import Markup
 from tf_mmdvlae.common.files import replacing
 from tf_mmdvlae.evaluation.case import Case
 from tf_mmdvlae.evaluation.families import FAMILIES, summary
-from tf_mmdvlae.evaluation.report import parts
+from tf_mmdvlae.evaluation.report import texts
 from tf_mmdvlae.evaluation.report.pictures import draw_pictures
-from tf_mmdvlae.evaluation.report.sections import estimates
+from tf_mmdvlae.evaluation.report.section_plots import estimates
 from tf_mmdvlae.figures.drawing import number
 
 _TEMPLATES = jinja2.Environment(
@@ -31,14 +31,14 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-_TEMPLATES.globals["samplers"] = parts.SAMPLERS
+_TEMPLATES.globals["samplers"] = texts.SAMPLERS
 _TEMPLATES.filters |= {
-    "cell": parts.cell,
-    "layer_name": parts.layer_name,
+    "cell": texts.cell,
+    "layer_name": texts.layer_name,
     "number": number,
-    "source": parts.source,
+    "source": texts.source,
     "thousands": "{:,}".format,
-    "words": parts.words,
+    "words": texts.words,
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_mmdvlae.data.faces.factors import FACTORS, sample_factors
 from tf_mmdvlae.evaluation.case import Case, floats
-from tf_mmdvlae.evaluation.report.parts import SAMPLERS, easiest_first, words
+from tf_mmdvlae.evaluation.report.texts import SAMPLERS, easiest_first, words
 from tf_mmdvlae.figures import answers, run
 from tf_mmdvlae.figures.drawing import save_mosaic
 from tf_mmdvlae.model import latents

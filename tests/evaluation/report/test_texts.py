@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_mmdvlae.evaluation.report.parts import with_error
+from tf_mmdvlae.evaluation.report.texts import with_error
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Filters of the report's templates: estimates and names as words, pictures as sources."""
+"""What the report's templates print: estimates and names as words, pictures as sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a section's template shows beside the family's result: plots, and what they were made of.
+"""The plots of the report's sections, with the names and counts that their captions need.
 
 Each function takes a family's result, as `evaluation.json` holds it, and gives the variables of
 `templates/<family>.html`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tf_mmdvlae.evaluation.report.parts import easiest_first, error, value, words
+from tf_mmdvlae.evaluation.report.texts import easiest_first, error, value, words
 from tf_mmdvlae.figures import plots
 from tf_mmdvlae.figures.drawing import MINUS
 from tf_mmdvlae.metrics.estimates import Estimate
@@ -28,7 +28,10 @@ def estimates(result: dict[str, Any], *path: str) -> Iterator[tuple[str, Estimat
 
 
 def knowledge(result: dict[str, Any]) -> dict[str, Any]:
-    """ "measures": per measure, a map by probe, the neighbours' number, errors and image count."""
+    """Draws a map per measure and probe: {"measures": [{"measure", "maps", ...}]}.
+
+    Each measure also has the number of neighbours, the standard errors and the count of images.
+    """
     trained, untrained = result["trained"], result["untrained"]
     layers = list(next(iter(trained.values()))["neighbours"])
     columns = [*_layer_words(layers), "chance", "untrained"]
@@ -66,7 +69,7 @@ def _layer_words(names):
 
 
 def disentanglement(result: dict[str, Any]) -> dict[str, Any]:
-    """ "shares": a map of the mutual information of factors (rows) and layers (columns)."""
+    """Draws the mutual information of factors (rows) and layers (columns): {"shares": map}."""
     table = result["mutual_information"]
     shares = plots.heat_map(
         list(zip(*table["layers"]["normalised"], strict=True)),
@@ -77,12 +80,12 @@ def disentanglement(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def arithmetic(result: dict[str, Any]) -> dict[str, Any]:
-    """Arithmetic beside the rendered truth, or edits judged by a classifier."""
+    """Draws arithmetic beside the rendered truth, or edits judged by a classifier."""
     return _known(result["known"]) if "known" in result else _edits(result["edits"])
 
 
 def _known(result):
-    """ "errors": bars by factor; "gaps": a map of factors (rows) and sets of layers (columns)."""
+    """Draws the errors, bars by factor, and the gaps, a map of factors and sets of layers."""
     factors, sets = result["factors"], list(result["overall"]["layers"])
     names = list(map(words, factors))
     answer = f"a {MINUS} minus + plus"
@@ -104,7 +107,7 @@ def _known(result):
 
 
 def _edits(result):
-    """ "curves" by measure, "flips" by attribute, "shown" of them; attributes in their "order"."""
+    """Draws the three measures by strength, and how often the easiest attributes flip."""
     overall, attributes = result["overall"], result["attributes"]
     strengths = [point["strength"] for point in overall]
     order = easiest_first(attributes)
