@@ -174,7 +174,7 @@ def test_semi_supervised_refuses():
         semi_supervised_errors(train, attribute[:19], test, attribute[:10])
     with pytest.raises(InputError, match="no test codes"):
         semi_supervised_errors(train, attribute, draws(0, 0), attribute[:0])
-    with pytest.raises(InputError, match="test labels are float64"):
+    with pytest.raises(InputError, match="bool in train and float64 in test"):
         semi_supervised_errors(train, attribute, test, np.ones(10))
     with pytest.raises(InputError, match="bool in train and int64 in test"):
         semi_supervised_errors(train, attribute, test, classes[:10])

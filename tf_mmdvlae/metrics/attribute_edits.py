@@ -14,13 +14,10 @@ import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.metrics.estimates import mean, unknown
-from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions
-from tf_mmdvlae.model.latents import Latents
+from tf_mmdvlae.model.latents import Latents, edit, take
 
 IMAGES_A_SIDE = 64
-"""The most images without an attribute, and the most with it, that are edited."""
-
 MEASURES = {
     "flipped": "",
     "others_moved": "the judge knows no other attribute",
@@ -71,9 +68,7 @@ def attribute_edits(
     """
     images, amounts = np.asarray(images, np.float32), np.asarray(strengths, np.float64)
     if images.ndim != 4 or not len(images):
-        raise InputError(
-            f"Images [n, height, width, channels] are needed, not {list(images.shape)}."
-        )
+        raise InputError(f"Images [n, H, W, C] are needed, not {list(images.shape)}.")
     if amounts.ndim != 1 or not amounts.size or not np.isfinite(amounts).all():
         raise InputError(f"The strengths must be a list of finite numbers, not {amounts}.")
     means, _ = encode(images)
@@ -93,8 +88,8 @@ def attribute_edits(
             probabilities = {other: p[repeated] for other, p in before[0].items()}
             unedited = edited = probabilities, before[1][repeated]
             if side:
-                codes, direction = latents.take(means, repeated), directions.of(name)
-                codes = latents.edit(codes, direction, np.repeat(strengths, len(rows)))
+                codes, direction = take(means, repeated), directions.of(name)
+                codes = edit(codes, direction, np.repeat(strengths, len(rows)))
                 edited = _judged(judge, decode(codes), len(repeated))
             points |= _points(name, strengths, unedited, edited)
         curves[name] = [{"strength": at, **points[at]} for at in amounts.tolist()]
@@ -153,14 +148,11 @@ def _points(name, strengths, before, after):
     others = [np.abs(new[other] - old[other]) for other in old if other != name]
     moves = np.mean(others, axis=0) if others else np.full(len(flips), np.nan)
     cosines = np.sum(old_features * new_features, axis=1)
-    columns = [np.split(values, len(strengths)) for values in (flips, moves, cosines)]
-    return {
-        strength: {
-            measure: mean(values, missing=reason)
-            for (measure, reason), values in zip(MEASURES.items(), row, strict=True)
-        }
-        for strength, *row in zip(strengths, *columns, strict=True)
-    }
+    points = {strength: {} for strength in strengths}
+    for (measure, reason), values in zip(MEASURES.items(), (flips, moves, cosines), strict=True):
+        for strength, part in zip(strengths, np.split(values, len(strengths)), strict=True):
+            points[strength][measure] = mean(part, missing=reason)
+    return points
 
 
 def _overall(curves):

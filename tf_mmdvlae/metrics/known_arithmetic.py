@@ -14,18 +14,12 @@ import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.metrics.estimates import estimate, ratio, unknown
-from tf_mmdvlae.model import latents
-from tf_mmdvlae.model.latents import Latents
+from tf_mmdvlae.model.latents import Latents, arithmetic, row_count, take
 
 APART = 0.25
-"""How far apart a's and plus's value of f are at least, as a share of a continuous factor's range.
-Two independent uniform draws are closer than that in 44% of all cases."""
-
+"""Two independent uniform draws are closer than this share of their range in 44% of all cases."""
 CHANGED_LEVELS = 4
-"""A pixel changes where a channel differs by more than this, of 255: less is rounding."""
-
 CHANGED_SHARE = 0.001
-"""The least share of the pixels that changes in a triple in which f can be seen."""
 
 
 def known_arithmetic(
@@ -46,9 +40,9 @@ def known_arithmetic(
     of one in the layers of the set and zero elsewhere, where E gives posterior means.
 
     An error is the mean of |result - truth| over the channels of the pixels that change from `a`
-    to the truth (by more than 4 of 255 levels in a channel), averaged over triples. Left out are
-    triples where less than 0.1% of the pixels change so, or do from `minus` to `plus`: f cannot be
-    seen, like a mouth behind a beard.
+    to the truth (by more than 4 of 255 levels in a channel, as less is rounding), averaged over
+    triples. Left out are triples where less than 0.1% of the pixels change so, or do from `minus`
+    to `plus`: f cannot be seen, like a mouth behind a beard.
 
     Two bounds go with it: the floor is the error of the truth's reconstruction, the ceiling that
     of a's, which is what arithmetic that moves nothing gives. gap = (error - floor) / (ceiling -
@@ -88,8 +82,7 @@ def known_arithmetic(
       "error" and "gap".
 
     Raises:
-      InputError: for no triples or factors, a factor that does not vary, or one that `read` leaves
-        out.
+      InputError: for no triples or factors, or a factor that does not vary or is not read.
     """
     if triples < 1 or not factors:
         raise InputError(f"There must be triples and factors, not {triples} and {len(factors)}.")
@@ -100,7 +93,7 @@ def known_arithmetic(
         images, codes = _images_and_codes(encode, render, faces)
         answers = {"a": codes["a"], "truth": codes["truth"]}
         for layers, weights in _layer_sets(len(codes["a"])).items():
-            answers[layers] = latents.arithmetic(codes["a"], codes["minus"], codes["plus"], weights)
+            answers[layers] = arithmetic(codes["a"], codes["minus"], codes["plus"], weights)
         outputs = {of: _decoded(decode, answer, images["a"]) for of, answer in answers.items()}
         changed, seen, note = _changes(images)
         results[name] = _errors(images["truth"][seen], outputs, changed[seen], seen, note)
@@ -166,11 +159,11 @@ def _images_and_codes(encode, render, faces):
         )
     images = images.astype(np.float32) / 255
     means, _ = encode(images)
-    if latents.row_count(means) != rows:
-        raise InputError(f"{rows} images were encoded as {latents.row_count(means)} codes.")
+    if row_count(means) != rows:
+        raise InputError(f"{rows} images were encoded as {row_count(means)} codes.")
     size = rows // len(faces)
     parts = {role: slice(at * size, (at + 1) * size) for at, role in enumerate(faces)}
-    codes = {role: latents.take(means, part) for role, part in parts.items()}
+    codes = {role: take(means, part) for role, part in parts.items()}
     return {role: images[part] for role, part in parts.items()}, codes
 
 

@@ -14,11 +14,7 @@ from tf_mmdvlae.metrics.estimates import Estimate, estimate, share
 
 
 def measure_for(name: str, train: np.ndarray, test: np.ndarray) -> str:
-    """What a label is judged by: "accuracy", "auc" or "r2".
-
-    Raises:
-      InputError: for labels of another type, or of different ones in train and test.
-    """
+    """What a label is judged by: "accuracy", "auc" or "r2"."""
     kinds = {train.dtype.kind, test.dtype.kind}
     for measure, known in (("auc", {"b"}), ("accuracy", {"i", "u"}), ("r2", {"f"})):
         if kinds <= known:
@@ -60,16 +56,10 @@ def accuracy(predicted: np.ndarray, classes: np.ndarray) -> Estimate:
 
 
 def area_under_curve(scores: np.ndarray, attribute: np.ndarray) -> Estimate:
-    """The chance that a row with the attribute has a higher score than one without.
+    """The chance that a row with the attribute (bool [n]) has a higher score than one without.
 
-    This is the area under the ROC curve, and half of the ties count (Mann and Whitney 1947).
-
-    Args:
-      scores: [n], larger where the attribute is likelier.
-      attribute: bool [n], some true and some not.
-
-    Returns:
-      The estimate, with the number of "positives" among its cases.
+    This is the area under the ROC curve, and half of the ties count (Mann and Whitney 1947). Some
+    rows must have the attribute, the "positives" of the estimate, and some not.
     """
     # Ranks are many times quicker than the curve, and there are hundreds of areas.
     positives = int(attribute.sum())
@@ -86,8 +76,7 @@ def auc_standard_error(area: float, positives: int, negatives: int) -> float:
     sqrt((A (1 - A) + (p - 1) (Q1 - A^2) + (n - 1) (Q2 - A^2)) / (p n)) with Q1 = A / (2 - A) and
     Q2 = 2 A^2 / (1 + A), for p positives and n negatives.
     """
-    first = area / (2 - area)
-    second = 2 * area**2 / (1 + area)
+    first, second = area / (2 - area), 2 * area**2 / (1 + area)
     variance = (
         area * (1 - area)
         + (positives - 1) * (first - area**2)
@@ -103,11 +92,8 @@ def r_squared(predicted: np.ndarray, values: np.ndarray) -> Estimate:
     R^2 = 1 - sum (y - f)^2 / sum (y - mean y)^2: 1 is perfect, 0 is what the mean alone gives, and
     below 0 is worse than that. It is one minus the ratio of the means of e = (y - f)^2 and of
     s = (y - mean y)^2; the standard error is that ratio's by the delta method, with the prediction
-    taken as given: deviation(e - (1 - R^2) s) / (sqrt(n) mean s).
-
-    Args:
-      predicted: f [n].
-      values: y [n], not all equal.
+    taken as given: deviation(e - (1 - R^2) s) / (sqrt(n) mean s). The values y must not be all
+    equal.
     """
     values = values.astype(np.float64)
     errors = np.square(values - predicted)

@@ -26,18 +26,14 @@ def prior_match(
 ) -> dict[str, Estimate]:
     """The squared MMD from N(0, I) of each layer and of all layers joined.
 
-    Codes are posterior samples, z = mean + deviation * e with e from N(0, I), in an order that
-    depends on the seed alone: in the order of a split that is sorted by class, no batch would be
-    like the whole. Rows that do not fill a batch are left out, because an MMD of fewer rows is
-    noisier and, if its estimator is biased, larger.
+    Codes are `latents.posterior_samples`, shuffled: in the order of a split that is sorted by
+    class, no batch would be like the whole. Rows that do not fill a batch are left out, because an
+    MMD of fewer rows is noisier and, if its estimator is biased, larger.
 
     Args:
-      means: posterior means [n, d_l].
-      deviations: posterior standard deviations, of the same shapes, >= 0.
       mmd_squared: takes codes [batch, d] float32 and gives their squared MMD from N(0, I); called
         for each layer's d and for the d of all layers together.
       batch_size: codes in each MMD, at least 2. With fewer rows than that, all are one batch.
-      seed: of the draws and the order.
 
     Returns:
       {"mmd_1", ..., "mmd_L", "mmd_joint"}, each {"value", "standard_error", "batches",
@@ -45,7 +41,7 @@ def prior_match(
       size. One batch alone has no standard error.
 
     Raises:
-      InputError: for a batch size or a number of rows below 2, or shapes that do not match.
+      InputError: for a batch size or a number of rows below 2.
     """
     codes, size = _posterior_sets(means, deviations, batch_size, seed)
     results = {}
@@ -68,25 +64,20 @@ def prior_distance(
     """The MMD of `prior_match` beside what chance alone gives, and other distances.
 
     Args:
-      means, deviations, mmd_squared, batch_size, seed: as in `prior_match`.
+      mmd_squared, batch_size: as in `prior_match`.
       null_draws: how many batches of N(0, I) make up the null distribution of a dimension.
-      progress: called as progress(done, total) after each of them.
 
     Returns:
       {"z_1", ..., "z_L", "all"} -> a dict of
         "mmd_squared": estimate, the mean over `count` batches;
         "null": {"mean", "deviation", "quantile_95", "draws"} of MMD^2 between the prior and
         batches of the same size that were drawn from it;
-        "effect_size": estimate of (mean MMD^2 - null mean) / null deviation; 0 for codes that
-        follow the prior;
-        "rejected": estimate, the share of batches whose MMD^2 lies above the null's 95% quantile;
-        0.05 for codes that follow the prior, 1 where a test on any one batch rejects it;
+        "effect_size": estimate of (mean MMD^2 - null mean) / null deviation, and "rejected": the
+        share of batches whose MMD^2 lies above the null's 95% quantile; 0 and 0.05 for codes that
+        follow the prior, and "rejected" is 1 where a test on any one batch rejects it;
         "mean_distance": |mean of z| / sqrt(d) and "covariance_distance": |cov z - I|_F / sqrt(d),
         estimates by bootstrap over codes, both 0 for the prior but for chance;
         "active_units": {"value", "of", "count"}: the number of dimensions that are `active`.
-
-    Raises:
-      InputError: as `prior_match`.
     """
     codes, size = _posterior_sets(means, deviations, batch_size, seed)
     all_means = {**latents.check(means), "all": latents.join(means)}
@@ -97,30 +88,24 @@ def prior_distance(
         nulls[dimension] = null = np.empty(null_draws)
         for draw in range(null_draws):
             prior = generator.standard_normal((size, dimension), np.float32)
-            null[draw] = np.asarray(mmd_squared(prior))
+            null[draw] = mmd_squared(prior)
             if progress:
                 progress(index * null_draws + draw + 1, len(dimensions) * null_draws)
     results = {}
     for name, layer in codes.items():
         null = nulls[layer.shape[1]]
-        mean, deviation, edge = null.mean(), null.std(ddof=1), np.quantile(null, 0.95)
+        mean, deviation = float(null.mean()), float(null.std(ddof=1))
+        edge = float(np.quantile(null, 0.95))
+        facts = {"mean": mean, "deviation": deviation, "quantile_95": edge, "draws": null_draws}
         mmds = _batch_mmds(layer, mmd_squared, size)
+        units, dimension = int(active(all_means[name]).sum()), layer.shape[1]
         results[name] = {
             "mmd_squared": estimates.mean(mmds, "batch"),
-            "null": {
-                "mean": float(mean),
-                "deviation": float(deviation),
-                "quantile_95": float(edge),
-                "draws": null_draws,
-            },
+            "null": facts,
             "effect_size": estimates.mean((mmds - mean) / deviation, "batch"),
             "rejected": estimates.share(mmds > edge),
             **_moment_distances(layer, np.random.default_rng([seed, 3])),
-            "active_units": {
-                "value": int(active(all_means[name]).sum()),
-                "of": layer.shape[1],
-                "count": len(layer),
-            },
+            "active_units": {"value": units, "of": dimension, "count": len(layer)},
         }
     return results
 
@@ -136,32 +121,28 @@ def _posterior_sets(means, deviations, batch_size, seed):
     codes = latents.posterior_samples(means, deviations, seed)
     rows = latents.row_count(codes)
     if min(rows, batch_size) < 2:
-        raise InputError(
-            f"An MMD needs at least 2 codes a batch; there are {rows} codes and the batch size "
-            f"is {batch_size}."
-        )
+        raise InputError(f"An MMD needs at least 2 codes, not {rows} in batches of {batch_size}.")
     return {**codes, "all": latents.join(codes)}, min(batch_size, rows)
 
 
 def _batch_mmds(codes, mmd_squared, size):
     starts = range(0, len(codes) - size + 1, size)
-    return np.array([float(np.asarray(mmd_squared(codes[at : at + size]))) for at in starts])
+    return np.array([float(mmd_squared(codes[at : at + size])) for at in starts])
 
 
 def _moment_distances(codes, generator):
     count = len(codes)
     samples = [codes[generator.integers(0, count, count)] for _ in range(BOOTSTRAP_DRAWS)]
-    measures = {"mean_distance": _mean_distance, "covariance_distance": _covariance_distance}
+    names = "mean_distance", "covariance_distance"
+    distances = zip(*map(_distances, [codes, *samples]), strict=True)
     return {
-        name: estimates.bootstrap(measure(codes), [measure(rows) for rows in samples], count)
-        for name, measure in measures.items()
+        name: estimates.bootstrap(value, draws, count)
+        for name, (value, *draws) in zip(names, distances, strict=True)
     }
 
 
-def _mean_distance(codes):
-    return float(np.linalg.norm(codes.mean(axis=0)) / np.sqrt(codes.shape[1]))
-
-
-def _covariance_distance(codes):
-    covariance = np.atleast_2d(np.cov(codes, rowvar=False))
-    return float(np.linalg.norm(covariance - np.eye(len(covariance))) / np.sqrt(len(covariance)))
+def _distances(codes):
+    """How far mean and covariance are from those of the prior."""
+    covariance, scale = np.atleast_2d(np.cov(codes, rowvar=False)), np.sqrt(codes.shape[1])
+    off = covariance - np.eye(len(covariance))
+    return np.linalg.norm(codes.mean(axis=0)) / scale, np.linalg.norm(off) / scale

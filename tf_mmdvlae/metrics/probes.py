@@ -7,7 +7,7 @@ without a label is left out of fit and count, and a note says how many there wer
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ def layer_knowledge(
     test_means: Latents,
     test_labels: Labels,
     seed: int = 0,
+    predictors: Mapping[str, Sequence[str]] = _BOTH,
 ) -> dict[str, dict[str, Any]]:
     """How well each of two predictors reads every label from each layer and from all joined.
 
@@ -47,87 +48,19 @@ def layer_knowledge(
     - linear: multinomial logistic regression, logistic regression and linear regression on
       standardised codes; the logistic ones with scikit-learn's L2 penalty (C = 1).
 
-    Args:
-      train_means, test_means: posterior means [n, d_l] and [m, d_l].
-      train_labels, test_labels: [n] and [m], with the same names in both.
-      seed: of the draw of 20,000 train codes among which neighbours are looked for, where there
-        are more. The linear predictors are fitted on all.
+    Neighbours are looked for among 20,000 train codes, drawn by the seed where there are more. The
+    linear predictors are fitted on all. `predictors` can leave one out: it lists them by measure.
 
     Returns:
       label name -> {"measure": "accuracy", "auc" or "r2", "chance": what a guess without codes
       reaches, "neighbours": {"z_1", ..., "z_L", "all"} -> estimate, "linear": the same}. The count
       is that of test codes; those of attributes have the number of "positives" among them, and
       those of neighbours how many "neighbours" voted. What can't be judged (an attribute of one
-      class, a factor of one value) is NaN, and a "note" says why.
+      class, a factor of one value) is NaN.
 
     Raises:
-      InputError: for layers, label names, types or numbers of rows that do not match, no rows, or
-        codes that are not finite.
+      InputError: for a label in one of train and test only.
     """
-    return _knowledge(train_means, train_labels, test_means, test_labels, seed, _BOTH)
-
-
-def probe_layers(
-    train_means: Latents,
-    train_labels: Labels,
-    test_means: Latents,
-    test_labels: Labels,
-    seed: int = 0,
-) -> dict[str, dict[str, Any]]:
-    """`layer_knowledge` by one predictor: neighbours for classes, linear for other labels.
-
-    Returns:
-      label name -> {"measure", "chance", "layers": {"z_1", ..., "z_L", "all"} -> estimate}.
-
-    Raises:
-      InputError: as `layer_knowledge`.
-    """
-    results = _knowledge(train_means, train_labels, test_means, test_labels, seed, _ONE)
-    for result in results.values():
-        (predictor,) = _ONE[result["measure"]]
-        result["layers"] = result.pop(predictor)
-    return results
-
-
-def nearest_rows(train_codes: np.ndarray, test_codes: np.ndarray, count: int) -> np.ndarray:
-    """The rows of the nearest train codes, nearest first: [m, count] (all if train has fewer)."""
-    # A tree is quicker in few dimensions, and many times slower in ten.
-    algorithm = "kd_tree" if train_codes.shape[1] <= 6 else "brute"
-    search = NearestNeighbors(n_neighbors=min(count, len(train_codes)), algorithm=algorithm)
-    return search.fit(train_codes).kneighbors(test_codes, return_distance=False)
-
-
-def majority(votes: np.ndarray) -> np.ndarray:
-    """The most frequent class in each row [m, votes]; the lowest of those that tie."""
-    classes, votes = np.unique(votes, return_inverse=True)
-    counts = np.zeros((len(votes), len(classes)), int)
-    np.add.at(counts, (np.arange(len(votes))[:, None], votes), 1)
-    return classes[np.argmax(counts, axis=1)]
-
-
-def check_codes(split: str, means: Latents, labels: Iterable[np.ndarray]) -> np.ndarray:
-    """Checks the codes and labels of a split, and gives the codes of all layers joined [n, D].
-
-    Raises:
-      InputError: for no rows, codes that are not finite, or labels that are not one per code; the
-        message names the split.
-    """
-    codes = latents.join(means)
-    for values in labels:
-        if values.shape != codes.shape[:1]:
-            raise InputError(
-                f"There are {len(codes)} {split} codes and labels of shape {list(values.shape)}; "
-                "each code needs one label."
-            )
-    if not len(codes):
-        raise InputError(f"There are no {split} codes.")
-    if not np.isfinite(codes).all():
-        raise InputError(f"The {split} codes hold values that are not finite.")
-    return codes
-
-
-def _knowledge(train_means, train_labels, test_means, test_labels, seed, predictors):
-    """The result of `layer_knowledge`, by those predictors that `predictors` lists per measure."""
     if latents.dimensions(train_means) != latents.dimensions(test_means):
         raise InputError("Train and test codes have different layers or dimensions.")
     if one_only := sorted(set(train_labels) ^ set(test_labels)):
@@ -138,12 +71,10 @@ def _knowledge(train_means, train_labels, test_means, test_labels, seed, predict
     if (count := len(train_sets["all"])) > NEIGHBOUR_TRAIN_ROWS:
         generator = np.random.default_rng(seed)
         rows = np.sort(generator.choice(count, NEIGHBOUR_TRAIN_ROWS, replace=False))
-    labels = {name: _Label(name, train, test_labels[name]) for name, train in train_labels.items()}
-    drawn_labels = {
-        name: _Label(name, train[rows], test_labels[name]) for name, train in train_labels.items()
-    }
-    results = {}
-    for name, label in labels.items():
+    labels, drawn_labels, results = {}, {}, {}
+    for name, train in train_labels.items():
+        labels[name] = label = _Label(name, train, test_labels[name])
+        drawn_labels[name] = _Label(name, train[rows], test_labels[name])
         results[name] = {"measure": label.measure, "chance": label.chance}
         results[name] |= {predictor: {} for predictor in predictors[label.measure]}
     # Hundreds of small fits: on cores that are busy with something else, threads that wait for each
@@ -160,6 +91,50 @@ def _knowledge(train_means, train_labels, test_means, test_labels, seed, predict
                     voters = min(NEIGHBOURS[label.measure], len(label.train))
                     result["neighbours"][layer] = label.score(neighbours) | {"neighbours": voters}
     return results
+
+
+def probe_layers(
+    train_means: Latents, train_labels: Labels, test_means: Latents, test_labels: Labels
+) -> dict[str, dict[str, Any]]:
+    """`layer_knowledge` with "layers", the estimates of one predictor, in place of "neighbours" and
+    "linear": neighbours for classes, linear for other labels."""
+    arguments = train_means, train_labels, test_means, test_labels
+    results = layer_knowledge(*arguments, predictors=_ONE)
+    for result in results.values():
+        (predictor,) = _ONE[result["measure"]]
+        result["layers"] = result.pop(predictor)
+    return results
+
+
+def nearest_rows(train_codes: np.ndarray, test_codes: np.ndarray, count: int) -> np.ndarray:
+    """The rows of the nearest train codes, nearest first: [m, count] (all if train has fewer)."""
+    # A tree is quicker in few dimensions, and many times slower in ten.
+    algorithm = "kd_tree" if train_codes.shape[1] <= 6 else "brute"
+    search = NearestNeighbors(n_neighbors=min(count, len(train_codes)), algorithm=algorithm)
+    return search.fit(train_codes).kneighbors(test_codes, return_distance=False)
+
+
+def majority(votes: np.ndarray) -> np.ndarray:
+    """The most frequent class in each row [m, votes]; the lowest of those that tie."""
+    classes = np.unique(votes)
+    counts = [np.sum(votes == label, axis=1) for label in classes]
+    return classes[np.argmax(counts, axis=0)]
+
+
+def check_codes(split: str, means: Latents, labels: Iterable[np.ndarray]) -> np.ndarray:
+    """Checks the codes and labels of a split, which an InputError names, and joins the layers."""
+    codes = latents.join(means)
+    for values in labels:
+        if values.shape != codes.shape[:1]:
+            raise InputError(
+                f"There are {len(codes)} {split} codes and labels of shape {list(values.shape)}; "
+                "each code needs one label."
+            )
+    if not len(codes):
+        raise InputError(f"There are no {split} codes.")
+    if not np.isfinite(codes).all():
+        raise InputError(f"The {split} codes hold values that are not finite.")
+    return codes
 
 
 def _layer_sets(split, means, labels):

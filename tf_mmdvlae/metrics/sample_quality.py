@@ -1,13 +1,12 @@
 """How like real images generated ones are, as sets: distances and overlaps of their features.
 
-Every measure takes features, [n, d] of real and [m, d] of generated images, from one and the same
-feature space (pixels, or a classifier's last hidden layer). Numbers from different feature spaces,
-crops or image counts don't compare.
+Every measure takes features, [n, d] of real and [m, d] of generated images, at least 4 rows each,
+from one and the same feature space (pixels, or a classifier's last hidden layer). Its estimates
+have the number of generated rows as "count" and that of real ones as "real_count". Numbers from
+different feature spaces, crops or image counts don't compare.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import euclidean_distances
@@ -20,30 +19,23 @@ from tf_mmdvlae.metrics.estimates import Estimate, bootstrap, estimate
 
 BLOCK_ROWS = 1_000
 QUARTERS = 20
+SUBSETS = 100
 # Threads that wait for each other on busy cores make small products up to ten times slower.
 _one_thread = threadpool_limits.wrap(limits=1)
 
 
 def sample_quality(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
-    """All measures of this file with their defaults, on features [n, d] and [m, d].
-
-    Returns:
-      {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}.
-
-    Raises:
-      InputError: as `frechet_distance`.
-    """
+    """All measures of this file with their defaults, each by its name; the overlaps' names are
+    "precision", "recall", "density" and "coverage"."""
     return {
         "frechet_distance": frechet_distance(real, generated, seed),
-        "kernel_distance": kernel_distance(real, generated, seed=seed),
+        "kernel_distance": kernel_distance(real, generated, seed),
         **precision_recall_density_coverage(real, generated, seed=seed),
     }
 
 
 @_one_thread
-def frechet_distance(
-    real: np.ndarray, generated: np.ndarray, seed: int = 0, bootstrap_draws: int | None = None
-) -> Estimate:
+def frechet_distance(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> Estimate:
     """Squared Wasserstein-2 distance between Gaussians fitted to both sets (Heusel et al. 2017).
 
     |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2)) with sample means and covariances
@@ -51,29 +43,14 @@ def frechet_distance(
     upward, the more the fewer the images and the more dimensions there are (two halves of one data
     set are not at 0), so that only values from equal counts compare. Time grows with d^3.
 
-    Args:
-      real, generated: features [n, d], [m, d], at least 4 rows each.
-      seed: of the bootstrap.
-      bootstrap_draws: at least 2; None is 10,000 / d, but 10 at least and 100 at most.
-
-    Returns:
-      The distance in squared units of the features, with the "count" of generated rows, the
-      "real_count" and the "bootstrap_draws", for which both sides are redrawn with replacement.
-      Where the value is little more than its bias, the standard error is too large, by up to two
-      times.
-
-    Raises:
-      InputError: for features that are not [rows, dimensions] of the same dimensions, fewer than 4
-        rows a side, values that are not finite, or fewer than 2 draws.
+    For each of the "bootstrap_draws" (10,000 / d, but 10 at least and 100 at most) both sides are
+    redrawn with replacement. Where the value is little more than its bias, the standard error is
+    too large, by up to two times.
     """
     sides = real, generated = _features(real, generated)
-    if bootstrap_draws is None:
-        bootstrap_draws = min(max(10_000 // real.shape[1], 10), 100)
-    if bootstrap_draws < 2:
-        raise InputError(f"A bootstrap needs at least 2 draws, not {bootstrap_draws}.")
     generator = np.random.default_rng(seed)
     draws = []
-    for _ in range(bootstrap_draws):
+    for _ in range(min(max(10_000 // real.shape[1], 10), 100)):
         times = [
             np.bincount(generator.integers(0, len(x), len(x)), minlength=len(x)) for x in sides
         ]
@@ -84,50 +61,31 @@ def frechet_distance(
 
 @_one_thread
 def kernel_distance(
-    real: np.ndarray,
-    generated: np.ndarray,
-    subsets: int = 100,
-    subset_size: int = 1000,
-    seed: int = 0,
+    real: np.ndarray, generated: np.ndarray, seed: int = 0, subset_rows: int = 1_000
 ) -> Estimate:
     """Squared MMD with a cubic kernel, averaged over subsets: KID (Binkowski et al. 2018).
 
-    The unbiased MMD^2 with k(x, y) = (x . y / d + 1)^3 (arXiv 1801.01401) between equally large
-    subsets of both sets. Its expectation is 0 for sets of one distribution, whatever the counts, so
-    that it may fall below 0.
+    The unbiased MMD^2 with k(x, y) = (x . y / d + 1)^3 (arXiv 1801.01401) between 100 pairs of
+    subsets of `subset_rows` >= 2 rows, or half of the smaller set where that is less, drawn without
+    replacement. Its expectation is 0 for sets of one distribution, whatever the counts, so that it
+    may fall below 0.
 
-    Args:
-      real, generated: features [n, d], [m, d], at least 4 rows each.
-      subsets: how many pairs of subsets, at least 2.
-      subset_size: rows in each, at least 2, drawn without replacement; at most half of the rows of
-        the smaller set are used.
-      seed: of the subsets.
-
-    Returns:
-      The mean over subsets, with the "count" of generated rows, the "real_count", and the number of
-      "subsets" and the "subset_size" as used. Subsets share rows, so that the deviation s between
-      them says both too little and too much; with f the share of the smaller set that a subset
-      holds, the standard error is s sqrt(f / (1 - f) + 1 / subsets). It is too large, by up to
-      f^(-1/2) times, for sets that can't be told apart.
-
-    Raises:
-      InputError: as `frechet_distance`, or for fewer than 2 subsets or rows in them.
+    Subsets share rows, so that the deviation s between them says both too little and too much; with
+    f the share of the smaller set that a subset holds, the standard error is
+    s sqrt(f / (1 - f) + 1 / 100). It is too large, by up to f^(-1/2) times, for sets that can't be
+    told apart. The estimate has the number of "subsets" and their "subset_size".
     """
     real, generated = _features(real, generated)
-    if subsets < 2 or subset_size < 2:
-        raise InputError(
-            f"A kernel distance needs at least 2 subsets of 2 rows, not {subsets} of {subset_size}."
-        )
     rows = min(len(real), len(generated))
-    size = min(subset_size, rows // 2)
+    size = min(subset_rows, rows // 2)
     generator = np.random.default_rng(seed)
     values = [
-        _cubic_mmd_squared(_part(real, size, generator), _part(generated, size, generator))
-        for _ in range(subsets)
+        _cubic_mmd_squared(*(_part(side, size, generator) for side in (real, generated)))
+        for _ in range(SUBSETS)
     ]
-    error = np.std(values, ddof=1) * np.sqrt(size / (rows - size) + 1 / subsets)
-    used: dict[str, Any] = {"subsets": subsets, "subset_size": size}
-    return estimate(np.mean(values), error, len(generated), real_count=len(real), **used)
+    error = np.std(values, ddof=1) * np.sqrt(size / (rows - size) + 1 / SUBSETS)
+    facts = {"real_count": len(real), "subsets": SUBSETS, "subset_size": size}
+    return estimate(np.mean(values), error, len(generated), "", **facts)
 
 
 @_one_thread
@@ -147,19 +105,17 @@ def precision_recall_density_coverage(
     At most 10,000 rows a side are used (5,000 of more than 256 dimensions), drawn by the seed.
 
     Args:
-      real, generated: features [n, d], [m, d], at least 4 rows each.
       neighbours: k >= 1; all others of its set where a side has no more rows than that.
-      seed: of all draws.
 
     Returns:
       {"precision", "recall", "density", "coverage"}, density >= 0 and the others in [0, 1], with
-      the numbers of generated rows ("count"), real rows ("real_count") and "neighbours" that were
-      used. For the standard error, 20 quarters of both sides are measured; their deviation s gives
-      s / sqrt(3), as a quarter's variance is four times the whole's, a quarter of which quarters of
-      one set share. Where a quarter has too few rows for k neighbours it is NaN, with a "note".
+      the rows that were used as counts, and the "neighbours". For the standard error, 20 quarters
+      of both sides are measured; their deviation s gives s / sqrt(3), as a quarter's variance is
+      four times the whole's, a quarter of which quarters of one set share. Where a quarter has too
+      few rows for k neighbours it is NaN, with a "note".
 
     Raises:
-      InputError: as `frechet_distance`, or for no neighbours.
+      InputError: for no neighbours.
     """
     real, generated = _features(real, generated)
     if neighbours < 1:
@@ -168,37 +124,30 @@ def precision_recall_density_coverage(
     centre = real.mean(axis=0)
     generator = np.random.default_rng(seed)
     most = 10_000 if real.shape[1] <= 256 else 5_000
-    real, generated = (
-        _part(side - centre, min(len(side), most), generator) for side in (real, generated)
-    )
-    rows = min(len(real), len(generated))
+    sides = [_part(side - centre, min(len(side), most), generator) for side in (real, generated)]
+    rows = min(map(len, sides))
     neighbours = min(neighbours, rows - 1)
-    values = _overlaps(real, generated, neighbours)
+    values = _overlaps(sides, neighbours)
     errors, note = dict.fromkeys(values, np.nan), ""
     if rows // 4 > neighbours:
         quarters = [
-            _overlaps(
-                _part(real, len(real) // 4, generator),
-                _part(generated, len(generated) // 4, generator),
-                neighbours,
-            )
+            _overlaps([_part(side, len(side) // 4, generator) for side in sides], neighbours)
             for _ in range(QUARTERS)
         ]
         for name in values:
             errors[name] = np.std([quarter[name] for quarter in quarters], ddof=1) / np.sqrt(3)
     else:
         note = f"too few rows for quarters of more than {neighbours}: no standard error"
-    used: dict[str, Any] = {"real_count": len(real), "neighbours": neighbours}
+    real_count, count = map(len, sides)
+    facts = {"real_count": real_count, "neighbours": neighbours}
     return {
-        name: estimate(value, errors[name], len(generated), note, **used)
-        for name, value in values.items()
+        name: estimate(value, errors[name], count, note, **facts) for name, value in values.items()
     }
 
 
 def _features(real, generated):
-    arrays = []
+    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
     for side, features in (("real", real), ("generated", generated)):
-        features = np.asarray(features, np.float64)
         if features.ndim != 2 or len(features) < 4 or not features.shape[1]:
             raise InputError(
                 f"The {side} features have shape {list(features.shape)}; they must be "
@@ -206,13 +155,12 @@ def _features(real, generated):
             )
         if not np.isfinite(features).all():
             raise InputError(f"The {side} features hold values that are not finite.")
-        arrays.append(features)
-    if arrays[0].shape[1] != arrays[1].shape[1]:
+    if real.shape[1] != generated.shape[1]:
         raise InputError(
-            f"Real features have {arrays[0].shape[1]} dimensions and generated ones "
-            f"{arrays[1].shape[1]}; both must come from the same feature space."
+            f"Real features have {real.shape[1]} dimensions and generated ones "
+            f"{generated.shape[1]}; both must come from the same feature space."
         )
-    return arrays
+    return real, generated
 
 
 def _part(features, size, generator):
@@ -261,10 +209,11 @@ def _cubic_mmd_squared(x, y):
     return own_pairs(x) + own_pairs(y) - 2 * kernel_sum(x, y) / size**2
 
 
-def _overlaps(real, generated, neighbours):
+def _overlaps(sides, neighbours):
+    real, generated = sides
     # The distance between equal rows comes out as up to 1e-8 of their norms.
-    slack = 1e-7 * max(np.linalg.norm(side, axis=1).max() for side in (real, generated))
-    real_radii, radii = (_radii(side, neighbours) + slack for side in (real, generated))
+    slack = 1e-7 * max(np.linalg.norm(side, axis=1).max() for side in sides)
+    real_radii, radii = (_radii(side, neighbours) + slack for side in sides)
     balls = np.zeros(len(generated), int)
     recalled = covered = 0
     for block in gen_batches(len(real), BLOCK_ROWS):

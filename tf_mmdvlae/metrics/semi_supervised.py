@@ -14,8 +14,7 @@ from sklearn.svm import SVC
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.metrics.estimates import Estimate, estimate, unknown
 from tf_mmdvlae.metrics.probes import check_codes
-from tf_mmdvlae.model import latents
-from tf_mmdvlae.model.latents import Latents
+from tf_mmdvlae.model.latents import Latents, dimensions
 
 TEST_ROWS = 10_000
 FOLDS = 3
@@ -40,11 +39,9 @@ def semi_supervised_errors(
     classes get the same number of labels, whatever their shares in train.
 
     Args:
-      train_means, test_means: posterior means [n, d_l] and [m, d_l].
       train_labels, test_labels: classes as whole numbers, or an attribute as bool, [n] and [m].
       label_counts: how many codes are labelled; rounded down to a multiple of the classes.
       repeats: how many draws of them, at least 2.
-      seed: of all draws.
 
     Returns:
       {"labels_100", "labels_1000"}, one per count, each the mean over repeats of the share of test
@@ -56,14 +53,15 @@ def semi_supervised_errors(
       or that share is below 2, the value is NaN and a "note" says so.
 
     Raises:
-      InputError: for layers, labels or numbers of rows that do not match, no rows, codes that are
-        not finite, labels of another type, or fewer than 2 repeats.
+      InputError: for fewer than 2 repeats.
     """
-    train, train_labels = _labelled_codes("train", train_means, train_labels)
-    test, test_labels = _labelled_codes("test", test_means, test_labels)
-    if latents.dimensions(train_means) != latents.dimensions(test_means):
+    train_labels, test_labels = np.asarray(train_labels), np.asarray(test_labels)
+    train = check_codes("train", train_means, [train_labels])
+    test = check_codes("test", test_means, [test_labels])
+    if dimensions(train_means) != dimensions(test_means):
         raise InputError("Train and test codes have different layers or dimensions.")
-    if (train_labels.dtype.kind == "b") != (test_labels.dtype.kind == "b"):
+    kinds = {train_labels.dtype.kind, test_labels.dtype.kind}
+    if not (kinds <= {"i", "u"} or kinds == {"b"}):
         raise InputError(
             f"Labels are {train_labels.dtype} in train and {test_labels.dtype} in test; they must "
             "be whole numbers (classes) or bools (an attribute) in both."
@@ -95,25 +93,13 @@ def semi_supervised_errors(
     return results
 
 
-def _labelled_codes(split, means, labels):
-    labels = np.asarray(labels)
-    codes = check_codes(split, means, [labels])
-    if labels.dtype.kind not in "biu":
-        raise InputError(
-            f"The {split} labels are {labels.dtype}; they must be whole numbers (classes) or bools "
-            "(an attribute)."
-        )
-    return codes, labels
-
-
 def _obstacle(class_rows, share):
     """Why a classifier cannot be fitted with that many labels per class; "" where it can."""
-    fewest = min(map(len, class_rows))
     if len(class_rows) < 2:
         return "one class only in train: nothing to tell apart"
     if share < 2:
         return f"fewer than 2 labels for each of {len(class_rows)} classes"
-    if fewest < share:
+    if (fewest := min(map(len, class_rows))) < share:
         return f"a class has {fewest} train codes only; it would need {share}"
     return ""
 

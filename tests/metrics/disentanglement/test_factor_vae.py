@@ -10,8 +10,8 @@ def test_majority_votes_by_hand():
     # to blocks 0, 1 and 1.
     settling = np.array([[5, 1], [2, 3], [0, 4]])
     scoring = np.array([[4, 2], [1, 3], [2, 8]])
-    assert factor_vae.factor_from_block(settling, scoring) == (4 + 8) / 20
-    assert factor_vae.block_from_factor(settling, scoring) == (4 + 3 + 8) / 20
+    assert factor_vae.right_share(settling, scoring, 0) == (4 + 8) / 20
+    assert factor_vae.right_share(settling, scoring, 1) == (4 + 3 + 8) / 20
 
 
 def test_rows_that_happen_to_lie_close_together_win_no_votes(noise, table_of):

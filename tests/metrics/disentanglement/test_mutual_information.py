@@ -24,8 +24,8 @@ def test_information_of_dimensions_is_that_of_scikit_learn(drawn_factors, copied
             for f in range(4):
                 expected = metrics.mutual_info_score(bins[rows, j], table.classes[rows, f])
                 assert result[j, f] == pytest.approx(expected, abs=1e-9)
-    entropies = mutual_information.class_entropies(table.classes)
-    assert entropies[1] == pytest.approx(stats.entropy([0.4, 0.6]), abs=0.02)
+    heat = mutual_information.mutual_information(table, np.random.default_rng(1))["table"]
+    assert heat["entropy"][1] == pytest.approx(stats.entropy([0.4, 0.6]), abs=0.02)
 
 
 def test_independent_dimensions_show_the_information_that_counting_makes_up():

@@ -34,18 +34,10 @@ def importance_scores(table: FactorTable, seed: int) -> dict[str, dict[str, Esti
       R^2), of the errors of always naming the most frequent class for classes. It is one number for
       all codes together.
 
-    A layer that holds several factors lowers the disentanglement of layers, however cleanly.
-
-    Args:
-      table: the codes and their factors.
-      seed: of the trees.
-
-    Returns:
-      {"dimensions": {"dci_disentanglement", "dci_completeness", "dci_informativeness"}, "layers":
-      {"dci_disentanglement", "dci_completeness"}}: estimates in [0, 1] over rows. The standard
-      error is the deviation of the same score between "parts" = 6 disjoint parts of the rows, over
-      sqrt(6); it is NaN below 600 rows. The score is NaN, with a "note", where there is only one
-      factor, dimension or layer.
+    A layer that holds several factors lowers the disentanglement of layers, however cleanly. The
+    scores are "dci_disentanglement", "dci_completeness" and "dci_informativeness". The standard
+    error is the deviation of the same score between "parts" = 6 disjoint parts of the rows, over
+    sqrt(6); it is NaN below 600 rows.
     """
     count = min(len(table), MOST_ROWS)
     half = count // 2
@@ -68,16 +60,11 @@ def importance_scores(table: FactorTable, seed: int) -> dict[str, dict[str, Esti
 
 def disentanglement_of(importances: np.ndarray) -> float:
     """The weighted mean over rows of one less the entropy along a row of R [D, F], base F."""
-    if importances.shape[1] < 2:
-        return float("nan")
-    rows = importances.sum(axis=1)
-    return float(_concentrations(importances.T) @ _shares(rows))
+    return float(_concentrations(importances.T) @ _shares(importances.sum(axis=1)))
 
 
 def completeness_of(importances: np.ndarray) -> float:
     """The mean over columns of one less the entropy along a column of R [D, F], base D."""
-    if len(importances) < 2:
-        return float("nan")
     return float(_concentrations(importances).mean())
 
 
@@ -92,6 +79,8 @@ def _estimate(value, values_of_parts, count):
 
 
 def _concentrations(columns):
+    if len(columns) < 2:
+        return np.full(columns.shape[1], np.nan)
     return 1 - entr(_shares(columns)).sum(axis=0) / np.log(len(columns))
 
 
@@ -115,13 +104,10 @@ def _scores(table, train, test, seed):
         informed.append(_saved_error(predicted, values[train], values[test], continuous))
     importances = np.stack(importances, axis=1)
     layers = np.stack([importances[part].sum(axis=0) for part in table.layers.values()])
-    result = {
-        kind: {
-            "dci_disentanglement": disentanglement_of(columns),
-            "dci_completeness": completeness_of(columns),
-        }
-        for kind, columns in (("dimensions", importances), ("layers", layers))
-    }
+    result = {}
+    for kind, matrix in (("dimensions", importances), ("layers", layers)):
+        result[kind] = {"dci_disentanglement": disentanglement_of(matrix)}
+        result[kind]["dci_completeness"] = completeness_of(matrix)
     result["dimensions"]["dci_informativeness"] = float(np.mean(informed))
     return result
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.random import Generator
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.metrics import prior_distance
@@ -59,29 +60,13 @@ class FactorTable:
 
 
 def factor_table(
-    means: Latents,
-    factors: Mapping[str, np.ndarray],
-    most_rows: int,
-    generator: np.random.Generator,
+    means: Latents, factors: Mapping[str, np.ndarray], most_rows: int, generator: Generator
 ) -> FactorTable:
-    """Checks codes and factors, and draws the rows to work on.
-
-    Args:
-      means: posterior means [n, d_l].
-      factors: factor name -> [n]: floats are a continuous factor, whole numbers and bools classes.
-      most_rows: how many rows to keep at most, drawn without replacement.
-      generator: of the rows and their order.
-
-    Raises:
-      InputError: for numbers of rows or types that do not match, fewer than 8 rows, values that
-        are not finite, more than 100 classes, or no factor that varies.
-    """
+    """Checks codes and factors, as `disentanglement` says, and draws the rows to work on."""
     means = latents.check(means)
     codes = latents.join(means).astype(np.float64)
     if len(codes) < FEWEST_ROWS:
-        raise InputError(
-            f"Disentanglement needs at least {FEWEST_ROWS} rows; there are {len(codes)}."
-        )
+        raise InputError(f"Disentanglement needs at least {FEWEST_ROWS} rows, not {len(codes)}.")
     if not np.isfinite(codes).all():
         raise InputError("The codes hold values that are not finite.")
     # A data set sorted by a factor would put one half of its values in train, the other in test.
@@ -106,16 +91,10 @@ def factor_table(
         continuous.append(is_continuous)
     if not names:
         raise InputError("Disentanglement needs a factor that varies; there is none.")
-    edges = np.cumsum([0, *(layer.shape[1] for layer in means.values())]).tolist()
-    return FactorTable(
-        codes[rows],
-        {name: slice(*ends) for name, ends in zip(means, pairwise(edges), strict=True)},
-        names,
-        left_out,
-        values,
-        np.stack(classes, axis=1),
-        np.array(continuous),
-    )
+    edges = pairwise(np.cumsum([0, *latents.dimensions(means)]).tolist())
+    layers = {name: slice(*ends) for name, ends in zip(means, edges, strict=True)}
+    columns = np.stack(classes, axis=1)
+    return FactorTable(codes[rows], layers, names, left_out, values, columns, np.array(continuous))
 
 
 def equal_width_bins(columns: np.ndarray) -> np.ndarray:

@@ -28,63 +28,44 @@ def majority_vote_scores(
     The same votes serve layers: a layer's share of variance is the mean of its active dimensions'.
     A layer can name one factor only, so that the score of layers cannot pass its "ceiling"
     min(1, L / F). The other way round ("layer_from_factor") there is no such bound: each factor
-    names the layer that has most of its votes.
-
-    Args:
-      table: the codes and their factors.
-      generator: of the votes, and of bootstrap draws over the classes and bins of each factor, each
-        with all votes that were made from its rows.
+    names the layer that has most of its votes. The bootstrap draws classes and bins of each factor,
+    each with all votes that were made from its rows.
 
     Returns:
-      {"dimensions": {"factor_vae"}, "layers": {"factor_vae", "layer_from_factor"}}: estimates in
-      [0, 1], the count in votes. "factor_vae" has "ceiling"; "layer_from_factor" has "chance", the
-      share of votes for the layer that has most of them. NaN and a "note" where fewer than two
-      factors have rows that share a class, no dimension is active, or one layer only is.
+      {"dimensions": {"factor_vae"}, "layers": {"factor_vae", "layer_from_factor"}}, the count in
+      votes. "factor_vae" has "ceiling"; "layer_from_factor" has "chance", the share of votes for
+      the layer that has most of them. NaN where fewer than two factors have rows that share a
+      class, no dimension is active, or one layer only is.
     """
     active = table.active()
     positions = np.cumsum(active) - 1
-    layers = [
-        positions[columns][active[columns]]
-        for columns in table.layers.values()
-        if active[columns].any()
-    ]
+    layers = [positions[columns][active[columns]] for columns in table.layers.values()]
+    layers = [layer for layer in layers if len(layer)]
     held = _holdable(table.classes)
     if not layers or len(held) < 2:
         why = "fewer than two factors can be held" if layers else "no active dimension"
         names = {"dimensions": ["factor_vae"], "layers": ["factor_vae", "layer_from_factor"]}
         return {kind: {name: unknown(VOTES, why) for name in names[kind]} for kind in names}
     codes = table.codes[:, active] / table.codes[:, active].std(axis=0)
-    votes = [
-        _votes(codes, layers, [halves[stage] for halves in held], generator) for stage in (0, 1)
-    ]
+    halves = zip(*held, strict=True)
+    votes = [_votes(codes, layers, factors, generator) for factors in halves]
     by_dimension, by_layer = zip(*votes, strict=True)
-    result = {
-        kind: {
-            "factor_vae": _score(stages, factor_from_block, generator)
-            | {"ceiling": min(1.0, blocks / len(held))}
-        }
-        for kind, stages, blocks in (
-            ("dimensions", by_dimension, active.sum()),
-            ("layers", by_layer, len(layers)),
-        )
-    }
-    result["layers"]["layer_from_factor"] = _layer_from_factor(by_layer, len(layers), generator)
-    return result
+
+    def score(stages, blocks):
+        ceiling = min(1.0, blocks / len(held))
+        return _score(stages, 0, generator) | {"ceiling": ceiling}
+
+    of_dimensions = {"factor_vae": score(by_dimension, active.sum())}
+    of_layers = {"factor_vae": score(by_layer, len(layers))}
+    of_layers["layer_from_factor"] = _layer_from_factor(by_layer, len(layers), generator)
+    return {"dimensions": of_dimensions, "layers": of_layers}
 
 
-def factor_from_block(settling: np.ndarray, scoring: np.ndarray) -> np.ndarray:
-    """The share of `scoring` votes whose factor is the one that their block has most votes for.
-
-    Args:
-      settling, scoring: votes [..., factors, blocks].
-    """
-    return block_from_factor(settling.swapaxes(-2, -1), scoring.swapaxes(-2, -1))
-
-
-def block_from_factor(settling: np.ndarray, scoring: np.ndarray) -> np.ndarray:
-    """The share of `scoring` votes that are for the block that has most votes of their factor."""
-    blocks = settling.argmax(axis=-1)[..., None]
-    return np.take_along_axis(scoring, blocks, axis=-1).sum((-2, -1)) / scoring.sum((-2, -1))
+def right_share(settling: np.ndarray, scoring: np.ndarray, axis: int) -> float:
+    """The share of `scoring` votes [factors, blocks] that go where most of `settling` do: of their
+    block to a factor (axis 0), or of their factor to a block (axis 1)."""
+    winners = np.expand_dims(settling.argmax(axis), axis)
+    return np.take_along_axis(scoring, winners, axis).sum() / scoring.sum()
 
 
 def _holdable(classes):
@@ -116,27 +97,22 @@ def _votes(codes, layers, factors, generator):
     return dimensions, of_layers
 
 
-def _score(stages, share, generator):
-    totals = [np.stack([groups.sum(axis=0) for groups in stage]) for stage in stages]
-    draws = []
-    for _ in range(DRAWS):
-        resampled = [
-            np.stack([_resample(groups, generator).sum(axis=0) for groups in stage])
-            for stage in stages
-        ]
-        draws.append(share(*resampled))
-    return bootstrap(share(*totals), draws, VOTES)
+def _totals(stages, redraw=lambda groups: groups):
+    """The votes of both stages, each [factors, blocks]."""
+    return [np.stack([redraw(groups).sum(axis=0) for groups in stage]) for stage in stages]
 
 
-def _resample(groups, generator):
-    return groups[generator.integers(len(groups), size=len(groups))]
+def _score(stages, axis, generator):
+    def redraw(groups):
+        return groups[generator.integers(len(groups), size=len(groups))]
+
+    draws = [right_share(*_totals(stages, redraw), axis) for _ in range(DRAWS)]
+    return bootstrap(right_share(*_totals(stages), axis), draws, VOTES)
 
 
 def _layer_from_factor(stages, layers, generator):
     if layers < 2:
         return unknown(VOTES, "one layer only")
-    settling, scoring = (
-        np.sum([groups.sum(axis=0) for groups in stage], axis=0) for stage in stages
-    )
+    settling, scoring = (votes.sum(axis=0) for votes in _totals(stages))
     chance = float(scoring[settling.argmax()] / VOTES)
-    return _score(stages, block_from_factor, generator) | {"chance": chance}
+    return _score(stages, 1, generator) | {"chance": chance}

@@ -42,25 +42,19 @@ def mutual_information(table: FactorTable, generator: np.random.Generator) -> di
     2020, arXiv 2002.10549) is the mean over active dimensions j of the gap between the two factors
     that j knows most about, in the same I(z_j; f) / H(f). H(f) is the entropy of the classes or
     bins. For layers z_j is a whole layer; MIG-sup is then low for a layer that holds several
-    factors, however cleanly.
-
-    Args:
-      table: the codes and their factors.
-      generator: of the bootstrap draws over rows. For layers the fitted q stays the same in all of
-        them.
+    factors, however cleanly. The bootstrap draws rows, with the same fitted q in all draws.
 
     Returns:
       {"dimensions": {"mig", "mig_sup"}, "layers": {"mig", "mig_sup"}, "table": {"factors" [F],
-      "entropy" [F] in nats, "dimensions", "layers"}}. The gaps are estimates in [0, 1], "mig_sup"
-      with the number of "active" dimensions or layers; NaN and a "note" where there is no second,
-      or none active. In "table" each of dimensions and layers is {"names" [m], "nats" [m][F],
+      "entropy" [F] in nats, "dimensions", "layers"}}. "mig_sup" has the number of "active"
+      dimensions or layers. In "table" each of dimensions and layers is {"names" [m], "nats" [m][F],
       "normalised" [m][F] (nats by the factor's entropy), "standard_error" [m][F] (of the
       normalised), "count", "bootstrap_draws"}.
     """
     count = len(table)
-    entropy = class_entropies(table.classes)
+    entropy = np.array([entr(np.bincount(column) / count).sum() for column in table.classes.T])
     weights = bootstrap_weights(count, DRAWS, generator)
-    dimensions, *dimension_draws = binned_information(
+    dimensions = binned_information(
         equal_width_bins(table.codes), table.classes, np.vstack([np.ones(count), weights])
     )
     by_row = np.stack(
@@ -69,19 +63,14 @@ def mutual_information(table: FactorTable, generator: np.random.Generator) -> di
     layers = np.maximum(by_row.mean(axis=1), 0.0)
     layer_draws = np.maximum(np.einsum("sn,lnf->slf", weights, by_row, optimize=True) / count, 0.0)
     active = table.active()
-    information = {
-        "dimensions": (dimensions, np.stack(dimension_draws)),
-        "layers": (layers, layer_draws),
-    }
+    information = {"dimensions": (dimensions[0], dimensions[1:]), "layers": (layers, layer_draws)}
     result = {"table": {"factors": table.names, "entropy": entropy.tolist()}}
     for kind, blocks in table.blocks().items():
         nats, nats_draws = information[kind]
         shares, draws = nats / entropy, nats_draws / entropy
         carries = np.array([active[columns].any() for columns in blocks.values()])
-        result[kind] = {
-            "mig": _mig(shares, draws, count),
-            "mig_sup": _mig_sup(shares, draws, carries, count),
-        }
+        mig_sup = _gap(shares[carries], draws[:, carries], -1, count, active=int(carries.sum()))
+        result[kind] = {"mig": _gap(shares, draws, -2, count), "mig_sup": mig_sup}
         result["table"][kind] = {
             "names": list(blocks),
             "nats": nats.tolist(),
@@ -93,23 +82,15 @@ def mutual_information(table: FactorTable, generator: np.random.Generator) -> di
     return result
 
 
-def class_entropies(classes: np.ndarray) -> np.ndarray:
-    """The entropy of each column of class numbers [n, F], in nats: [F]."""
-    return np.array([entr(np.bincount(column) / len(column)).sum() for column in classes.T])
-
-
 def binned_information(
     code_bins: np.ndarray, classes: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """The plug-in mutual information of every dimension with every factor.
+    """The plug-in mutual information of every dimension with every factor, in nats: [S, D, F].
 
     Args:
       code_bins: bin numbers 0 to 19 of the codes, [n, D].
       classes: class numbers of the factors, [n, F].
       weights: whole numbers [S, n]: how often each row counts, in each of S tables.
-
-    Returns:
-      Nats, [S, D, F].
     """
     codes, code_starts = _one_hot(code_bins, np.full(code_bins.shape[1], BINS))
     factors, factor_starts = _one_hot(classes, classes.max(axis=0) + 1)
@@ -120,17 +101,16 @@ def binned_information(
         shares = counts.astype(np.float64) / times.sum()
         joint = np.add.reduceat(entr(shares), code_starts[:-1], axis=0)
         joint = np.add.reduceat(joint, factor_starts[:-1], axis=1)
-        of_codes = np.add.reduceat(
-            entr(shares[:, : factor_starts[1]].sum(axis=1)), code_starts[:-1]
-        )
-        of_factors = np.add.reduceat(entr(shares[:BINS].sum(axis=0)), factor_starts[:-1])
+        rows, columns = shares[:, : factor_starts[1]].sum(axis=1), shares[:BINS].sum(axis=0)
+        of_codes = np.add.reduceat(entr(rows), code_starts[:-1])
+        of_factors = np.add.reduceat(entr(columns), factor_starts[:-1])
         # Rounding leaves an entropy sum of minus 1e-16 where there is nothing to know.
         results.append(np.maximum(of_codes[:, None] + of_factors - joint, 0.0))
     return np.stack(results)
 
 
 def layer_log_ratios(codes: np.ndarray, table: FactorTable) -> np.ndarray:
-    """log q(f | z) - log p(f) of each row and factor, q fitted on the other half of the rows.
+    """log q(f | z) - log p(f) of a layer's codes [n, d], q fitted on the other half: nats [n, F].
 
     Its mean over rows is the lower bound on the mutual information. q works on the codes and their
     squares and products (of the 20 leading principal components at most), so that it does not
@@ -138,23 +118,16 @@ def layer_log_ratios(codes: np.ndarray, table: FactorTable) -> np.ndarray:
     hundred of a guess by class frequency. Continuous factors: a ridge regression g(z), and for q
     the frequencies of the factor's bins among the other rows of the half that have g alike; no
     reading g of z knows more about f than z does.
-
-    Args:
-      codes: a layer, [n, d].
-      table: the `FactorTable` that it is part of.
-
-    Returns:
-      Nats [n, F].
     """
     features = _squares_and_products(codes)
     half = len(codes) // 2
     ratios = np.zeros(table.classes.shape)
-    classes = [f for f, continuous in enumerate(table.continuous) if not continuous]
-    values = [f for f, continuous in enumerate(table.continuous) if continuous]
+    classes = np.flatnonzero(~table.continuous)
+    values = np.flatnonzero(table.continuous)
     for train, test in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):
         for f in classes:
             ratios[test, f] = _class_log_ratio(features, table.classes[:, f], train, test)
-        if values:
+        if len(values):
             targets = np.stack([table.values[f] for f in values], axis=1)
             targets = StandardScaler().fit(targets[train]).transform(targets)
             ridge = RidgeCV(RIDGE_PENALTIES, alpha_per_target=True)
@@ -199,22 +172,14 @@ def _bin_log_ratio(reading, bins):
     return np.log(others / counts.sum(axis=1)[group]) - np.log(guess[bins])
 
 
-def _mig(shares, draws, count):
-    if len(shares) < 2:
-        return unknown(count, "one only: no gap to a second")
-    gaps = top_two_gap(draws, axis=-2).mean(axis=-1)
-    return bootstrap(top_two_gap(shares, axis=-2).mean(), gaps, count)
-
-
-def _mig_sup(shares, draws, active, count):
-    if shares.shape[1] < 2:
-        return unknown(count, "one factor only: no gap to a second")
-    if not active.any():
+def _gap(shares, draws, axis, count, **others):
+    """The mean gap between the two largest shares along an axis: blocks (-2) or factors (-1)."""
+    if shares.shape[axis] < 2:
+        return unknown(count, f"one{' factor' if axis == -1 else ''} only: no gap to a second")
+    if not len(shares):
         return unknown(count, "no active dimension")
-    gaps = top_two_gap(draws[:, active], axis=-1).mean(axis=-1)
-    return bootstrap(
-        top_two_gap(shares[active], axis=-1).mean(), gaps, count, active=int(active.sum())
-    )
+    gaps = top_two_gap(draws, axis).mean(axis=-1)
+    return bootstrap(top_two_gap(shares, axis).mean(), gaps, count, **others)
 
 
 def _one_hot(classes, sizes):

@@ -21,17 +21,9 @@ def separated_predictability(
     that predict it best. A continuous factor: the squared correlation with a linear regression. A
     class: the balanced accuracy (mean over classes of the share that was right) of a linear
     classifier that gives all classes the same weight, which in one dimension sets thresholds. The
-    predictors are fitted on one half of the rows and judged on the other. What does not vary
-    predicts nothing: 0, or 1 / classes.
-
-    Args:
-      table: the codes and their factors.
-      generator: of the bootstrap draws over the rows that are judged.
-
-    Returns:
-      {"dimensions": {"sap"}, "layers": {"sap"}}: estimates in [0, 1], with the "ceiling" that a
-      perfect code reaches: the mean over factors of 1, or 1 - 1 / classes. NaN and a "note" where
-      there is one dimension or layer only.
+    predictors are fitted on one half of the rows and judged on the other, over which the bootstrap
+    draws. What does not vary predicts nothing: 0, or 1 / classes. The scores, "sap", have the
+    "ceiling" that a perfect code reaches: the mean over factors of 1, or 1 - 1 / classes.
     """
     half = len(table) // 2
     count = len(table) - half
@@ -54,10 +46,8 @@ def separated_predictability(
 def squared_correlations(
     predicted: np.ndarray, truth: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """The squared correlation of [n] with [n], under each of the weights [S, n]: [S].
-
-    `predicted` is in the unit of `truth`. 0 where one of the two does not vary.
-    """
+    """The squared correlation of [n] with [n] in the same unit, under each of the weights [S, n]:
+    [S], 0 where one of the two does not vary."""
     total = weights.sum(axis=1)
     # Far from zero, a difference of mean squares would be rounding only.
     predicted, truth = predicted - predicted.mean(), truth - truth.mean()
@@ -72,10 +62,8 @@ def squared_correlations(
 def balanced_accuracies(
     predicted: np.ndarray, truth: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """The mean over the classes of `truth` [n] of the share that `predicted` [n] has right: [S].
-
-    Under each of the weights [S, n]. A class that has no weight does not count.
-    """
+    """The mean over the classes of `truth` [n] of the share that `predicted` [n] has right, under
+    each of the weights [S, n]: [S]. A class that has no weight does not count."""
     members = np.eye(truth.max() + 1)[truth]
     sizes = weights @ members
     right = weights @ (members * (predicted == truth)[:, None])

@@ -32,23 +32,19 @@ def disentanglement(
     factor.
 
     Args:
-      means: posterior means [n, d_l] of at least 8 images. At most 10,000 are used, drawn with the
-        seed.
+      means: of at least 8 images. At most 10,000 are used, drawn with the seed.
       factors: factor name -> [n]. Floats are a continuous factor, cut into 20 bins of equal width
         where classes are needed; whole numbers and bools are classes, at most 100 a factor.
-      seed: of the rows, the bootstrap draws, the trees and the votes.
 
     Returns:
       {"bins": 20, "left_out": names of factors that have one value only, "active": layer name ->
       how many of its dimensions are active, "dimensions": {"mig", "mig_sup", "sap",
       "dci_disentanglement", "dci_completeness", "dci_informativeness", "factor_vae"}, "layers":
       {"mig", "mig_sup", "sap", "dci_disentanglement", "dci_completeness", "factor_vae",
-      "layer_from_factor"}, "mutual_information": the table of `mutual_information`}. Each score is
-      an estimate over rows or votes; what can't be known is NaN and has a "note".
+      "layer_from_factor"}, "mutual_information": the table of `mutual_information`}.
 
     Raises:
-      InputError: for shapes or types that do not match, fewer than 8 rows, values that are not
-        finite, more than 100 classes, or no factor that varies.
+      InputError: for fewer than 8 rows, more than 100 classes, or no factor that varies.
     """
     generator = np.random.default_rng(seed)
     table = factor_table(means, factors, MOST_ROWS, generator)
@@ -61,12 +57,8 @@ def disentanglement(
             importance_scores(table, seed),
             majority_vote_scores(table, generator),
         ]
-    active = table.active()
-    result = {
-        "bins": BINS,
-        "left_out": table.left_out,
-        "active": {name: int(active[part].sum()) for name, part in table.layers.items()},
-    }
+    active = {name: int(table.active()[part].sum()) for name, part in table.layers.items()}
+    result = {"bins": BINS, "left_out": table.left_out, "active": active}
     for kind in ("dimensions", "layers"):
         result[kind] = {name: score for family in families for name, score in family[kind].items()}
     return result | {"mutual_information": families[0]["table"]}
