@@ -67,7 +67,7 @@ def layer_knowledge(
         raise InputError(f"These labels are in one of train and test only: {', '.join(one_only)}.")
     train_sets, train_labels = _layer_sets("train", train_means, train_labels)
     test_sets, test_labels = _layer_sets("test", test_means, test_labels)
-    rows = slice(None)
+    rows: slice | np.ndarray = slice(None)
     if (count := len(train_sets["all"])) > NEIGHBOUR_TRAIN_ROWS:
         generator = np.random.default_rng(seed)
         rows = np.sort(generator.choice(count, NEIGHBOUR_TRAIN_ROWS, replace=False))

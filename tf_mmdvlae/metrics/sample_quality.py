@@ -25,8 +25,8 @@ _one_thread = threadpool_limits.wrap(limits=1)
 
 
 def sample_quality(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
-    """All measures of this file with their defaults, each by its name; the overlaps' names are
-    "precision", "recall", "density" and "coverage"."""
+    """All measures of this file: {"frechet_distance", "kernel_distance", "precision", "recall",
+    "density", "coverage"}."""
     return {
         "frechet_distance": frechet_distance(real, generated, seed),
         "kernel_distance": kernel_distance(real, generated, seed),
@@ -39,13 +39,12 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> 
     """Squared Wasserstein-2 distance between Gaussians fitted to both sets (Heusel et al. 2017).
 
     |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2)) with sample means and covariances
-    (arXiv 1706.08500); 0 is best. Inception features made it known as the FID. It is biased
-    upward, the more the fewer the images and the more dimensions there are (two halves of one data
-    set are not at 0), so that only values from equal counts compare. Time grows with d^3.
-
-    For each of the "bootstrap_draws" (10,000 / d, but 10 at least and 100 at most) both sides are
-    redrawn with replacement. Where the value is little more than its bias, the standard error is
-    too large, by up to two times.
+    (arXiv 1706.08500), in squared units of the features; 0 is best. Inception features made it
+    known as the FID. It is biased upward, the more the fewer the images and the more dimensions
+    there are (two halves of one data set are not at 0), so that only values from equal counts
+    compare. Time grows with d^3. For each of the "bootstrap_draws" (10,000 / d, but 10 at least and
+    100 at most) both sides are redrawn with replacement. Where the value is little more than its
+    bias, the standard error is too large, by up to two times.
     """
     sides = real, generated = _features(real, generated)
     generator = np.random.default_rng(seed)

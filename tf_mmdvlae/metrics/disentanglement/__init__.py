@@ -1,5 +1,6 @@
 """Disentanglement scores, for images whose factors are known.
 
-Each takes a `FactorTable`, and gives {"dimensions": its scores of dimensions, "layers": those of
-layers}: estimates in [0, 1], NaN with a "note" where there is nothing to compare.
+The function of each score takes a `FactorTable` and gives {"dimensions": scores of dimensions,
+"layers": scores of layers}, which are estimates in [0, 1]. A score is NaN, with a "note", where
+there is no second factor, dimension or layer to compare with.
 """
