@@ -9,33 +9,21 @@ bin/benchmark --serving --export=exports/mnist  beside the live model's predict
 
 import pathlib
 
+from benchmarks import tables
 from tf_mmdvlae.cli.command import DATA_DIR, EXPORT, Command, Flag, absolute_path
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config import get_config, presets_of
 
 FLAGS = {
-    "training": Flag(
-        bool, "measure training beside this machine's ceilings, plain Keras and pythae"
-    ),
-    "input": Flag(
-        bool,
-        "measure the images/s of a data set: decoded anew, from the disk cache, from memory",
-    ),
+    "training": Flag(bool, "measure training beside this machine's ceilings, Keras and pythae"),
+    "input": Flag(bool, "measure a data set's images/s: decoded anew, from disk, from memory"),
     "mmd": Flag(bool, "measure each estimator's time and memory, by batch size and dimensions"),
-    "scaling": Flag(
-        bool, "measure two workers beside one, and what 8 and 64 would send each other"
-    ),
-    "serving": Flag(
-        bool, "measure an export's latency and images/s per signature, beside the live model"
-    ),
-    "pythae": Flag(
-        bool,
-        "measure pythae's INFOVAE_MMD beside --training [default: where it is installed]",
-    ),
+    "scaling": Flag(bool, "measure two workers beside one, and how much 8 and 64 would send"),
+    "serving": Flag(bool, "measure an export's latency and images/s beside the live model"),
+    "pythae": Flag(bool, "time pythae beside --training [default: where it is installed]"),
     "export": EXPORT._replace(required=False),
     "datasets": Flag(list, "data sets whose presets are measured", ["mnist", "celeb_a"]),
-    "presets": Flag(
-        list,
-        "presets for --training [default: default, and paper where a data set has it]",
-    ),
+    "presets": Flag(list, "presets for --training [default: default, and paper where it exists]"),
     "data_dir": DATA_DIR,
     "image_dir": Flag(absolute_path, "folder of pictures, for --input --datasets=image_folder"),
     "images": Flag(int, "number of a data set's images for --input", 8000, at_least=1),
@@ -45,8 +33,6 @@ FLAGS = {
 
 
 def _run(flags):
-    from tf_mmdvlae.common.errors import InputError
-
     measures = {name: part for name, part in _PARTS.items() if getattr(flags, name)}
     if not measures:
         raise InputError(
@@ -71,8 +57,8 @@ def _run(flags):
         flush=True,
     )
     for name, measure in measures.items():
-        figures[name], tables = measure(flags)
-        print(tables)
+        figures[name], text = measure(flags)
+        print(text)
         # A later part may fail.
         if out:
             write_json(out, figures)
@@ -80,11 +66,9 @@ def _run(flags):
 
 def _training(flags):
     from benchmarks.harness import mixed_policy
-    from benchmarks.other_models import has_pythae, require_pythae
+    from benchmarks.other_models import has_pythae
     from benchmarks.peak_memory import peak_memory
-    from benchmarks.tables import training_tables
     from benchmarks.training_speed import training_speed
-    from tf_mmdvlae.config import get_config, presets_of
 
     configs = {}
     for dataset in flags.datasets:
@@ -94,8 +78,6 @@ def _training(flags):
             configs[f"{dataset} {name}"] = get_config(dataset, name)
     policies = ("float32", mixed_policy())
     pythae = has_pythae() if flags.pythae is None else flags.pythae
-    if pythae:
-        require_pythae()
     rows = {}
     for name, config in configs.items():
         print(f"{name}: measuring ...", flush=True)
@@ -103,56 +85,49 @@ def _training(flags):
         for policy in policies:
             rows[name]["precisions"][policy]["memory"] = peak_memory(config, policy)
     note = "\n\nNot compared with pythae; for that, pip install --editable '.[benchmark]'."
-    return rows, training_tables(rows) + ("" if pythae else note)
+    return rows, tables.training_tables(rows) + ("" if pythae else note)
 
 
 def _input(flags):
     from benchmarks.input_speed import input_speed
-    from benchmarks.tables import input_table
-    from tf_mmdvlae.config import get_config
 
     rows = {}
+    folders = {"data_dir": flags.data_dir, "image_dir": flags.image_dir}
     for dataset in flags.datasets:
-        folders = {"data_dir": flags.data_dir, "image_dir": flags.image_dir}
         config = get_config(dataset).changed(data=folders)
         print(f"{dataset}: measuring ...", flush=True)
         rows[dataset] = input_speed(config, flags.images, flags.rounds)
-    return rows, input_table(rows)
+    return rows, tables.input_table(rows)
 
 
 def _mmd(flags):
     from benchmarks.mmd_speed import mmd_speed
-    from benchmarks.tables import mmd_table
 
     print("MMD: measuring for about five minutes ...", flush=True)
     rows = mmd_speed(rounds=flags.rounds)
-    return rows, mmd_table(rows)
+    return rows, tables.mmd_table(rows)
 
 
 def _scaling(flags):
     from benchmarks.scaling import scaling_speed
     from benchmarks.scaling_model import scaling_model
-    from benchmarks.tables import scaling_tables
-    from tf_mmdvlae.config import get_config
 
     rows = {}
     for dataset in flags.datasets:
         config = get_config(dataset)
         print(f"{dataset}: measuring ...", flush=True)
-        rows[dataset] = {
-            "measured": scaling_speed(config, flags.rounds),
-            "model": scaling_model(config.model, config.train.batch_size),
-        }
-    return rows, scaling_tables(rows)
+        speed = scaling_speed(config, flags.rounds)
+        model = scaling_model(config.model, config.train.batch_size)
+        rows[dataset] = {"measured": speed, "model": model}
+    return rows, tables.scaling_tables(rows)
 
 
 def _serving(flags):
     from benchmarks.serving_speed import serving_speed
-    from benchmarks.tables import serving_table
 
     print(f"{flags.export}: measuring ...", flush=True)
     speed = serving_speed(flags.export, flags.rounds)
-    return speed, serving_table(speed)
+    return speed, tables.serving_table(speed)
 
 
 _PARTS = {

@@ -43,12 +43,7 @@ def alternate(
     """Times several calls in turn, so that whatever slows the machine down slows all of them alike.
 
     Two calls of each come before the first round: one compiles, and one shows how many calls fill
-    `least` seconds.
-
-    Args:
-      calls: name -> a function without arguments that returns tensors or arrays.
-      rounds: the number of measurements of each.
-      least: about how many seconds one measurement lasts.
+    about `least` seconds, which is how long one measurement lasts.
 
     Returns:
       name -> float64 [rounds], the seconds of one call in each round.
@@ -68,27 +63,21 @@ def alternate(
 
 def spread(values: np.ndarray) -> dict[str, float]:
     """The median and the extremes of some measurements: {"median", "low", "high"}."""
-    return {
-        "median": float(np.median(values)),
-        "low": float(np.min(values)),
-        "high": float(np.max(values)),
-    }
+    statistics = {"median": np.median, "low": np.min, "high": np.max}
+    return {name: float(statistic(values)) for name, statistic in statistics.items()}
 
 
 def run_python(what: str, arguments: list[str], environments=({},), cores=(None,)) -> list[str]:
     """Runs Python in processes of their own, at the same time, and waits for all of them.
 
     Args:
-      what: what each process is, for the error message.
+      what: what each process is, for the InputError, which also has the last line of its errors.
       arguments: Python's arguments, the same for every process.
       environments: for each process the variables that it has besides those of this process.
       cores: for each process the cores that it may use; None for all.
 
     Returns:
       What each process wrote to standard output.
-
-    Raises:
-      InputError: if a process fails, with the last line that it wrote to standard error.
     """
     # The package need not be installed.
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
@@ -115,17 +104,9 @@ def run_python(what: str, arguments: list[str], environments=({},), cores=(None,
 
 
 def run_fork(what: str, call: Callable):
-    """Runs `call` in a copy of this process, which may have imported TensorFlow but not used it.
+    """The result of `call` in a copy of this process; JSON must be able to hold this result.
 
-    Args:
-      what: what the copy does, for the error message.
-      call: a function without arguments; JSON must be able to hold its result.
-
-    Returns:
-      The result.
-
-    Raises:
-      InputError: if the copy fails.
+    The process may have imported TensorFlow but not used it. An InputError calls the copy `what`.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -155,20 +136,16 @@ def _require_success(what, code, errors):
 
 def machine() -> dict:
     """{"processor" (its name), "architecture", "cores" (usable), "gpu" (its name, or "")}."""
-    gpus = [
-        tf.config.experimental.get_device_details(device).get("device_name", "GPU")
-        for device in tf.config.list_physical_devices("GPU")
-    ]
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
+    devices = tf.config.list_physical_devices("GPU")
+    details = map(tf.config.experimental.get_device_details, devices)
+    path = pathlib.Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "architecture": platform.machine(),
         "cores": processors(),
-        "gpu": ", ".join(gpus),
+        "gpu": ", ".join(detail.get("device_name", "GPU") for detail in details),
     }
 
 
@@ -188,14 +165,9 @@ def make_ladder(config: Config, policy: str = "float32") -> MMDVLAE:
 
 
 def compile_step(model: keras.Model, data) -> Callable:
-    """The training step of a Keras model, compiled as `fit` compiles it.
+    """The training step of a model, compiled for batches like `data` as `fit` compiles it.
 
-    Args:
-      model: a model after `compile`.
-      data: a batch as `train_step` takes it.
-
-    Returns:
-      A `tf.types.experimental.ConcreteFunction` of batches like `data`; it returns the metrics.
+    It is a `tf.types.experimental.ConcreteFunction`, which returns the metrics.
     """
     # XLA compiles the step on a GPU, and such a step cannot create variables.
     model.optimizer.build(model.trainable_variables)

@@ -20,19 +20,14 @@ _TRAINING_STEPS = 5
 def input_speed(config: Config, images: int = 8000, rounds: int = 5) -> dict:
     """Images/s of a data set's input, beside the preset's training steps in the same rounds.
 
-    "cold" decodes every image once and keeps it, as the first pass of a run does. "disk" is an
-    epoch of training batches from the disk cache, whose pages leave memory first; "memory" is an
-    epoch of training batches from memory. A disk cache that is new is removed at the end.
-
-    Args:
-      config: a preset whose data set is there.
-      images: the first training images, at most so many; all of an image folder and of a slice.
-      rounds: the number of measurements of everything but "cold".
+    "cold", which is measured once, decodes every image and keeps it, as the first pass of a run
+    does. "disk" is an epoch of training batches from the disk cache, whose pages leave memory
+    first; "memory" is an epoch of training batches from memory. A disk cache that is new is removed
+    at the end. The first `images` training images take part, but all of an image folder or a slice.
 
     Returns:
       {"images", "batch_size", "cores", "training_images_per_second", "rows"}; "rows" is name ->
-      {"images_per_second", "images_per_core_second" (of processor time), "ratio" (to training)},
-      each {"median", "low", "high"}.
+      {"images_per_second", "images_per_core_second" (of processor time), "ratio" (to training)}.
 
     Raises:
       InputError: if the data set can't be read, or has fewer images than a batch.
@@ -77,10 +72,9 @@ def first_images(data: DataConfig, most: int) -> DataConfig:
 
 
 def _rounds(config, splits, rounds):
-    size = config.train.batch_size
+    size, flip = config.train.batch_size, config.data.flip
     batches = {
-        name: pipeline.training_batches(split, size, 0, flip=config.data.flip)
-        for name, split in splits.items()
+        name: pipeline.training_batches(split, size, 0, flip=flip) for name, split in splits.items()
     }
     batch = next(iter(batches["memory"]))
     step = compile_step(make_ladder(config), batch)

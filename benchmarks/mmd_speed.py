@@ -38,44 +38,36 @@ def mmd_speed(
 
     "dense" and "blocks" are the unbiased estimator, with all pairs in one table and in blocks.
     Times are of the estimate with its gradient, on the processor. A cell is left out if it needs
-    more than a quarter of the memory, or more than 30 s per call, judged by the size before it.
+    more than a quarter of the memory, or more than 30 s per call, judged by the size before it. A
+    call that takes over a second is timed once.
 
     Args:
       sizes: rows of a batch, ascending.
-      dimensions: dimensions of the codes.
-      rounds: the number of times that each cell is timed; once where a call takes over a second.
       estimators: pairs of a name, as above or of `mmd_squared_to_normal`, and a number of
         frequencies or None.
 
     Returns:
-      A list of rows: {"estimator", "frequencies" (of random features, or None), "batch",
-      "dimensions", "milliseconds" ({"median", "low", "high"} over rounds), "peak_megabytes" (above
-      the process's memory before), "deviation" (of the estimate over draws of the codes; None
-      where they would take long), "left_out" (None, or the reason)}. A row that is left out has
-      None for every measurement.
-
-    Raises:
-      InputError: if a cell's process fails.
+      {"estimator", "frequencies" (None but for random features), "batch", "dimensions",
+      "milliseconds", "peak_megabytes" (above the process's memory before), "deviation" (of the
+      estimate over draws of the codes; None where they would take long), "left_out" (None, or the
+      reason)} for each cell. A cell that is left out has None for every measurement.
     """
-    request = json.dumps([list(sizes), list(dimensions), rounds, list(estimators)])
+    request = json.dumps([sizes, dimensions, rounds, estimators])
+    arguments = ["-m", "benchmarks.mmd_speed", request]
     # Only the processor's memory counts here.
     environment = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    arguments = ["-m", "benchmarks.mmd_speed", request]
-    return json.loads(run_python("The measurement of the MMD", arguments, [environment])[0])
+    [output] = run_python("The measurement of the MMD", arguments, [environment])
+    return json.loads(output)
 
 
 def _rows(sizes, dimensions, rounds, estimators):
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for estimator, frequencies in estimators:
+        kind = {"estimator": estimator, "frequencies": frequencies}
         for dimension in dimensions:
             seconds_per_pair = 0.0
             for batch in sizes:
-                row = {
-                    "estimator": estimator,
-                    "frequencies": frequencies,
-                    "batch": batch,
-                    "dimensions": dimension,
-                }
+                row = {**kind, "batch": batch, "dimensions": dimension}
                 figures = {"milliseconds": None, "peak_megabytes": None, "deviation": None}
                 needed, estimate = batch**2 * _DENSE_BYTES_PER_PAIR, seconds_per_pair * batch**2
                 left_out = None
@@ -121,9 +113,8 @@ def _measure(estimator, frequencies, batch, dimensions, rounds):
         repeats = 1 + int(_SHORTEST_SECONDS / times[0])
         times = [seconds(lambda: with_gradient(codes, 0), repeats) for _ in range(rounds)]
     draws = min(_DRAWS, int(_DRAWING_SECONDS / min(times)))
-    values = [
-        float(estimate(_codes(batch, dimensions, seed), seed)) for seed in range(1, draws + 1)
-    ]
+    seeds = range(1, draws + 1)
+    values = [float(estimate(_codes(batch, dimensions, seed), seed)) for seed in seeds]
     return {
         "milliseconds": spread(1e3 * np.array(times)),
         "peak_megabytes": peak,

@@ -13,12 +13,7 @@ from tf_mmdvlae.model.layers import KERNEL_SIZE, LEAK
 
 
 def _operations(settings):
-    """Encoder and decoder of a plain autoencoder with the blocks of a `ModelConfig`.
-
-    Returns:
-      Two lists of (kind, stride, shape before, shape after) without the batch; kind is "conv",
-      "dense" or "transposed". The decoder mirrors the encoder, after a dense layer for the code.
-    """
+    """Encoder and decoder, its mirror: lists of (kind, stride, shape before, shape after)."""
     encoder = [
         (*parse_operation(text)[::2], before, after)
         for block, path in zip(settings.blocks, settings.feature_shapes(), strict=True)
@@ -33,12 +28,9 @@ def _operations(settings):
 def plain_autoencoder(settings: ModelConfig, learning_rate: float = 1e-3) -> keras.Model:
     """The blocks of a ladder and their mirror, with one code between them: what Keras itself costs.
 
-    The model consists of Keras's own layers and has its own training step: no noise, no MMD, no
-    heads within the ladder. The code has as many dimensions as the ladder's layers together.
-
-    Returns:
-      A compiled model of images float32 [batch, height, width, channels] in [0, 1], with Adam; its
-      `train_step` takes (images, images).
+    The model has Keras's own layers, training step and Adam: no noise, no MMD, no heads within the
+    ladder. The code has as many dimensions as the ladder's layers together. `train_step` takes
+    (images, images), float32 [batch, height, width, channels] in [0, 1].
     """
     layers, normalized = keras.layers, settings.normalization == "batch"
     encoder, decoder = _operations(settings)
@@ -74,40 +66,31 @@ def has_pythae() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("pythae", "torch"))
 
 
-def require_pythae() -> None:
-    """Raises InputError if pythae or PyTorch is not installed."""
-    if not has_pythae():
-        raise InputError(
-            "The comparison with pythae needs pythae and PyTorch, which are not installed; "
-            "pip install --editable '.[benchmark]', or leave --pythae out."
-        )
-
-
 def pythae_step(
-    settings: ModelConfig, images: np.ndarray, learning_rate: float, threads: int | None = None
+    settings: ModelConfig, images: np.ndarray, learning_rate: float, threads: int | None
 ) -> Callable[[], float]:
-    """A training step of pythae's INFOVAE_MMD (its own loss, Adam) on one batch.
+    """A function that takes a training step of pythae's INFOVAE_MMD and returns its loss.
 
-    Encoder and decoder are the blocks of the ladder and their mirror, with the ladder's
-    normalization and activations; the code has as many dimensions as the ladder's layers together.
-    Everything else is pythae's: the mean squared error, seven inverse multiquadratic kernels, and
-    what its trainer does in each step, which includes reading the loss.
+    Encoder and decoder are those of `plain_autoencoder`, with the ladder's normalization and
+    activations. Everything else is pythae's: the mean squared error, seven inverse multiquadratic
+    kernels, and what its trainer does in each step, which includes reading the loss.
 
     Args:
       settings: the ladder.
-      images: float32 [batch, height, width, channels] in [0, 1].
+      images: the batch of every step, float32 [batch, height, width, channels] in [0, 1].
       learning_rate: Adam's.
       threads: PyTorch's threads within an operation; None for PyTorch's own choice. Where other
         processes keep the processor busy, several threads wait for each other so long that one
         thread is faster.
 
-    Returns:
-      A function that takes a step and returns its loss.
-
     Raises:
       InputError: if pythae or PyTorch is not installed.
     """
-    require_pythae()
+    if not has_pythae():
+        raise InputError(
+            "The comparison with pythae needs pythae and PyTorch, which are not installed; "
+            "pip install --editable '.[benchmark]', or leave --pythae out."
+        )
     import torch
     from pythae.models import INFOVAE_MMD, INFOVAE_MMD_Config
     from pythae.models.base.base_utils import ModelOutput
@@ -139,11 +122,10 @@ def pythae_step(
 
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    height, width, channels = settings.image_shape
-    model_config = INFOVAE_MMD_Config(
-        input_dim=(channels, height, width), latent_dim=dimension, reconstruction_loss="mse"
-    )
-    model = INFOVAE_MMD(model_config, Encoder(), Decoder()).to(device).train()
+    *sides, channels = settings.image_shape
+    shapes = {"input_dim": (channels, *sides), "latent_dim": dimension}
+    pythae_settings = INFOVAE_MMD_Config(**shapes, reconstruction_loss="mse")
+    model = INFOVAE_MMD(pythae_settings, Encoder(), Decoder()).to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     data = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
     threads = threads or torch.get_num_threads()
@@ -167,16 +149,17 @@ def _modules(settings, operations, last=None):
     modules = []
     for index, (kind, stride, before, after) in enumerate(operations):
         bias = index == last or not normalized
-        size, flat = math.prod(after), kind == "dense"
-        if flat:
+        if kind == "dense":
+            size, normalization = math.prod(after), nn.BatchNorm1d
             modules += [nn.Flatten(), nn.Linear(math.prod(before), size, bias=bias)]
         else:
-            modules += _convolution(kind, before[-1], after[-1], stride, bias)
+            size, normalization = after[-1], nn.BatchNorm2d
+            modules += _convolution(kind, before[-1], size, stride, bias)
         if index != last and normalized:
-            modules.append(nn.BatchNorm1d(size) if flat else nn.BatchNorm2d(after[-1]))
+            modules.append(normalization(size))
         if index != last:
             modules.append(nn.LeakyReLU(LEAK))
-        if flat:
+        if kind == "dense":
             # Channels come first in PyTorch.
             modules.append(nn.Unflatten(1, (after[-1], *after[:-1])))
     return modules

@@ -18,9 +18,6 @@ def peak_memory(config: Config, policy: str = "float32") -> dict:
     Returns:
       {"device": "CPU" or "GPU", "peak_megabytes", "loaded_megabytes"}: the highest use of the
       processor's memory or the GPU's, and TensorFlow's own share, before the model exists.
-
-    Raises:
-      InputError: if that process fails, perhaps for want of memory.
     """
     arguments = ["-m", "benchmarks.peak_memory", json.dumps(config.to_dict()), policy]
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -38,11 +35,8 @@ def _measure(config, policy):
     step = compile_step(make_ladder(config, policy), images)
     for _ in range(STEPS):
         float(step(images)["loss"])
-    return {
-        "device": "GPU" if gpus else "CPU",
-        "peak_megabytes": _peak_megabytes(gpus),
-        "loaded_megabytes": loaded,
-    }
+    memory = {"peak_megabytes": _peak_megabytes(gpus), "loaded_megabytes": loaded}
+    return {"device": "GPU" if gpus else "CPU", **memory}
 
 
 def _peak_megabytes(gpus):

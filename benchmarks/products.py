@@ -1,6 +1,7 @@
 """A step's convolutions and matrix products: their number, and their time without the rest."""
 
 import dataclasses
+import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -11,10 +12,8 @@ SIDE = 1024
 """Rows and columns of the ceiling's square matrices."""
 
 IMAGES, PLACES, CHANNELS, FILTER = 16, 56, 64, 3
-"""The ceiling's convolution: 16 images of 56x56 places and 64 channels, 64 filters of 3x3.
-
-On a processor it is as fast as larger ones, or faster.
-"""
+"""The ceiling's convolution: 16 images of 56x56 places and 64 channels, 64 filters of 3x3. On a
+processor it is as fast as larger ones, or faster."""
 
 _FILTERS = {"Conv2D": 1, "Conv2DBackpropInput": 1, "Conv2DBackpropFilter": 3}
 """The place of the filters among a convolution's inputs and its output."""
@@ -29,7 +28,7 @@ class Product:
 
     Attributes:
       kind: the operation's type in TensorFlow, such as "Conv2DBackpropFilter".
-      dtype: the name of its type of number, such as "bfloat16".
+      dtype: a name such as "bfloat16".
       operands: the name of each input -> its shape; None for the input that holds the result's.
       result: the shape of the output.
       attributes: everything else that decides the output, such as strides and padding.
@@ -54,17 +53,14 @@ class Product:
 
 
 def products(concrete) -> list[Product]:
-    """The convolutions and matrix products of a compiled function and of the functions it calls.
+    """The convolutions and matrix products of a ConcreteFunction and of the functions it calls.
 
     A multiply-add counts as two operations, and padding counts as if it were multiplied. A loop's
     body counts once. Operations that no output depends on (the gradient of an image, say) do not
     count, nor do element-wise operations, sums and normalization.
 
-    Args:
-      concrete: a `tf.types.experimental.ConcreteFunction`, traced for a batch of known size.
-
     Raises:
-      ValueError: if a shape is not known.
+      ValueError: if a shape is not known, perhaps since the batch may have any size.
     """
     result, graphs = [], [concrete.graph]
     while graphs:
@@ -77,7 +73,7 @@ def products(concrete) -> list[Product]:
 
 
 def count(concrete) -> int:
-    """2 x multiply-adds of all convolutions and matrix products of a compiled function."""
+    """2 x multiply-adds of all `products` of a compiled function."""
     return sum(product.operations for product in products(concrete))
 
 
@@ -101,7 +97,7 @@ def _callees(operation):
 
 
 def _product(operation):
-    kind, output = operation.type, operation.outputs[0]
+    kind, node, output = operation.type, operation.node_def, operation.outputs[0]
     operands = {}
     for argument, tensor in zip(operation.op_def.input_arg, operation.inputs, strict=True):
         is_size = tensor.dtype == tf.int32
@@ -110,11 +106,7 @@ def _product(operation):
             output.set_shape(tf.get_static_value(tensor))
     result = _shape(output)
     names = inspect.signature(getattr(tf.raw_ops, kind)).parameters
-    attributes = {
-        attribute.name: operation.get_attr(attribute.name)
-        for attribute in operation.op_def.attr
-        if attribute.name in names
-    }
+    attributes = {name: operation.get_attr(name) for name in names if name in node.attr}
     shapes = [*operands.values(), result]
     if kind in _FILTERS:
         # In all three kinds each place of the smaller image meets a whole filter once.
@@ -137,17 +129,10 @@ def bare_products(step_products: list[Product]) -> Callable:
     other operations and to running them. This holds on processors. XLA compiles the step for a GPU,
     and it would merge equal products of equal numbers, so that this function is not compiled by it.
     """
-    variables = {}
-
-    def variable(shape, dtype):
-        # All operands of one shape share a variable, which keeps the memory to that of a step.
-        if (shape, dtype) not in variables:
-            values = tf.random.stateless_normal(shape, (0, len(variables)))
-            variables[shape, dtype] = tf.Variable(tf.cast(values, dtype))
-        return variables[shape, dtype]
-
+    # All operands of one shape share a variable, which keeps the memory to that of a step.
+    variable = functools.cache(_random_variable)
     calls = [
-        (product, [variable(shape, product.dtype) for shape in product.operands.values() if shape])
+        (product, [variable(product.dtype, *shape) for shape in product.operands.values() if shape])
         for product in step_products
     ]
     return tf.function(lambda: [_corner(product(*tensors)) for product, tensors in calls])
@@ -159,20 +144,13 @@ def ceilings(dtype: str) -> dict[str, tuple[Callable, int]]:
     The ceilings are meant for processors. A GPU waits for Python between two of these calls, while
     it runs a whole training step in one call, so that a share of them says nothing about a GPU.
 
-    Args:
-      dtype: "float32", "bfloat16" or "float16".
-
     Returns:
       name -> (function without arguments, its floating-point operations): "matrix product";
       "convolution", forward; "training convolution", forward and both gradients.
     """
-
-    def variable(seed, *shape):
-        return tf.Variable(tf.cast(tf.random.stateless_normal(shape, (0, seed)), dtype))
-
-    square = variable(0, SIDE, SIDE)
-    features = variable(1, IMAGES, PLACES, PLACES, CHANNELS)
-    filters = variable(2, FILTER, FILTER, CHANNELS, CHANNELS)
+    square = _random_variable(dtype, SIDE, SIDE)
+    features = _random_variable(dtype, IMAGES, PLACES, PLACES, CHANNELS)
+    filters = _random_variable(dtype, FILTER, FILTER, CHANNELS, CHANNELS)
 
     def training():
         with tf.GradientTape() as tape:
@@ -181,17 +159,18 @@ def ceilings(dtype: str) -> dict[str, tuple[Callable, int]]:
         gradients = tape.gradient(result, [features, filters], output_gradients=features.value())
         return [_corner(tensor) for tensor in (result, *gradients)]
 
-    calls = {
-        "matrix product": lambda: _corner(tf.matmul(square, square)),
-        "convolution": lambda: _corner(tf.nn.conv2d(features, filters, 1, "SAME")),
-        "training convolution": training,
-    }
+    product = tf.function(lambda: _corner(tf.matmul(square, square)))
+    convolution = tf.function(lambda: _corner(tf.nn.conv2d(features, filters, 1, "SAME")))
     forward = 2 * IMAGES * PLACES**2 * CHANNELS**2 * FILTER**2
-    operations = (2 * SIDE**3, forward, 3 * forward)
     return {
-        name: (tf.function(call), number)
-        for (name, call), number in zip(calls.items(), operations, strict=True)
+        "matrix product": (product, 2 * SIDE**3),
+        "convolution": (convolution, forward),
+        "training convolution": (tf.function(training), 3 * forward),
     }
+
+
+def _random_variable(dtype, *shape):
+    return tf.Variable(tf.cast(tf.random.stateless_normal(shape, (0, 0)), dtype))
 
 
 def _corner(tensor):

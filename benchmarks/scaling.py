@@ -11,12 +11,10 @@ import time
 import keras
 import numpy as np
 
-from benchmarks.harness import random_split, run_python, spread
+from benchmarks.harness import make_ladder, random_split, run_python, spread
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
-from tf_mmdvlae.model.fused import FusedAdam
-from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.training.workers import Workers
 
 _STEPS, _UNMEASURED_STEPS = 20, 5
@@ -27,15 +25,15 @@ def scaling_speed(config: Config, rounds: int = 3) -> dict:
     """Images per second of one worker alone, and of two that train together.
 
     Each worker has half of this machine's cores to itself and `config.train.batch_size` images per
-    step, on random images. Rounds alternate the two. Hardware threads of one core belong to one
-    worker, unless there is no other core.
+    step, on random images. Hardware threads of one core belong to one worker, unless there is no
+    other core.
 
     Returns:
-      {"batch_size" (of each worker), "cores" (of each), "one", "two": images per second,
-      {"median", "low", "high"}, "efficiency": speed of two / twice the speed of one, likewise}.
+      {"batch_size" (of each worker), "cores" (of each), "one" and "two" (images per second),
+      "efficiency" (speed of two / twice the speed of one)}.
 
     Raises:
-      InputError: on a machine where each worker can't have a core of its own, or if a worker fails.
+      InputError: on a machine where each worker can't have a core of its own.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise InputError("--scaling needs Linux, to give each worker cores of its own.")
@@ -61,9 +59,7 @@ def scaling_speed(config: Config, rounds: int = 3) -> dict:
 def halves_of(cores, system="/sys/devices/system/cpu"):
     """Two equally long lists of `cores`; the hardware threads of one core stay in one list.
 
-    Args:
-      cores: numbers of cores, two or more.
-      system: the folder in which Linux describes its cores.
+    `system` is the folder in which Linux describes its cores.
     """
     groups = {}
     for core in cores:
@@ -86,29 +82,14 @@ def halves_of(cores, system="/sys/devices/system/cpu"):
 
 def _step_seconds(config, cores):
     count = len(cores)
-    config = config.changed(
-        train={
-            "distribute": "multi_worker" if count > 1 else "none",
-            "batch_size": count * config.train.batch_size,
-        }
-    )
-    arguments = ["-m", "benchmarks.scaling", json.dumps(config.to_dict())]
+    distribute = "multi_worker" if count > 1 else "none"
+    train = {"distribute": distribute, "batch_size": count * config.train.batch_size}
+    arguments = ["-m", "benchmarks.scaling", json.dumps(config.changed(train=train).to_dict())]
     return float(np.median(json.loads(run_workers(arguments, cores)[0].splitlines()[-1])))
 
 
 def run_workers(arguments, cores):
-    """Runs Python in processes that find each other by TF_CONFIG.
-
-    Args:
-      arguments: Python's arguments, the same for every worker.
-      cores: for each worker the cores that it may use.
-
-    Returns:
-      What each worker wrote to standard output.
-
-    Raises:
-      InputError: if a worker fails.
-    """
+    """`run_python` for one worker per item of `cores`; the workers find each other by TF_CONFIG."""
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(len(cores))]
     environments = []
     for index in range(len(cores)):
@@ -125,36 +106,25 @@ def _free_ports(count):
         return [one.getsockname()[1] for one in sockets]
 
 
-class _Clock(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.ends = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        # Waits for the step.
-        float(logs["loss"])
-        self.ends.append(time.perf_counter())
-
-
 def _worker(config):
     """Trains for some steps, as one worker, and returns the seconds of each measured step."""
-    train = config.train
-    workers = Workers(train.distribute)
-    keras.utils.set_random_seed(0)
+    workers, size = Workers(config.train.distribute), config.train.batch_size
     with workers.strategy.scope():
-        model = MMDVLAE(config.model, 0, train.fade_in(len(config.model.latent_dims)))
-        model.compile(FusedAdam(train.learning_rate))
-    split = random_split(config.model.image_shape, max(_IMAGES, train.batch_size))
-    batches = pipeline.training_batches(split, train.batch_size, 0, share=workers.share)
-    clock = _Clock()
-    model.fit(
-        workers.feed(batches),
-        steps_per_epoch=_UNMEASURED_STEPS + _STEPS,
-        verbose=0,
-        callbacks=[clock],
-    )
+        model = make_ladder(config)
+    split = random_split(config.model.image_shape, max(_IMAGES, size))
+    batches = workers.feed(pipeline.training_batches(split, size, 0, share=workers.share))
+    ends = []
+
+    def note_end(batch, logs):
+        # Waits for the step.
+        float(logs["loss"])
+        ends.append(time.perf_counter())
+
+    clock = keras.callbacks.LambdaCallback(on_train_batch_end=note_end)
+    steps = _UNMEASURED_STEPS + _STEPS
+    model.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[clock])
     workers.wait()
-    return np.diff(clock.ends)[_UNMEASURED_STEPS - 1 :].tolist()
+    return np.diff(ends)[_UNMEASURED_STEPS - 1 :].tolist()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ _NORMALIZATION_SUMS = 6
 _OTHER_SUMS = 4
 _GATHERINGS = 4
 
-
+DEVICES = (2, 8, 64)
 NETWORKS = {
     "10 Gbit/s Ethernet": (10e9 / 8, 50e-6),
     "100 Gbit/s Ethernet": (100e9 / 8, 10e-6),
@@ -32,12 +32,7 @@ def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, flo
     every reported value and its count.
 
     The step is that of `distribute="multi_worker"` with an MMD in its loss. "mirrored" reports
-    without asking other devices.
-
-    Args:
-      config: the network.
-      batch_size: images of all devices together.
-      devices: R.
+    without asking other devices. `batch_size` counts the images of all devices together.
 
     Returns:
       {"gradients", "normalization", "codes": bytes that each device sends per step; "messages":
@@ -45,11 +40,8 @@ def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, flo
     """
     model = MMDVLAE(config)
     parameters = sum(weight.shape.num_elements() for weight in model.trainable_weights)
-    channels = [
-        weight.shape[0]
-        for weight in model.non_trainable_weights
-        if weight.path.endswith("moving_mean")
-    ]
+    state = model.non_trainable_weights
+    channels = [weight.shape[0] for weight in state if weight.path.endswith("moving_mean")]
     codes = _FLOAT * batch_size * 2 * sum(config.latent_dims)
     share = (devices - 1) / devices
     reported = len(model.get_metrics_result())
@@ -62,38 +54,24 @@ def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, flo
     }
 
 
-def scaling_model(
-    config: ModelConfig, batch_size: int, devices=(2, 8, 64), networks=NETWORKS
-) -> list[dict]:
-    """Where more devices stop paying, if each has the same number of images per step.
-
-    Args:
-      config: the network.
-      batch_size: images per step of one device.
-      devices: numbers of devices.
-      networks: like `NETWORKS`.
+def scaling_model(config: ModelConfig, batch_size: int) -> list[dict]:
+    """Where more devices stop paying, if each has `batch_size` images per step.
 
     Returns:
-      A list of {"devices", "megabytes" (that each device sends per step), "codes_megabytes" (of
-      these), "messages", "network", "milliseconds" (of the exchange, nothing overlapping),
-      "step_for_80_percent": the milliseconds that a step must compute for 80% of the time to be
-      computing}.
+      {"devices", "megabytes" (that each device sends per step), "codes_megabytes" (of these),
+      "messages", "network", "milliseconds" (of the exchange, nothing overlapping),
+      "step_for_80_percent" (the milliseconds that a step must compute for 80% of the time to be
+      computing)} for each of `DEVICES` and `NETWORKS`.
     """
     rows = []
-    for count in devices:
+    for count in DEVICES:
         sent = traffic(config, count * batch_size, count)
         total = sent["gradients"] + sent["normalization"] + sent["codes"]
-        for network, (bytes_per_second, latency) in networks.items():
-            exchange = total / bytes_per_second + sent["messages"] * latency
-            rows.append(
-                {
-                    "devices": count,
-                    "megabytes": total / 1e6,
-                    "codes_megabytes": sent["codes"] / 1e6,
-                    "messages": sent["messages"],
-                    "network": network,
-                    "milliseconds": 1e3 * exchange,
-                    "step_for_80_percent": 4e3 * exchange,
-                }
-            )
+        sizes = {"megabytes": total / 1e6, "codes_megabytes": sent["codes"] / 1e6}
+        messages = sent["messages"]
+        for network, (bytes_per_second, latency) in NETWORKS.items():
+            exchange = total / bytes_per_second + messages * latency
+            times = {"milliseconds": 1e3 * exchange, "step_for_80_percent": 4e3 * exchange}
+            row = {"devices": count, **sizes, "messages": messages}
+            rows.append({**row, "network": network, **times})
     return rows

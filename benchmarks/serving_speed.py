@@ -28,10 +28,9 @@ def serving_speed(export: str, rounds: int = 5) -> dict:
     pictures for `edit_bytes` are JPEGs of 178x218 pixels, made of samples with some noise.
 
     Returns:
-      {"path", "megabytes", "load_seconds", "rows": [...], "bytes_milliseconds_over"}. A row:
-      {"signature", "batch", "first_milliseconds" (the first call with that batch size),
-      "milliseconds" and "images_per_second" and "ratio" (predict's time / this time), each
-      {"median", "low", "high"} over rounds}. `predict` has rows of its own.
+      {"path", "megabytes", "load_seconds", "rows", "bytes_milliseconds_over"}. A row, for a
+      signature or for `predict`: {"signature", "batch", "first_milliseconds" (the first call with
+      that batch size), "milliseconds", "images_per_second", "ratio" (predict's time / this time)}.
       "bytes_milliseconds_over": the time per picture of `edit_bytes` less that of `edit` at the
       largest batch: one JPEG decoded and one PNG coded; None without attributes.
     """
@@ -85,11 +84,8 @@ def _calls(signatures, live, manifest, batch):
         "arithmetic": lambda: signatures["arithmetic"](**arithmetic),
     }
     if manifest["attributes"]:
-        edit = {
-            "attribute": tf.fill([batch], manifest["attributes"][0]),
-            "strength": tf.ones(batch),
-            "layer_weights": weights,
-        }
+        attribute = tf.fill([batch], manifest["attributes"][0])
+        edit = {"attribute": attribute, "strength": tf.ones(batch), "layer_weights": weights}
         pictures = tf.constant([_jpeg(picture, seed) for seed, picture in enumerate(array)])
         calls["edit"] = lambda: signatures["edit"](image=image, **edit)
         calls["edit_bytes"] = lambda: signatures["edit_bytes"](image_bytes=pictures, **edit)

@@ -39,8 +39,7 @@ def training_tables(presets):
     return "\n".join([*lines, _PARTS_NOTE])
 
 
-_INPUT_HEAD = """
-data set, input           images/s    a core  training/s    ratio"""
+_INPUT_HEAD = "\ndata set, input           images/s    a core  training/s    ratio"
 _INPUT = (
     "{0:<24}{images_per_second[median]:>10,.0f}{images_per_core_second[median]:>10,.0f}"
     "{1[median]:>12,.0f}{ratio[median]:>8.1f}x"
@@ -57,8 +56,7 @@ def input_table(datasets):
     return "\n".join(lines)
 
 
-_MMD_HEAD = """
-estimator               dimensions   batch         ms   peak MB  deviation"""
+_MMD_HEAD = "\nestimator               dimensions   batch         ms   peak MB  deviation"
 _MMD_NOTE = "\nms: an estimate with its gradient; deviation: of the estimate between draws."
 
 
@@ -78,8 +76,7 @@ def mmd_table(rows):
     return "\n".join([*lines, _MMD_NOTE])
 
 
-_WORKERS_HEAD = """
-data set           cores  batch      one      two  efficiency"""
+_WORKERS_HEAD = "\ndata set           cores  batch      one      two  efficiency"
 _WORKERS = (
     "{0:<18}{cores:>6}{batch_size:>7}{one[median]:>9,.0f}{two[median]:>9,.0f}"
     "{efficiency[median]:>12.0%}"
@@ -100,8 +97,7 @@ long that takes, nothing overlapping, and from how long a step on 80% of it is c
 def scaling_tables(datasets):
     """A table of `scaling_speed` and one of `scaling_model`; dict of data set -> their figures."""
     lines = [_WORKERS_HEAD]
-    for name, figures in datasets.items():
-        lines.append(_WORKERS.format(name, **figures["measured"]))
+    lines += [_WORKERS.format(name, **figures["measured"]) for name, figures in datasets.items()]
     lines.append(_TRAFFIC_HEAD)
     for name, figures in datasets.items():
         lines += [_TRAFFIC.format(name, **row) for row in figures["model"]]

@@ -17,24 +17,16 @@ _CEILINGS = ("matrix product", "convolution", "training convolution")
 _PYTHAE_THREADS = {"all": None, "one": 1}
 
 
-def training_speed(
-    config: Config, rounds: int = 5, policies=("float32",), pythae: bool = False
-) -> dict:
+def training_speed(config: Config, rounds: int, policies=("float32",), pythae=False) -> dict:
     """The speed of a preset's training on random images, beside several comparisons.
 
     Each round times, one after the other: for each precision the step, its convolutions and
     products alone (`bare_products`) and the ceilings (`ceilings`); for the first precision the
     parts of the step, the cached input alone, a plain Keras autoencoder and pythae's INFOVAE_MMD.
-    Every step's loss is read. Ratios and shares compare times of the same round.
-
-    Args:
-      config: the preset.
-      rounds: the number of measurements.
-      policies: Keras dtype policies; all comparisons are with the first.
-      pythae: whether pythae's model is timed.
+    Every step's loss is read. Ratios and shares compare times of the same round. The precisions
+    are Keras's dtype policies.
 
     Returns:
-      A dict in which every measurement is {"median", "low", "high"} over the rounds:
       "batch_size"; "gigaflops_per_step", 2 x multiply-adds of convolutions and products;
       "precisions", policy -> {"images_per_second", "gigaflops_per_second", "ceilings" (GFLOP/s by
       name), "convolution_share" (of the convolution's ceiling), "bare_share" (time of the
@@ -43,8 +35,8 @@ def training_speed(
       "input", {"images_per_second", "ratio" (to training)};
       "plain", {"images_per_second", "gigaflops_per_step", "ratio" (our images/s / its),
       "operations_ratio" (our FLOP/s / its)};
-      "pythae", {"threads" ("all" or "one", whichever was faster), "images_per_second", "ratio"}, or
-      None without it.
+      "pythae", None without it: {"threads" ("all" or "one", whichever was faster),
+      "images_per_second", "ratio"}.
 
     Raises:
       InputError: if `pythae` is true and pythae is not installed.
@@ -94,36 +86,29 @@ def _figures(times, operations, policies, size, waits):
             "bare_share": spread(times[policy, "bare"] / times[policy]),
             "ratio": spread(step / times[policy]),
         }
-    ratio = times["plain"] / step
-    figures = {
+    shares = {name: spread(times[name] / step) for name in ("mmd", "optimizer")}
+    fetch, plain, pythae = times["input"], times["plain"], None
+    if ("pythae", "all") in times:
+        threads = min(_PYTHAE_THREADS, key=lambda name: np.median(times["pythae", name]))
+        pythae = {"threads": threads, **_against(size, times["pythae", threads], step)}
+    return {
         "batch_size": size,
         "gigaflops_per_step": count / 1e9,
         "precisions": precisions,
-        "input": {
-            "images_per_second": spread(size / times["input"]),
-            "ratio": spread(step / times["input"]),
-        },
+        "input": {"images_per_second": spread(size / fetch), "ratio": spread(step / fetch)},
         "plain": {
-            "images_per_second": spread(size / times["plain"]),
+            **_against(size, plain, step),
             "gigaflops_per_step": operations["plain"] / 1e9,
-            "ratio": spread(ratio),
-            "operations_ratio": spread(ratio * count / operations["plain"]),
+            "operations_ratio": spread(plain / step * count / operations["plain"]),
         },
-        "pythae": None,
-        "shares": {
-            "mmd": spread(times["mmd"] / step),
-            "optimizer": spread(times["optimizer"] / step),
-            "waiting": spread(waits / times["fed"]),
-        },
+        "pythae": pythae,
+        "shares": {**shares, "waiting": spread(waits / times["fed"])},
     }
-    if ("pythae", "all") in times:
-        fastest = min(_PYTHAE_THREADS, key=lambda name: np.median(times["pythae", name]))
-        figures["pythae"] = {
-            "threads": fastest,
-            "images_per_second": spread(size / times["pythae", fastest]),
-            "ratio": spread(times["pythae", fastest] / step),
-        }
-    return figures
+
+
+def _against(size, times, step):
+    """The speed of a model that takes `times`, and how many times as fast ours is."""
+    return {"images_per_second": spread(size / times), "ratio": spread(times / step)}
 
 
 def mmd_gradients(settings, size, jit_compile):
@@ -141,12 +126,11 @@ def mmd_gradients(settings, size, jit_compile):
                 if settings.prior == "closed_form":
                     shape = (settings.frequencies, code.shape[1] + 2)
                     frequencies = kernel.frequencies(tf.random.stateless_normal(shape, (1, 1)))
-                    total += mmd.mmd_squared_to_normal(
-                        code, kernel, settings.estimator, frequencies
-                    )
+                    term = mmd.mmd_squared_to_normal(code, kernel, settings.estimator, frequencies)
                 else:
                     prior = tf.random.stateless_normal(tf.shape(code), (1, 1))
-                    total += mmd.mmd_squared(code, prior, kernel, settings.estimator)
+                    term = mmd.mmd_squared(code, prior, kernel, settings.estimator)
+                total += term
         return tape.gradient(total, codes)
 
     return gradients
@@ -155,10 +139,8 @@ def mmd_gradients(settings, size, jit_compile):
 def optimizer_update(model):
     """A compiled function: the update of a built model's weights by ready-made gradients."""
     variables = model.trainable_variables
-    gradients = [
-        tf.random.stateless_normal(variable.shape, (0, index), stddev=1e-3)
-        for index, variable in enumerate(variables)
-    ]
+    shapes = [variable.shape for variable in variables]
+    gradients = [tf.random.stateless_normal(shape, (0, 0), stddev=1e-3) for shape in shapes]
 
     @tf.function(jit_compile=model.jit_compile)
     def update():
@@ -169,12 +151,7 @@ def optimizer_update(model):
 
 
 class FedSteps:
-    """Training steps that take their batches from an input, and the time that each waited for it.
-
-    Args:
-      step: a compiled step.
-      batches: an iterator.
-    """
+    """Training steps that take their batches from an iterator, and how long each waited for it."""
 
     def __init__(self, step, batches):
         self.step, self.batches, self.waits = step, batches, []

@@ -1,13 +1,14 @@
 """What devices send each other, by hand and in a step that TensorFlow traced."""
 
 import dataclasses
+import itertools
 import json
 import os
 
 import pytest
 
 from benchmarks import scaling
-from benchmarks.scaling_model import scaling_model, traffic
+from benchmarks.scaling_model import DEVICES, NETWORKS, scaling_model, traffic
 from tf_mmdvlae.config.settings import ModelConfig
 
 # Without normalization: 4x4x1 -> dense 3 -> head of 2; back 2 -> 3 -> 16.
@@ -104,10 +105,14 @@ def test_normalization_is_counted(tiny_config):
 
 
 def test_time_on_a_network():
-    networks = {"slow": (50.0, 0.5)}
-    for row in scaling_model(PLAIN, 4, devices=(2, 64), networks=networks):
+    rows = scaling_model(PLAIN, 4)
+    pairs = [(row["devices"], row["network"]) for row in rows]
+    assert pairs == list(itertools.product(DEVICES, NETWORKS))
+    for row in rows:
+        bytes_per_second, latency = NETWORKS[row["network"]]
         sent = traffic(PLAIN, 4 * row["devices"], row["devices"])
         size = sent["gradients"] + sent["normalization"] + sent["codes"]
-        assert row["milliseconds"] == pytest.approx(1e3 * (size / 50 + sent["messages"] / 2))
+        exchange = size / bytes_per_second + sent["messages"] * latency
+        assert row["milliseconds"] == pytest.approx(1e3 * exchange)
         computing = row["step_for_80_percent"]
         assert computing / (computing + row["milliseconds"]) == pytest.approx(0.8)

@@ -49,4 +49,4 @@ def test_shares_and_ratios_are_taken_within_a_round(run_config, monkeypatch):
 def test_pythae_missing_says_what_to_install(monkeypatch, run_config):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install --editable '\.\[benchmark\]'"):
-        training_speed.training_speed(run_config, pythae=True)
+        training_speed.training_speed(run_config, 1, pythae=True)
