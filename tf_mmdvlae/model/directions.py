@@ -31,11 +31,7 @@ class Directions:
     vectors: Latents
 
     def of(self, name: str) -> Latents:
-        """The direction of one feature: a latent dict [1, d_l], for `latents.edit`.
-
-        Raises:
-          InputError: for an unknown name; the message lists the known ones.
-        """
+        """One feature's direction [1, d_l]; an InputError for an unknown name lists the known."""
         if name not in self.names:
             raise InputError(f"There is no attribute {name!r}. Known: {', '.join(self.names)}.")
         return latents.take(self.vectors, [self.names.index(name)])
@@ -46,16 +42,11 @@ class Directions:
 
     @classmethod
     def load(cls, path: pathlib.Path | str) -> Directions:
-        """Reads what `save` wrote.
-
-        Raises:
-          InputError: if the file cannot be read.
-        """
+        """Reads what `save` wrote; raises an InputError for a file that cannot be read."""
         vectors = read_arrays(path)
-        names = vectors.pop("names", None)
-        if names is None:
+        if "names" not in vectors:
             raise InputError(f"{path} cannot be read: it has no 'names'")
-        return cls(tuple(map(str, names)), latents.check(vectors))
+        return cls(tuple(map(str, vectors.pop("names"))), latents.check(vectors))
 
 
 def find_directions(
@@ -71,7 +62,8 @@ def find_directions(
     "without" to "with", that of a factor the step of one standard deviation. A class's direction is
     the step from "another class" to "this one": its coefficient less the mean of the other
     classes', weighted by their frequencies. Features that determine each other (a thing and its
-    contrary) share their effect.
+    contrary) share their effect. A feature that does not vary over the images has no direction, and
+    the log says so.
 
     Args:
       means: posterior means of the training images, a latent dict [n, d_l].
@@ -79,9 +71,6 @@ def find_directions(
         factor's mean stands in for a value that is not finite).
       class_names: label name -> the classes' names, for labels that are class ids; without them
         the ids are the names.
-
-    Returns:
-      The directions. A feature that does not vary over the images has none, and the log says so.
 
     Raises:
       InputError: if the labels have other numbers of rows than the codes.
@@ -91,9 +80,8 @@ def find_directions(
     for name, values in labels.items():
         values = np.asarray(values)
         if values.shape != codes.shape[:1]:
-            raise InputError(
-                f"Label {name!r} has shape {list(values.shape)} for {len(codes)} codes."
-            )
+            shape = list(values.shape)
+            raise InputError(f"Label {name!r} has shape {shape} for {len(codes)} codes.")
         features_of_label = _features_of(name, values, (class_names or {}).get(name))
         if not features_of_label:
             _log.warning("%s does not vary over the training images and has no direction.", name)
@@ -106,11 +94,9 @@ def find_directions(
     # smallest solution; the differences between classes are the same in every solution.
     design = np.stack([np.ones(len(codes)), *columns], axis=1)
     coefficients = np.linalg.lstsq(design, codes.astype(np.float64), rcond=None)[0][1:]
-    vectors = _against_other_classes(coefficients, features)
-    return Directions(
-        tuple(feature for feature, _, _ in features),
-        latents.split(vectors.astype(np.float32), latents.dimensions(means)),
-    )
+    vectors = _against_other_classes(coefficients, features).astype(np.float32)
+    names = tuple(feature for feature, _, _ in features)
+    return Directions(names, latents.split(vectors, latents.dimensions(means)))
 
 
 def _features_of(name, values, class_names):

@@ -3,11 +3,13 @@
 A latent dict is ``{"z_1": [n, d_1], ..., "z_L": [n, d_L]}``, float32, lowest layer first; each
 row is one code, and all layers have n rows. Under the prior every number is a draw from N(0, 1),
 so a decoder has seen values in [-3, 3]. Arguments named `layer` count from 1 (lowest) to L
-(highest) and arguments named `dim` from 0, as indices of a layer's columns.
+(highest) and arguments named `dim` from 0, as indices of a layer's columns. `latent_dims` are
+(d_1, ..., d_L), lowest layer first. A seed is a whole number >= 0; the same seed gives the same
+draws.
 
-Every function raises an InputError for latent dicts, layers or dimensions that it cannot use. Where
-several latent dicts meet, their layers must be the same; one with a single row serves all rows of
-the others.
+Every function raises an InputError for latent dicts that do not have this form, and for layers or
+dimensions that do not exist. Where several latent dicts meet, their layers must be the same; one
+with a single row serves all rows of the others.
 """
 
 from __future__ import annotations
@@ -24,17 +26,7 @@ Latents = dict[str, np.ndarray]
 
 
 def layer_names(latents: Iterable[str]) -> list[str]:
-    """The names of the layers, lowest first ("z_10" comes after "z_9").
-
-    Args:
-      latents: a latent dict, or its keys.
-
-    Returns:
-      ["z_1", ..., "z_L"].
-
-    Raises:
-      InputError: if the names are not exactly z_1 to z_L for some L >= 1.
-    """
+    """The layers ["z_1", ..., "z_L"] of a latent dict or of its keys, "z_10" after "z_9"."""
     names = list(latents)
     expected = [f"z_{number}" for number in range(1, len(names) + 1)]
     if not names or set(names) != set(expected):
@@ -46,21 +38,12 @@ def layer_names(latents: Iterable[str]) -> list[str]:
 
 
 def check(latents: dict[str, Any]) -> Latents:
-    """Makes a latent dict of float32 arrays, lowest layer first, or says what is wrong with it.
-
-    Args:
-      latents: a dict of arrays or tensors [n, d_l], all with the same n. A float32 array is not
-        copied.
-
-    Raises:
-      InputError: for wrong names, an array that is not [n, d], or layers with different n.
-    """
+    """Makes a latent dict from a dict of arrays or tensors; a float32 array is not copied."""
     arrays = {name: np.asarray(latents[name], np.float32) for name in layer_names(latents)}
     for name, codes in arrays.items():
         if codes.ndim != 2:
-            raise InputError(
-                f"{name} has shape {list(codes.shape)}; it must be [rows, dimensions]."
-            )
+            shape = list(codes.shape)
+            raise InputError(f"{name} has shape {shape}; it must be [rows, dimensions].")
     if len({len(codes) for codes in arrays.values()}) > 1:
         rows = ", ".join(f"{name} {len(codes)}" for name, codes in arrays.items())
         raise InputError(f"The latent layers have different numbers of rows: {rows}.")
@@ -83,13 +66,7 @@ def zeros(latent_dims: Sequence[int], n: int = 1) -> Latents:
 
 
 def sample_prior(latent_dims: Sequence[int], n: int, seed: int) -> Latents:
-    """n draws from the prior N(0, I) of every layer.
-
-    Args:
-      latent_dims: (d_1, ..., d_L), lowest layer first.
-      n: number of draws.
-      seed: a whole number >= 0; the same seed gives the same draws.
-    """
+    """n draws from the prior N(0, I) of every layer."""
     generator = np.random.default_rng(seed)
     return {
         f"z_{i}": generator.standard_normal((n, d), np.float32)
@@ -100,9 +77,7 @@ def sample_prior(latent_dims: Sequence[int], n: int, seed: int) -> Latents:
 def posterior_samples(means: Latents, deviations: Latents, seed: int = 0) -> Latents:
     """Draws a code for every row, z = mean + deviation * e with e ~ N(0, I), and shuffles the rows.
 
-    Args:
-      means, deviations: latent dicts of the same shapes [n, d_l].
-      seed: of the draws and of the order, which is the same in all layers.
+    Means and deviations have the same shapes [n, d_l]; all layers are shuffled alike.
     """
     means, deviations = check(means), check(deviations)
     if [codes.shape for codes in means.values()] != [part.shape for part in deviations.values()]:
@@ -122,8 +97,7 @@ def take(latents: Latents, rows: slice | Sequence[int] | np.ndarray) -> Latents:
 
 def concatenate(parts: Iterable[Latents]) -> Latents:
     """The rows of several latent dicts, one after the other."""
-    parts = [check(part) for part in parts]
-    _same_layers(*parts)
+    parts = _of_same_layers(*parts)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -139,16 +113,10 @@ def split(joined: np.ndarray, latent_dims: Sequence[int]) -> Latents:
 
 
 def most_active(means: Latents, layer: int) -> list[int]:
-    """A layer's dimensions, the most active first.
+    """All d_l dimensions of a layer, the most active first; those that tie stay in their order.
 
-    Activity is the variance of the posterior mean over images: large for a dimension that says
-    something about its image and zero for one that the encoder ignores.
-
-    Args:
-      means: posterior means of many images.
-
-    Returns:
-      All d_l dimensions, counted from 0; dimensions that tie stay in their own order.
+    Activity is the variance of the posterior means over many images: large for a dimension that
+    says something about its image and zero for one that the encoder ignores.
     """
     codes = check(means)[_layer_name(means, layer)]
     # A float32 sum over many rows would make ties of different variances.
@@ -156,14 +124,9 @@ def most_active(means: Latents, layer: int) -> list[int]:
 
 
 def traverse(base: Latents, layer: int, dim: int, values: Any) -> Latents:
-    """Sets one dimension to each of `values` and keeps everything else.
+    """Sets one dimension to each of m `values`, usually in [-3, 3], and keeps everything else.
 
-    Args:
-      base: a latent dict [n, d_l].
-      values: m numbers, usually in [-3, 3].
-
-    Returns:
-      A latent dict [n * m, d_l]: all m values of the first code, then of the second, ...
+    The result is a latent dict [n * m, d_l]: all m values of the first code, then of the second ...
     """
     base = check(base)
     name = _layer_name(base, layer)
@@ -190,12 +153,10 @@ def grid(
 
     Args:
       base: one code [1, d_l], which gives the fixed dimensions.
-      dims: one dimension, or two different ones, from 0.
+      dims: one dimension, or two different ones.
       low, high: the ends of the grid, both included.
-      steps: points per side, at least 2.
-
-    Returns:
-      A latent dict [steps, d_l] for one dimension, [steps * steps, d_l] for two.
+      steps: points per side, at least 2, so that there are [steps, d_l] codes for one dimension
+        and [steps * steps, d_l] for two.
     """
     base = check(base)
     name = _layer_name(base, layer)
@@ -214,22 +175,16 @@ def grid(
 
 
 def redraw(base: Latents, layer: int, draws: np.ndarray) -> Latents:
-    """Replaces one layer by each of `draws` and keeps the others.
+    """Replaces one layer by each of m `draws` [m, d] of it and keeps the others.
 
-    Args:
-      base: a latent dict [n, d_l].
-      draws: m codes of that layer [m, d], for instance from `sample_prior`.
-
-    Returns:
-      A latent dict [n * m, d_l]: the first code with all m draws, then the second, ...
+    The result is a latent dict [n * m, d_l]: the first code with all m draws, then the second ...
     """
     base = check(base)
     name = _layer_name(base, layer)
     draws = np.asarray(draws, np.float32)
-    if draws.ndim != 2 or draws.shape[1] != base[name].shape[1]:
-        raise InputError(
-            f"The draws have shape {list(draws.shape)}; {name} needs [rows, {base[name].shape[1]}]."
-        )
+    shape, size = list(draws.shape), base[name].shape[1]
+    if len(shape) != 2 or shape[1] != size:
+        raise InputError(f"The draws have shape {shape}; {name} needs [rows, {size}].")
     result = {key: np.repeat(codes, len(draws), axis=0) for key, codes in base.items()}
     result[name] = np.tile(draws, (row_count(base), 1))
     return result
@@ -240,11 +195,8 @@ def displaced(
 ) -> dict[str, Any]:
     """codes_l + w_l * differences_l in each layer l, the formula of `arithmetic` and `edit`.
 
-    It uses plain operators, so that it serves NumPy arrays and tensors; it checks no shapes.
-
-    Args:
-      codes, differences: latent dicts [n, d_l].
-      layer_weights: the weights w_l, lowest layer first, each a number or [n, 1].
+    It uses plain operators, so that it serves NumPy arrays and tensors; it checks no shapes. Each
+    w_l is a number or [n, 1], lowest layer first.
     """
     return {
         name: codes[name] + weight * differences[name]
@@ -257,13 +209,10 @@ def arithmetic(a: Latents, minus: Latents, plus: Latents, layer_weights: Any = N
 
     With all weights one this is the a - b + c of Xu 2018 ("a man with glasses - a man + a woman").
 
-    Args:
-      a, minus, plus: latent dicts [n, d_l].
-      layer_weights: a weight w_l for each layer, lowest first, or one such list per row [n, L];
-        None is 1 for each. A weight of zero leaves that layer of `a` alone.
+    `layer_weights` has a weight w_l for each layer, lowest first, or one such list per row [n, L];
+    None is 1 for each. A weight of zero leaves that layer of `a` alone.
     """
-    a, minus, plus = check(a), check(minus), check(plus)
-    _same_layers(a, minus, plus)
+    a, minus, plus = _of_same_layers(a, minus, plus)
     weights = _weight_columns(layer_weights, a, minus, plus)
     return displaced(a, {name: plus[name] - minus[name] for name in a}, weights)
 
@@ -280,8 +229,7 @@ def edit(
         standard deviation of a factor, and negative ones go the other way.
       layer_weights: as in `arithmetic`.
     """
-    codes, direction = check(codes), check(direction)
-    _same_layers(codes, direction)
+    codes, direction = _of_same_layers(codes, direction)
     strength = np.asarray(strength, np.float32).reshape(-1, 1)
     weights = _weight_columns(layer_weights, codes, direction, {"strength": strength})
     return displaced(codes, direction, [strength * weight for weight in weights])
@@ -290,13 +238,9 @@ def edit(
 def interpolate(a: Latents, b: Latents, t: Any) -> Latents:
     """Codes on the straight line from a to b: (1 - t) * a + t * b in each layer.
 
-    Args:
-      a, b: latent dicts [n, d_l].
-      t: one number, or one per row [n]; 0 gives a and 1 gives b. Values outside [0, 1] go on beyond
-        the ends.
+    t is one number, or one per row [n]; values outside [0, 1] go on beyond the ends.
     """
-    a, b = check(a), check(b)
-    _same_layers(a, b)
+    a, b = _of_same_layers(a, b)
     t = np.asarray(t, np.float32).reshape(-1, 1)
     _same_rows(a, b, {"t": t})
     return {name: (1 - t) * a[name] + t * b[name] for name in a}
@@ -324,25 +268,22 @@ def _layer_name(latents, layer):
 
 def _check_dim(latents, name, dim):
     if dim not in range(latents[name].shape[1]):
-        raise InputError(
-            f"{name} has no dimension {dim}; its dimensions go from 0 to "
-            f"{latents[name].shape[1] - 1}."
-        )
+        last = latents[name].shape[1] - 1
+        raise InputError(f"{name} has no dimension {dim}; its dimensions go from 0 to {last}.")
 
 
-def _same_layers(*parts):
-    shapes = {dimensions(part) for part in parts}
+def _of_same_layers(*parts):
+    """The latent dicts, each checked, if their layers are the same."""
+    parts = [check(part) for part in parts]
+    shapes = sorted({dimensions(part) for part in parts})
     if len(shapes) > 1:
-        raise InputError(
-            "The codes have different layers: dimensions, lowest first, "
-            f"{' and '.join(str(shape) for shape in sorted(shapes))}."
-        )
+        sizes = " and ".join(map(str, shapes))
+        raise InputError(f"The codes have different layers: dimensions, lowest first, {sizes}.")
+    return parts
 
 
 def _same_rows(*parts):
     counts = {len(next(iter(part.values()))) for part in parts}
     if len(counts - {1}) > 1:
-        raise InputError(
-            f"The codes have {' and '.join(map(str, sorted(counts)))} rows; "
-            "they must have the same number, or one."
-        )
+        rows = " and ".join(map(str, sorted(counts)))
+        raise InputError(f"The codes have {rows} rows; they must have the same number, or one.")

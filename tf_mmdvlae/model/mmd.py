@@ -4,8 +4,9 @@ For a kernel k and distributions p, q (Gretton et al. 2012, "A Kernel Two-Sample
 
     MMD^2(p, q) = E k(x, x') - 2 E k(x, y) + E k(y, y'),   x, x' ~ p;  y, y' ~ q
 
-All functions take float32 tensors of shape [n, d], one row per sample, and work eagerly and
-compiled.
+All functions take float32 tensors of shape [n, d], one row per sample, give scalars where nothing
+else is said, and work eagerly and compiled. Bandwidths should suit d; see `kernel_for_dimension`.
+An InputError says that a kernel, an estimator or a pair of the two is not there.
 
 Estimators:
 
@@ -18,6 +19,8 @@ Estimators:
   Time O(n D d) for D frequencies.
 * "auto": "unbiased" up to `UNBIASED_ROWS` rows; above, "random_features" where a sample is
   compared with N(0, I) itself.
+
+The mean over no pairs, with one row, counts as 0.
 """
 
 from __future__ import annotations
@@ -93,7 +96,7 @@ class Kernel:
         return sum(values) / count, sum(slopes)
 
     def _values(self, distances):
-        """The kernel of each bandwidth by itself: tensors of the distances' shape."""
+        """The kernel of each bandwidth by itself."""
         if not self.is_gaussian:
             return [b / (b + distances) for b in self.bandwidths]
         values = {}
@@ -110,22 +113,14 @@ class Kernel:
         b / (b + r^2) = int_0^inf exp(-t) exp(-t r^2 / b) dt, so that w = sqrt(2 t / b) g with
         t ~ Exp(1), g ~ N(0, I); t is half the sum of two squared normal draws.
 
-        Args:
-          noise: [D, d + 2] draws from N(0, I), D a multiple of the number of bandwidths, which
-            share them evenly. The last two columns are an inverse multiquadratic's t.
-
-        Returns:
-          [D, d].
-
-        Raises:
-          InputError: if D is not such a multiple.
+        Noise [D, d + 2] from N(0, I) becomes frequencies [D, d]. The bandwidths share them evenly,
+        and D is a multiple of their number, else an InputError is raised. The last two columns are
+        an inverse multiquadratic's t.
         """
         count, scales = noise.shape[0], len(self.bandwidths)
         if count % scales:
-            raise InputError(
-                f"{count} frequencies cannot be shared evenly by {scales} bandwidths; draw a "
-                "multiple."
-            )
+            reason = f"cannot be shared evenly by {scales} bandwidths; draw a multiple."
+            raise InputError(f"{count} frequencies {reason}")
         shared = np.repeat(np.array(self.bandwidths, np.float32), count // scales)[:, None]
         widths = 1.0 / shared
         if not self.is_gaussian:
@@ -157,20 +152,11 @@ def squared_distances(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 def mmd_squared(
     x: tf.Tensor, y: tf.Tensor, kernel: Kernel, estimator: str = "unbiased"
 ) -> tf.Tensor:
-    """MMD^2 between two samples (Gretton et al. 2012, eq. 3, 5 and lemma 14).
+    """MMD^2 between two samples [n, d] and [m, d] (Gretton et al. 2012, eq. 3, 5 and lemma 14).
 
-    Args:
-      x, y: [n, d] and [m, d].
-      kernel: with bandwidths that suit d; see `kernel_for_dimension`.
-      estimator: "unbiased" (as is "auto"), "biased" or "linear_time". The mean over no pairs, with
-        one row, counts as 0. "linear_time" leaves out the rows that have no partner: the last one
-        of an odd number, and where n and m differ those that the other sample lacks.
-
-    Returns:
-      A scalar.
-
-    Raises:
-      InputError: if the estimator is not one of these.
+    The estimator is "unbiased" (as is "auto"), "biased" or "linear_time", which leaves out the rows
+    that have no partner: the last one of an odd number, and where n and m differ those that the
+    other sample lacks.
     """
     if estimator == "linear_time":
         return _linear_time(x, y, kernel)
@@ -204,19 +190,11 @@ def mmd_squared_to_normal(
     The estimate needs no draws from the prior, and has none of their variance.
 
     Args:
-      x: [n, d].
       kernel: a Gaussian `Kernel`, of one bandwidth or several; any for "random_features".
       estimator: "unbiased", "biased" or "linear_time", of the pairs within `x`, "random_features"
-        or "auto". The mean over no pairs, with one row, counts as 0.
-      frequencies: for "random_features", and for "auto" unless `x` is known to have few rows,
-        [D, d] as `Kernel.frequencies` gives them.
-
-    Returns:
-      A scalar.
-
-    Raises:
-      InputError: if the kernel has no closed form, the estimator is not known, or random features
-        lack their frequencies.
+        or "auto".
+      frequencies: [D, d] as `Kernel.frequencies` gives them, for "random_features", and for "auto"
+        unless `x` is known to have few rows.
     """
     if estimator == "auto":
         return _by_size(
@@ -239,8 +217,7 @@ def mmd_squared_to_normal(
         )
     half = 0.5 * x.shape[-1]
     norms = ops.sum(ops.square(x), axis=-1)
-    cross = 0.0
-    prior = 0.0
+    cross = prior = 0.0
     for variance in kernel.bandwidths:
         shrinkage = (variance / (variance + 1.0)) ** half
         cross += shrinkage * ops.mean(ops.exp(norms * (-0.5 / (variance + 1.0))))
@@ -262,10 +239,8 @@ def mmd_squared_to_prior(
 ) -> tf.Tensor:
     """MMD^2 between a sample and N(0, I): `mmd_squared` or `mmd_squared_to_normal`.
 
-    Args:
-      x, kernel, estimator: see there.
-      prior: draws from N(0, I) [m, d] to compare with; None takes the closed form.
-      noise: draws from N(0, I) [D, d + 2 or more] for frequencies; None for estimators without.
+    It compares with `prior`, draws from N(0, I) [m, d]; None takes the closed form. `noise` is
+    draws from N(0, I) [D, d + 2 or more] for frequencies; None for estimators without.
     """
     if prior is not None:
         return mmd_squared(x, prior, kernel, estimator)

@@ -7,6 +7,10 @@ pass and no kernel value is computed twice. With k(x, y) = f(|x - y|^2),
 
 It works eagerly, in a `tf.function` and compiled by XLA, and calls TensorFlow by name: `keras.ops`
 has neither gradient tapes nor arrays that a loop writes block by block.
+
+Samples are tensors [n, d] and [m, d], n and m >= 1; `kernel` is a `tf_mmdvlae.model.mmd.Kernel`, or
+what has its `values_and_slopes`. A sum is a float64 scalar with gradients with respect to its
+samples and no second derivative.
 """
 
 from __future__ import annotations
@@ -26,13 +30,6 @@ def sum_within(kernel: Any, x: tf.Tensor) -> tf.Tensor:
     """The sum of k(x_i, x_j) over all i and j, pairs of a row with itself included.
 
     k(x_i, x_j) = k(x_j, x_i) is computed once.
-
-    Args:
-      kernel: a `tf_mmdvlae.model.mmd.Kernel`, or what has its `values_and_slopes`.
-      x: [n, d], n >= 1.
-
-    Returns:
-      A float64 scalar with a gradient with respect to `x` and no second derivative.
     """
 
     @tf.custom_gradient
@@ -41,23 +38,14 @@ def sum_within(kernel: Any, x: tf.Tensor) -> tf.Tensor:
         blocks = _blocks(x)
         total, above, below = _walk(kernel, blocks, blocks, symmetric=True)
         slope = _slope(x, above + below)
-        return _without_padding(total, blocks, x, blocks, x), lambda upstream: _times(
-            upstream, slope
-        )
+        total = _without_padding(total, blocks, x, blocks, x)
+        return total, lambda upstream: _times(upstream, slope)
 
     return summed(tf.convert_to_tensor(x))
 
 
 def sum_between(kernel: Any, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """The sum of k(x_i, y_j) over all i and j.
-
-    Args:
-      kernel: a `tf_mmdvlae.model.mmd.Kernel`, or what has its `values_and_slopes`.
-      x, y: [n, d] and [m, d], n and m >= 1.
-
-    Returns:
-      A float64 scalar with gradients with respect to `x` and `y` and no second derivative.
-    """
+    """The sum of k(x_i, y_j) over all i and j."""
 
     @tf.custom_gradient
     def summed(x, y):
@@ -65,9 +53,8 @@ def sum_between(kernel: Any, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         rows, columns = _blocks(x), _blocks(y)
         total, of_rows, of_columns = _walk(kernel, rows, columns, symmetric=False)
         slopes = _slope(x, of_rows), _slope(y, of_columns)
-        return _without_padding(total, rows, x, columns, y), lambda upstream: tuple(
-            _times(upstream, slope) for slope in slopes
-        )
+        total = _without_padding(total, rows, x, columns, y)
+        return total, lambda upstream: tuple(_times(upstream, slope) for slope in slopes)
 
     return summed(tf.convert_to_tensor(x), tf.convert_to_tensor(y))
 
@@ -81,14 +68,7 @@ def by_size(
 ) -> tf.Tensor:
     """`few(*samples)` up to `limit` rows, `many(*samples)` above, decided as it runs.
 
-    Args:
-      rows: an integer scalar.
-      limit: the most rows for `few`.
-      few, many: functions of `samples` that give a scalar.
-      *samples: float tensors; the result has a gradient with respect to these alone.
-
-    Returns:
-      A scalar.
+    Both functions give a scalar, which has a gradient with respect to the samples alone.
     """
 
     def with_slopes(function, samples):

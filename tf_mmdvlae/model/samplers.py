@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -51,28 +50,18 @@ class Mixture:
     factors: np.ndarray
 
     def sample(self, n: int, seed: int | np.random.Generator, temperature: float = 1.0) -> Latents:
-        """Draws codes: a component k by its weight, then mean_k + temperature * factor_k @ e.
+        """Draws codes [n, d_l]: component k by its weight, then mean_k + temperature * factor_k e.
 
-        Args:
-          n: number of draws.
-          seed: a whole number >= 0, which gives the same draws each time, or a NumPy generator,
-            which goes on from where it is.
-          temperature: scales the deviation e ~ N(0, I) from the component's mean, >= 0; at 0 only
-            means are drawn.
-
-        Returns:
-          A latent dict [n, d_l].
-
-        Raises:
-          InputError: for a temperature below zero or not finite.
+        A seed, a whole number >= 0, gives the same draws each time; a NumPy generator goes on from
+        where it is. The temperature scales the deviations e ~ N(0, I) from the means: at 0 only
+        means are drawn, and one below 0 or not finite is an InputError.
         """
         if not 0 <= temperature < np.inf:
             raise InputError(f"The temperature is {temperature}; it must be a number from 0 up.")
         generator = np.random.default_rng(seed)
         components = generator.choice(len(self.weights), n, p=self.weights)
-        deviations = np.float32(temperature) * generator.standard_normal(
-            (n, sum(self.latent_dims)), np.float32
-        )
+        noise = generator.standard_normal((n, sum(self.latent_dims)), np.float32)
+        deviations = np.float32(temperature) * noise
         codes = self.means[components]
         for component in np.unique(components):
             rows = components == component
@@ -82,11 +71,7 @@ class Mixture:
 
 @dataclasses.dataclass(frozen=True)
 class LayerMixtures:
-    """A mixture for each layer by itself, the layers independent of each other as in the prior.
-
-    Attributes:
-      mixtures: one per layer, lowest first, each over that layer alone.
-    """
+    """A mixture for each layer, lowest first, independent of each other as layers of the prior."""
 
     mixtures: tuple[Mixture, ...]
 
@@ -113,8 +98,10 @@ class Samplers:
 
     @property
     def prior(self) -> Mixture:
-        """The prior of the same model, a `Mixture` of one component."""
-        return prior(self.joint.latent_dims)
+        """The prior N(0, I) of the same layers, as a `Mixture` of one component."""
+        total = sum(self.joint.latent_dims)
+        mean, factor = np.zeros(total, np.float32), np.eye(total, dtype=np.float32)
+        return Mixture(self.joint.latent_dims, np.ones(1), mean[None], factor[None])
 
     def save(self, path: pathlib.Path | str) -> None:
         """Writes them to a .npz file, whole or not at all."""
@@ -128,11 +115,7 @@ class Samplers:
 
     @classmethod
     def load(cls, path: pathlib.Path | str) -> Samplers:
-        """Reads what `save` wrote.
-
-        Raises:
-          InputError: if the file cannot be read.
-        """
+        """Reads what `save` wrote; raises an InputError for a file that cannot be read."""
         arrays = read_arrays(path)
         try:
             dims = tuple(map(int, arrays["latent_dims"]))
@@ -154,21 +137,6 @@ def _names_and_dims(latent_dims):
     return [("joint", latent_dims), *layers]
 
 
-def prior(latent_dims: Sequence[int]) -> Mixture:
-    """The prior N(0, I) of all layers, as a `Mixture` of one component.
-
-    Args:
-      latent_dims: (d_1, ..., d_L), lowest layer first.
-    """
-    total = sum(latent_dims)
-    return Mixture(
-        tuple(latent_dims),
-        np.ones(1),
-        np.zeros((1, total), np.float32),
-        np.eye(total, dtype=np.float32)[None],
-    )
-
-
 def fit_samplers(codes: Latents, components: int | None = None, seed: int = 0) -> Samplers:
     """Fits a mixture to all layers joined, and one to each layer by itself.
 
@@ -176,16 +144,13 @@ def fit_samplers(codes: Latents, components: int | None = None, seed: int = 0) -
     on at most `MOST_CODES` codes. Without a number of components, each fit tries those of
     `COMPONENTS` in rising order and takes the mixture with the smallest BIC; it stops after two
     that are worse than the best, and before a mixture that has more parameters than there are
-    codes.
+    codes. In no direction is a deviation below a hundredth of the widest dimension's.
 
     Args:
       codes: posterior samples of the training images, a latent dict [n, d_l], n >= 2. (Means lie
         closer together than the codes that the decoder was trained on.)
       components: how many components each mixture has; None leaves it to BIC (Schwarz 1978).
       seed: of the lot and of k-means; the same seed gives the same mixtures.
-
-    Returns:
-      The mixtures. In no direction is a deviation below a hundredth of the widest dimension's.
 
     Raises:
       InputError: for fewer than 2 codes, codes that are not finite, or a number of components
@@ -195,10 +160,9 @@ def fit_samplers(codes: Latents, components: int | None = None, seed: int = 0) -
     rows = latents.row_count(codes)
     if rows < 2:
         raise InputError(f"A mixture needs at least 2 codes to be fitted to; there is {rows}.")
-    if components is not None and not 1 <= components <= min(rows, MOST_CODES):
-        raise InputError(
-            f"components={components} for {rows} codes; give 1 to {min(rows, MOST_CODES)}."
-        )
+    most = min(rows, MOST_CODES)
+    if components is not None and not 1 <= components <= most:
+        raise InputError(f"components={components} for {rows} codes; give 1 to {most}.")
     generator = np.random.default_rng(seed)
     if rows > MOST_CODES:
         codes = latents.take(codes, generator.choice(rows, MOST_CODES, replace=False))
