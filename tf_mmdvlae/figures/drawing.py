@@ -1,4 +1,8 @@
-"""Mosaics of images with titles and labels, and picture files that are whole or not there."""
+"""Mosaics of images with titles and labels, and picture files that are whole or not there.
+
+A `title` is one line, an `explanation` one or two sentences below it. A file that cannot be written
+is an InputError.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,9 @@ _NARROWEST = 5.6
 
 
 class Mosaic(NamedTuple):
-    """Images side by side.
+    """Images side by side: one image [height, width, channels] in [0, 1].
 
-    Attributes:
-      pixels: one image [height, width, channels] in [0, 1].
-      row_centres, column_centres: the middle of each row and column of images, in pixels.
+    The centres are the middle of each row and column of images, in pixels.
     """
 
     pixels: np.ndarray
@@ -55,17 +57,12 @@ def listing(items: Iterable[object]) -> str:
 
 
 def mosaic(
-    tiles: np.ndarray,
-    gap: int = 0,
-    rows_apart: Container[int] = (),
-    columns_apart: Container[int] = (),
+    tiles: np.ndarray, gap: int, rows_apart: Container[int] = (), columns_apart: Container[int] = ()
 ) -> Mosaic:
-    """Lays images out in rows and columns on white.
+    """Lays images [rows, columns, H, W, C], clipped to [0, 1], out on white.
 
-    Args:
-      tiles: [rows, columns, H, W, C]; values are clipped to [0, 1].
-      gap: white pixels between neighbours.
-      rows_apart, columns_apart: the rows and columns, from 0, after which the gap is wider.
+    `gap` is the white pixels between neighbours; it is wider after the rows and columns, from 0,
+    that are set apart.
     """
     rows, columns, height, width, channels = tiles.shape
     wide_gap = 3 * gap + max(1, max(height, width) // 8)
@@ -75,11 +72,8 @@ def mosaic(
     for top, row in zip(tops, tiles, strict=True):
         for left, tile in zip(lefts, row, strict=True):
             pixels[top : top + height, left : left + width] = np.clip(tile, 0, 1)
-    return Mosaic(
-        pixels,
-        [top + (height - 1) / 2 for top in tops],
-        [left + (width - 1) / 2 for left in lefts],
-    )
+    row_centres = [top + (height - 1) / 2 for top in tops]
+    return Mosaic(pixels, row_centres, [left + (width - 1) / 2 for left in lefts])
 
 
 def _starts(count, size, gap, apart_after, wide_gap):
@@ -111,20 +105,9 @@ def save_mosaic(
     row_axis: str = "",
     column_axis: str = "",
 ) -> pathlib.Path:
-    """Writes a mosaic as a PNG file with a title above it and labels at its edges.
+    """Writes a `mosaic` by `save_figure`, with labels at its edges, and returns the path.
 
-    Args:
-      path: the file; see `save_figure`.
-      tiles, gap, rows_apart, columns_apart: see `mosaic`.
-      title, explanation: one line, and one or two sentences below it.
-      row_labels, column_labels: one label per row and one per column, or none.
-      row_axis, column_axis: what the labels are, or "".
-
-    Returns:
-      The path.
-
-    Raises:
-      InputError: if the file cannot be written.
+    There is one label per row and one per column, or none; the axes' texts say what the labels are.
     """
     picture = mosaic(tiles, gap, rows_apart, columns_apart)
     dots = zoom(tiles.shape[2:])
@@ -154,19 +137,8 @@ def save_figure(
 ) -> pathlib.Path:
     """Writes a matplotlib figure as a PNG file with a title above it, all of it or nothing.
 
-    It is written beside `path` under another name and then renamed, so that whoever finds the
-    file finds a whole picture, and a write that fails leaves the former one as it was.
-
-    Args:
-      figure: what is drawn, to which the title is added.
-      path: the file; its folder is made where it is missing.
-      title, explanation: one line, and one or two sentences below it.
-
-    Returns:
-      `path` as a `pathlib.Path`.
-
-    Raises:
-      InputError: if the file cannot be written.
+    Its folder is made where it is missing, and a write that fails leaves a former picture as it
+    was. The title is added to `figure`.
     """
     path = pathlib.Path(path)
     figure.draw_without_rendering()

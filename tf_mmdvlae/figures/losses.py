@@ -23,24 +23,14 @@ _SINGLE = {
     "mse": "Mean squared error",
     "mmd_joint": "All layers joined: MMD\N{SUPERSCRIPT TWO}",
 }
-_LAYERED = {
-    "mmd": "MMD\N{SUPERSCRIPT TWO}",
-    "kl": "KL, nats",
-    "deviation": "mean deviation",
-}
+_LAYERED = {"mmd": "MMD\N{SUPERSCRIPT TWO}", "kl": "KL, nats", "deviation": "mean deviation"}
 # Inches.
 _PANEL_WIDTH, _PANEL_HEIGHT = 3.13, 2.0
 _MOST_COLUMNS = 5
 
 
 class Panel(NamedTuple):
-    """A quantity that is drawn.
-
-    Attributes:
-      name: of the quantity in the history, without "val_".
-      title: above the panel.
-      layer: its number if the quantity is one layer's, else None.
-    """
+    """A quantity that is drawn: its name in the history, without "val_", and its layer, if any."""
 
     name: str
     title: str
@@ -80,16 +70,10 @@ def panels(history: Mapping[str, Any]) -> list[list[Panel]]:
 
 
 def curve(history: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The finite points of one quantity: (steps, values).
-
-    Raises:
-      InputError: if there are not as many values as steps.
-    """
-    steps = history["step"]
-    if len(history[name]) != len(steps):
-        raise InputError(
-            f"The history holds {len(history[name])} values of {name} for {len(steps)} steps."
-        )
+    """The finite points of one quantity: (steps, values)."""
+    steps, count = history["step"], len(history[name])
+    if count != len(steps):
+        raise InputError(f"The history holds {count} values of {name} for {len(steps)} steps.")
     values = np.array([np.nan if value is None else value for value in history[name]], np.float64)
     finite = np.isfinite(values)
     return np.asarray(steps, np.float64)[finite], values[finite]
@@ -103,7 +87,6 @@ def draw_losses(
     """Draws the losses of a run.
 
     Args:
-      path: the PNG file.
       history: name -> list of values, all as long as "step"; None and NaN stand for steps without
         a value. Drawn are "loss", "reconstruction", "l1", "mse", "mmd_1" ... "mmd_L",
         "mmd_joint", "kl_1" ... and "deviation_1" ..., each with its validation values "val_..."
@@ -111,18 +94,14 @@ def draw_losses(
       fade_in: (start, end) steps for each layer, lowest first; a thin vertical line marks each
         start above 0.
 
-    Returns:
-      The path.
-
     Raises:
       InputError: if the history has no "step" or nothing to draw, if lengths differ, or if the
         file cannot be written.
     """
     rows = panels(history)
     if "step" not in history or not rows:
-        raise InputError(
-            f'The history holds {", ".join(history) or "nothing"}; it needs "step" and a loss.'
-        )
+        quantities = ", ".join(history) or "nothing"
+        raise InputError(f'The history holds {quantities}; it needs "step" and a loss.')
     columns = max(map(len, rows))
     starts = {layer: start for layer, (start, _) in enumerate(fade_in or (), start=1) if start > 0}
     size = (_PANEL_WIDTH * max(columns, 2), _PANEL_HEIGHT * len(rows))

@@ -7,8 +7,9 @@ Arguments and errors that many functions here share:
 * `base` is one code, a latent dict [1, d_l];
 * `layer` is 1 (lowest) to L, and `dims` are dimensions of that layer, from 0 (in the pictures they
   count from 1, as layers do);
+* the functions for tiles return images [rows, columns, H, W, C];
 * an InputError says that a layer or dimension does not exist, that `base` is not one code, that the
-  decoder's images are not images, or that a file cannot be written.
+  decoder's images are not one finite image per code, or that a file cannot be written.
 """
 
 from __future__ import annotations
@@ -41,11 +42,7 @@ _START = "one test image's code, decoded,"
 
 
 def decode_images(decode: Decode, codes: Latents) -> np.ndarray:
-    """Decodes codes, at least one, a few at a time: float32 images [n, H, W, C] in [0, 1].
-
-    Raises:
-      InputError: if the result is not one finite image per code.
-    """
+    """Decodes codes, at least one, a few at a time: float32 images [n, H, W, C] in [0, 1]."""
     codes = latents.check(codes)
     rows = latents.row_count(codes)
     images = np.asarray(in_batches(decode, codes), np.float32)
@@ -61,10 +58,9 @@ def manifold_tiles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images of a manifold: one or two dimensions of a layer over [-3, 3], the rest fixed.
 
-    Returns:
-      The images [rows, columns, H, W, C], as many columns as fit a page, and the values of the
-      columns, left to right. The first dimension grows to the right. The second, if there is one,
-      grows from the bottom row to the top row, through the same values.
+    The tiles have as many columns as fit a page; with them come the values of the columns, left to
+    right. The first dimension grows to the right. The second, if there is one, grows from the
+    bottom row to the top row, through the same values.
     """
     shape = decode_images(decode, base).shape[1:]
     steps = 13 if max(shape[:2]) * zoom(shape) < 100 else 9
@@ -75,29 +71,20 @@ def manifold_tiles(
 def traversal_tiles(
     decode: Decode, base: Latents, layer: int, dims: Sequence[int], values: np.ndarray
 ) -> np.ndarray:
-    """The images of a traversal: one row per dimension, the start and then one column per value.
-
-    Returns:
-      Images [len(dims), 1 + len(values), H, W, C]; the first of each row is `base` decoded.
-    """
-    return _start_and_changes(
-        decode, base, [latents.traverse(base, layer, dim, values) for dim in dims]
-    )
+    """The images of a traversal: one row per dimension, `base` and then one column per value."""
+    rows = [latents.traverse(base, layer, dim, values) for dim in dims]
+    return _start_and_changes(decode, base, rows)
 
 
 def layer_tiles(decode: Decode, base: Latents, columns: int, seed: int = 0) -> np.ndarray:
     """The images of `draw_layers`: one row per layer, lowest first.
 
-    Returns:
-      Images [L, 1 + columns, H, W, C]; the first of each row is `base` decoded, the others have
-      that row's layer drawn from the prior and every other layer as in `base`.
+    A row is `base` decoded and then `columns` images that have that row's layer drawn from the
+    prior and every other layer as in `base`.
     """
-    draws = latents.sample_prior(latents.dimensions(base), columns, seed)
-    return _start_and_changes(
-        decode,
-        base,
-        [latents.redraw(base, layer, codes) for layer, codes in enumerate(draws.values(), start=1)],
-    )
+    draws = latents.sample_prior(latents.dimensions(base), columns, seed).values()
+    rows = [latents.redraw(base, layer, codes) for layer, codes in enumerate(draws, start=1)]
+    return _start_and_changes(decode, base, rows)
 
 
 def _start_and_changes(decode, base, rows):
@@ -125,8 +112,7 @@ def draw_manifold(
 ) -> pathlib.Path:
     """Draws one layer on a grid over [-3, 3], every other dimension fixed; see `manifold_tiles`.
 
-    Args:
-      fixed_at: what `base` is, in words that go on from "fixed at".
+    `fixed_at` says what `base` is, in words that go on from "fixed at".
     """
     tiles, values = manifold_tiles(decode, base, layer, dims)
     sizes = latents.dimensions(base)
@@ -220,14 +206,9 @@ def draw_samples(
 def draw_reconstructions(
     path: pathlib.Path | str, images: np.ndarray, reconstructions: np.ndarray
 ) -> pathlib.Path:
-    """Draws images with their reconstructions below them.
+    """Draws images [n, H, W, C] in [0, 1], n >= 1, with reconstructions of that shape below them.
 
-    Args:
-      images: [n, H, W, C] in [0, 1], n >= 1; as many from the start as fill up to three rows.
-      reconstructions: the same shape.
-
-    Raises:
-      InputError: if there are no images or shapes differ.
+    As many images from the start are drawn as fill up to three rows.
     """
     images = np.asarray(images, np.float32)
     reconstructions = np.asarray(reconstructions, np.float32)

@@ -15,14 +15,7 @@ from tf_mmdvlae.common.errors import InputError
 
 @contextlib.contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Layers made inside the block compute in `name`, a Keras dtype policy.
-
-    Args:
-      name: `TrainConfig.precision`.
-
-    Raises:
-      InputError: if no device here can train in it.
-    """
+    """Layers made inside the block compute in the Keras dtype policy `name`, if a device can."""
     if name == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
         raise InputError(
             "train.precision is 'mixed_float16', for which TensorFlow needs a GPU, and there is "
@@ -48,12 +41,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Replica:
-    """One of the copies of a model that compute a training step together, each a part of a batch.
-
-    Attributes:
-      index: 0 ... count - 1.
-      count: the number of replicas.
-    """
+    """One of `count` copies of a model, from 0 on, that each compute a part of a training step."""
 
     index: int | tf.Tensor
     count: int

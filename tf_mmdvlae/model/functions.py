@@ -20,12 +20,11 @@ BATCH = 256
 def batches(
     arrays: Any, size: int = BATCH, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Any]:
-    """Yields a few rows at a time, in order.
+    """Yields `size` rows at a time, in order; the last batch has what is left.
 
     Args:
       arrays: an array [n, ...], or a dict of arrays that all have n rows. No rows at all (n = 0)
         are one batch of none, so that whatever is computed of it has a shape.
-      size: rows in each batch but the last one, which has what is left.
       progress: called as progress(done, n) after each batch has been used.
     """
     count = len(next(iter(arrays.values())) if isinstance(arrays, dict) else arrays)
@@ -40,13 +39,9 @@ def batches(
 
 
 def joined(parts: list[Any]) -> Any:
-    """Concatenates what a function gave for each batch.
+    """Concatenates what a function gave for each batch, and returns it in NumPy arrays.
 
-    Args:
-      parts: arrays or tensors [n_i, ...], or dicts or tuples of these, all of one structure.
-
-    Returns:
-      The same structure of NumPy arrays, with as many rows as the parts have together.
+    The parts are arrays or tensors [n_i, ...], or dicts or tuples of these, all of one structure.
     """
     first = parts[0]
     if isinstance(first, dict):
@@ -62,15 +57,10 @@ def in_batches(
     size: int = BATCH,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
-    """Applies a function to a few rows at a time.
+    """What `function` gives for all rows of `arrays`, computed as `batches` yields them, in NumPy.
 
-    Args:
-      function: takes rows of `arrays` and gives, one row per row, an array or a tensor, or a dict
-        or a tuple of these, such as a latent dict or the two of an encoder.
-      arrays, size, progress: as for `batches`.
-
-    Returns:
-      What `function` gives for all rows, in NumPy.
+    The function gives, one row per row, an array or a tensor, or a dict or a tuple of these, such
+    as a latent dict or the two of an encoder.
     """
     # Each part goes to NumPy at once: a GPU holds the results of one batch only.
     return joined([joined([function(rows)]) for rows in batches(arrays, size, progress)])
@@ -81,9 +71,8 @@ def numpy_functions(
 ) -> tuple[Callable[[np.ndarray], tuple[Latents, Latents]], Callable[[Latents], np.ndarray]]:
     """Makes `encode` and `decode` functions of a model, compiled once and run batch by batch.
 
-    Returns:
-      (encode, decode): `encode(images)` takes [n, height, width, channels] float32 in [0, 1] and
-      gives (means, deviations), two latent dicts; `decode(latents)` gives images.
+    `encode(images)` takes [n, height, width, channels] in [0, 1] and gives (means, deviations), two
+    latent dicts; `decode(latents)` gives images.
     """
     from tf_mmdvlae.model.devices import compiled
 
@@ -102,15 +91,9 @@ def numpy_functions(
 def mmd_to_prior(config: ModelConfig, seed: int = 0) -> Callable[[np.ndarray], float]:
     """Makes a function that gives the squared MMD of codes from N(0, I), as training measures it.
 
-    The estimator "auto" is the unbiased one here, however many codes there are.
-
-    Args:
-      config: whose kernel, estimator and prior are taken.
-      seed: of the prior's draws, where it is sampled, of the frequencies of random features, and of
-        the order of the rows, where it matters.
-
-    Returns:
-      A function: codes [n, d] float32, n >= 2 -> a float.
+    It takes codes [n, d], n >= 2, and has the config's kernel, estimator and prior. The estimator
+    "auto" is the unbiased one here, however many codes there are. The seed decides the prior's
+    draws, the frequencies of random features and the order of the rows, where these matter.
     """
     from tf_mmdvlae.model import mmd
     from tf_mmdvlae.model.devices import compiled
@@ -121,9 +104,8 @@ def mmd_to_prior(config: ModelConfig, seed: int = 0) -> Callable[[np.ndarray], f
     @functools.cache
     def compiled_for(dimension):
         kernel = mmd.kernel_for_dimension(config.kernel, config.scales, dimension)
-        return compiled(
-            functools.partial(mmd.mmd_squared_to_prior, kernel=kernel, estimator=estimator)
-        )
+        settings = {"kernel": kernel, "estimator": estimator}
+        return compiled(functools.partial(mmd.mmd_squared_to_prior, **settings))
 
     def mmd_squared(codes):
         dimension, draws = codes.shape[1], {}

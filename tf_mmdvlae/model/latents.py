@@ -222,12 +222,9 @@ def edit(
 ) -> Latents:
     """Adds a feature to codes, or takes it away: codes + strength * w_l * direction in each layer.
 
-    Args:
-      codes: a latent dict [n, d_l].
-      direction: one row of `Directions`, a latent dict [1, d_l] (or [n, d_l], one per code).
-      strength: one number, or n of them; 1 goes from "without" to "with" the feature, or up by one
-        standard deviation of a factor, and negative ones go the other way.
-      layer_weights: as in `arithmetic`.
+    `direction` is one row of `Directions` [1, d_l], or one per code [n, d_l]; `strength` is one
+    number, or n of them: 1 goes from "without" to "with" the feature, or up by one standard
+    deviation of a factor, and negative ones go the other way. `layer_weights`: see `arithmetic`.
     """
     codes, direction = _of_same_layers(codes, direction)
     strength = np.asarray(strength, np.float32).reshape(-1, 1)

@@ -1,7 +1,7 @@
 """The pieces of the ladder: inference block, Gaussian head, generative block.
 
 Layers draw no noise, and build everything that they own in `build`, so that saved weights always
-find their place.
+find their place. `normalization` is "batch" or "none".
 """
 
 from __future__ import annotations
@@ -25,17 +25,28 @@ LEAK = 0.2
 # layers above it settle first.
 INITIAL_GATE = 0.1
 
+Shapes = Sequence[Sequence[int]]
+
 
 class _Stage(keras.layers.Layer):
-    """One operation: reshape as needed, a convolution or dense layer, normalization, activation."""
+    """An operation that puts out `shape`, and unless it is linear, normalization and activation.
 
-    def __init__(self, operation, output_shape, normalization, is_linear=False):
+    Only kind and stride are read from the operation's text: `shape` has the units and channels.
+    """
+
+    def __init__(self, operation, shape, normalization, is_transposed=False, is_linear=False):
         super().__init__()
-        self.target_shape = tuple(output_shape)
+        self.target_shape = tuple(shape)
         self.is_linear = is_linear
-        self.operation = operation
-        operation.use_bias = normalization != "batch"
-        self.normalization = FusedBatchNormalization() if normalization == "batch" else None
+        kind, _, stride = parse_operation(operation)
+        if kind == "dense":
+            self.operation = keras.layers.Dense(math.prod(shape))
+        else:
+            convolution = keras.layers.Conv2DTranspose if is_transposed else keras.layers.Conv2D
+            self.operation = convolution(shape[-1], KERNEL_SIZE, stride, padding="same")
+        is_normalized = normalization == "batch" and not is_linear
+        self.operation.use_bias = not is_normalized
+        self.normalization = FusedBatchNormalization() if is_normalized else None
 
     def build(self, input_shape):
         self.flatten = isinstance(self.operation, keras.layers.Dense) and len(input_shape) > 2
@@ -65,28 +76,19 @@ class InferenceBlock(keras.layers.Layer):
     Args:
       operations: the block's operations, as in `ModelConfig.blocks`.
       shapes: shapes of the features (no batch) before and after each operation.
-      normalization: "batch" or "none".
 
     Call: [batch, *shapes[0]] -> [batch, *shapes[-1]].
     """
 
     def __init__(
-        self,
-        operations: Sequence[str],
-        shapes: Sequence[Sequence[int]],
-        normalization: str,
-        **kwargs: Any,
+        self, operations: Sequence[str], shapes: Shapes, normalization: str, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.shapes = tuple(map(tuple, shapes))
-        self.stages = []
-        for text, shape in zip(operations, self.shapes[1:], strict=True):
-            kind, size, stride = parse_operation(text)
-            if kind == "dense":
-                operation = keras.layers.Dense(size)
-            else:
-                operation = keras.layers.Conv2D(size, KERNEL_SIZE, stride, padding="same")
-            self.stages.append(_Stage(operation, shape, normalization))
+        self.stages = [
+            _Stage(operation, shape, normalization)
+            for operation, shape in zip(operations, self.shapes[1:], strict=True)
+        ]
 
     def build(self, input_shape: Any = None) -> None:
         for stage, shape in zip(self.stages, self.shapes[:-1], strict=True):
@@ -102,14 +104,9 @@ class InferenceBlock(keras.layers.Layer):
 class GaussianHead(keras.layers.Layer):
     """The posterior of one latent layer, q(z|x) = N(mean, diag(deviation^2)), read off features.
 
-    The mean is linear; the deviation is sigmoid(.) + floor: a layer can become certain, never
-    less certain than a little over the prior.
-
-    Args:
-      dimension: of the latent layer.
-      width: units of a hidden layer before it; 0 for none.
-      deviation_floor: the smallest deviation, in units of the prior's.
-      normalization: of the hidden layer, "batch" or "none".
+    The mean is linear; the deviation is sigmoid(.) + floor, in units of the prior's: a layer can
+    become certain, never less certain than a little over the prior. `dimension` is the latent
+    layer's; `width` units form a hidden layer before it, and 0 none.
 
     Call: features [batch, ...] -> (mean [batch, dimension], deviation [batch, dimension]), float32.
     """
@@ -121,7 +118,7 @@ class GaussianHead(keras.layers.Layer):
         self.deviation_floor = deviation_floor
         self.hidden = None
         if width:
-            self.hidden = _Stage(keras.layers.Dense(width), (width,), normalization)
+            self.hidden = _Stage(f"dense{width}", (width,), normalization)
         self.mean = keras.layers.Dense(dimension, dtype="float32")
         self.deviation = keras.layers.Dense(dimension, dtype="float32")
 
@@ -156,7 +153,6 @@ class GenerativeBlock(keras.layers.Layer):
       has_upper: False for the block at the top of the ladder.
       merge: "gated_add", h + gate * f(z) with one learned gate per feature, or "concatenate".
       is_output: True for the block at the bottom.
-      normalization: "batch" or "none".
 
     Call: (h [batch, *shapes[-1]] or None, z [batch, dimension] or None) -> [batch, *shapes[0]].
     With `keep` [batch] of ones and zeros, f(z) is left out of the rows that have a zero.
@@ -165,7 +161,7 @@ class GenerativeBlock(keras.layers.Layer):
     def __init__(
         self,
         operations: Sequence[str],
-        shapes: Sequence[Sequence[int]],
+        shapes: Shapes,
         dimension: int | None,
         width: int,
         has_upper: bool,
@@ -183,34 +179,22 @@ class GenerativeBlock(keras.layers.Layer):
         top = self.shapes[-1]
         self.inject = []
         if dimension and width:
-            self.inject.append(_Stage(keras.layers.Dense(width), (width,), normalization))
+            self.inject.append(_Stage(f"dense{width}", (width,), normalization))
         if dimension:
-            self.inject.append(_Stage(keras.layers.Dense(math.prod(top)), top, normalization))
+            self.inject.append(_Stage(f"dense{math.prod(top)}", top, normalization))
         self.stages = []
         for index in reversed(range(len(operations))):
-            kind, _, stride = parse_operation(operations[index])
-            shape = self.shapes[index]
-            if kind == "dense":
-                operation = keras.layers.Dense(math.prod(shape))
-            else:
-                operation = keras.layers.Conv2DTranspose(
-                    shape[-1], KERNEL_SIZE, stride, padding="same"
-                )
-            last = is_output and index == 0
-            self.stages.append(
-                _Stage(operation, shape, "none" if last else normalization, is_linear=last)
-            )
+            settings = (operations[index], self.shapes[index], normalization)
+            is_last = is_output and index == 0
+            self.stages.append(_Stage(*settings, is_transposed=True, is_linear=is_last))
 
     def build(self, input_shape: Any = None) -> None:
         top = self.shapes[-1]
         for stage, size in zip(self.inject, (self.dimension, self.width), strict=False):
             stage.build((None, size))
         if self.merge == "gated_add":
-            self.gate = self.add_weight(
-                name="gate",
-                shape=top,
-                initializer=keras.initializers.Constant(INITIAL_GATE),
-            )
+            start = keras.initializers.Constant(INITIAL_GATE)
+            self.gate = self.add_weight(name="gate", shape=top, initializer=start)
         elif self.merge == "concatenate":
             top = (*top[:-1], 2 * top[-1])
         for stage, shape in zip(self.stages, (top, *self.shapes[-2:0:-1]), strict=True):

@@ -6,7 +6,8 @@ For a kernel k and distributions p, q (Gretton et al. 2012, "A Kernel Two-Sample
 
 All functions take float32 tensors of shape [n, d], one row per sample, give scalars where nothing
 else is said, and work eagerly and compiled. Bandwidths should suit d; see `kernel_for_dimension`.
-An InputError says that a kernel, an estimator or a pair of the two is not there.
+Every function raises an InputError for a kernel or an estimator that does not exist, or that does
+not fit the other.
 
 Estimators:
 
@@ -33,6 +34,7 @@ import numpy as np
 from keras import ops
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import DEFAULT_SCALES
 from tf_mmdvlae.model import mmd_blocks
 
 if TYPE_CHECKING:
@@ -54,20 +56,16 @@ class Kernel:
     * "inverse_multiquadratic": b / (b + r^2), as in Wasserstein autoencoders (Tolstikhin et al.
       2018, arXiv 1711.01558).
 
-    Attributes:
-      name: one of the three.
-      bandwidths: one b or several, each above 0, in squared units of the samples.
+    The bandwidths are one b or several, each above 0, in squared units of the samples.
     """
 
     name: str
     bandwidths: tuple[float, ...]
 
     def __post_init__(self):
-        if self.name not in ("gaussian", "multiscale_gaussian", "inverse_multiquadratic"):
-            raise InputError(
-                f"Kernel {self.name!r} is not known. Known: gaussian, multiscale_gaussian, "
-                "inverse_multiquadratic."
-            )
+        if self.name not in DEFAULT_SCALES:
+            kernels = ", ".join(DEFAULT_SCALES)
+            raise InputError(f"Kernel {self.name!r} is not known. Known: {kernels}.")
         if not self.bandwidths or min(self.bandwidths) <= 0:
             raise InputError(f"Kernel bandwidths are {self.bandwidths}; they must be above 0.")
 
@@ -119,8 +117,10 @@ class Kernel:
         """
         count, scales = noise.shape[0], len(self.bandwidths)
         if count % scales:
-            reason = f"cannot be shared evenly by {scales} bandwidths; draw a multiple."
-            raise InputError(f"{count} frequencies {reason}")
+            raise InputError(
+                f"{count} frequencies cannot be shared evenly by {scales} bandwidths; draw a "
+                "multiple."
+            )
         shared = np.repeat(np.array(self.bandwidths, np.float32), count // scales)[:, None]
         widths = 1.0 / shared
         if not self.is_gaussian:
@@ -165,11 +165,8 @@ def mmd_squared(
             "Estimator 'random_features' compares with N(0, I) itself; use mmd_squared_to_normal."
         )
     estimator = "unbiased" if estimator == "auto" else estimator
-    return (
-        _mean_within(kernel, x, estimator)
-        + _mean_within(kernel, y, estimator)
-        - 2.0 * _mean_between(kernel, x, y)
-    )
+    within = _mean_within(kernel, x, estimator) + _mean_within(kernel, y, estimator)
+    return within - 2.0 * _mean_between(kernel, x, y)
 
 
 def mmd_squared_to_normal(

@@ -10,7 +10,8 @@ has neither gradient tapes nor arrays that a loop writes block by block.
 
 Samples are tensors [n, d] and [m, d], n and m >= 1; `kernel` is a `tf_mmdvlae.model.mmd.Kernel`, or
 what has its `values_and_slopes`. A sum is a float64 scalar with gradients with respect to its
-samples and no second derivative.
+samples and no second derivative. The samples' own gradient is stopped first: under two gradient
+tapes a loop or `tf.cond` would keep all that it computes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def sum_within(kernel: Any, x: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def summed(x):
-        x = _unwatched(x)
+        x = tf.stop_gradient(x)
         blocks = _blocks(x)
         total, above, below = _walk(kernel, blocks, blocks, symmetric=True)
         slope = _slope(x, above + below)
@@ -49,7 +50,7 @@ def sum_between(kernel: Any, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def summed(x, y):
-        x, y = _unwatched(x), _unwatched(y)
+        x, y = tf.stop_gradient(x), tf.stop_gradient(y)
         rows, columns = _blocks(x), _blocks(y)
         total, of_rows, of_columns = _walk(kernel, rows, columns, symmetric=False)
         slopes = _slope(x, of_rows), _slope(y, of_columns)
@@ -80,18 +81,13 @@ def by_size(
     # The gradient of `tf.cond` would keep what both functions hold, and warns where that differs.
     @tf.custom_gradient
     def branch(*samples):
-        samples = [_unwatched(sample) for sample in samples]
+        samples = [tf.stop_gradient(sample) for sample in samples]
         value, *slopes = tf.cond(
             rows <= limit, lambda: with_slopes(few, samples), lambda: with_slopes(many, samples)
         )
         return value, lambda upstream: tuple(_times(upstream, slope) for slope in slopes)
 
     return branch(*map(tf.convert_to_tensor, samples))
-
-
-def _unwatched(x):
-    # Under two gradient tapes a loop or `tf.cond` would keep all that it computes.
-    return tf.stop_gradient(x)
 
 
 def _blocks(x):

@@ -67,10 +67,8 @@ class MMDVLAE(keras.Model):
     ):
         super().__init__(**kwargs)
         if isinstance(config, dict):
-            self.config: ModelConfig = from_dict(ModelConfig, config, "config.model")
-        else:
-            self.config = config
-        config = self.config
+            config = from_dict(ModelConfig, config, "config.model")
+        self.config: ModelConfig = config
         layers = len(config.latent_dims)
         if fade_in is not None and len(fade_in) != layers:
             raise InputError(f"fade_in has {len(fade_in)} entries for {layers} latent layers.")
@@ -101,10 +99,9 @@ class MMDVLAE(keras.Model):
         self.trunk = [infer(index, "inference") for index in range(trunk)]
         branches = () if config.shared_trunk else range(untapped, count)
         self.branches = [infer(index, "branch") for index in branches]
+        settings = (width, config.deviation_floor, normalization)
         self.heads = [
-            GaussianHead(
-                dimension, width, config.deviation_floor, normalization, name=f"head_{layer}"
-            )
+            GaussianHead(dimension, *settings, name=f"head_{layer}")
             for layer, dimension in enumerate(config.latent_dims, start=1)
         ]
         self.generators = [
@@ -134,14 +131,11 @@ class MMDVLAE(keras.Model):
         return tuple(f"z_{layer + 1}" for layer in range(len(self.config.latent_dims)))
 
     def _term_names(self):
-        layers = range(1, len(self.config.latent_dims) + 1)
-        return (
-            "reconstruction",
-            *(f"mmd_{layer}" for layer in layers),
-            "mmd_joint",
-            *(f"kl_{layer}" for layer in layers),
-            *(f"deviation_{layer}" for layer in layers),
-        )
+        def of_layers(kind):
+            return [f"{kind}_{layer}" for layer in range(1, len(self.config.latent_dims) + 1)]
+
+        deviations = of_layers("deviation")
+        return ["reconstruction", *of_layers("mmd"), "mmd_joint", *of_layers("kl"), *deviations]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -152,17 +146,11 @@ class MMDVLAE(keras.Model):
         terms = {name: tracker.result() for name, tracker in self._trackers.items()}
         return {"loss": self._weigh(terms), **terms}
 
-    # ---- the ladder -------------------------------------------------------------------------
-
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[Tensors, Tensors]:
-        """Posterior means and deviations of every latent layer.
+        """Posterior means and deviations, two dicts {"z_1": [batch, d_1], ..., "z_L": ...}.
 
-        Args:
-          images: float32 [batch, height, width, channels] in [0, 1].
-          training: True normalizes by the batch's statistics.
-
-        Returns:
-          (means, deviations), two dicts {"z_1": [batch, d_1], ..., "z_L": [batch, d_L]}.
+        Images are [batch, height, width, channels] in [0, 1]; `training` normalizes by the batch's
+        statistics.
         """
         features = ops.convert_to_tensor(images)
         means, deviations = {}, {}
@@ -180,12 +168,9 @@ class MMDVLAE(keras.Model):
         return means, deviations
 
     def decode(self, latents: Tensors, training: bool = False) -> tf.Tensor:
-        """Images of latent codes: {"z_1": [batch, d_1], ...} -> [batch, height, width, channels].
+        """Images [batch, height, width, channels] in [0, 1] of codes {"z_1": [batch, d_1], ...}.
 
-        Values lie in [0, 1].
-
-        Raises:
-          InputError: if a layer is missing or unknown, or has the wrong number of dimensions.
+        An InputError says that a layer is missing, unknown or of another number of dimensions.
         """
         self._check_latents(latents)
         return ops.sigmoid(self._logits(latents, training))
@@ -202,10 +187,10 @@ class MMDVLAE(keras.Model):
         features = None
         for index in reversed(range(len(self.generators))):
             layer = index - self._untapped
-            code = latents[self.latent_names[layer]] if layer >= 0 else None
-            if code is not None:
-                code = ops.convert_to_tensor(code, dtype="float32")
-            mask = None if keep is None or code is None else keep[layer]
+            code = mask = None
+            if layer >= 0:
+                code = ops.convert_to_tensor(latents[self.latent_names[layer]], dtype="float32")
+                mask = keep and keep[layer]
             features = self.generators[index](features, code, training=training, keep=mask)
         return ops.cast(features, "float32")
 
@@ -215,15 +200,12 @@ class MMDVLAE(keras.Model):
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The same as `reconstruct`, for `predict`."""
-        means, _ = self.encode(images, training=training)
-        return self.decode(means, training=training)
+        return self.decode(self.encode(images, training)[0], training)
 
     def sample(self, n: int, seed: int = 0) -> tf.Tensor:
         """Decodes `n` draws from the prior: [n, height, width, channels] in [0, 1]."""
         noise = self._noise((n, sum(self.config.latent_dims)), _SAMPLE, seed)
         return self.decode(self._split(noise))
-
-    # ---- noise ------------------------------------------------------------------------------
 
     def _noise(self, shape, stream, step):
         return _normal(shape, step, self.seed * 3 + stream)
@@ -261,8 +243,6 @@ class MMDVLAE(keras.Model):
         lowest = tf.where(place < share, 1.0 + tf.floor(place / share * (layers - 1)), 0.0)
         return [tf.cast(layer >= lowest, tf.float32) for layer in range(layers)]
 
-    # ---- the objective ----------------------------------------------------------------------
-
     def losses(
         self,
         images: tf.Tensor,
@@ -272,6 +252,11 @@ class MMDVLAE(keras.Model):
     ) -> Tensors:
         """Every term of the loss on a batch, and the loss.
 
+        The scalars are "loss", "reconstruction" (mean over pixels and channels), "mmd_1" ...
+        "mmd_L" (MMD^2 of each layer's posterior samples), "mmd_joint" (MMD^2 of all layers joined,
+        as the generative ladder takes them in: prior noise where a layer has not faded in), "kl_1"
+        ... "kl_L" (nats) and "deviation_1" ... "deviation_L" (mean posterior deviation).
+
         Args:
           images: float32 [batch, height, width, channels] in [0, 1].
           step: the optimizer's step, on which noise and fading in depend.
@@ -279,13 +264,6 @@ class MMDVLAE(keras.Model):
             images are then one replica's part of the batch, as large as any other's: MMD^2 is that
             of the codes of all replicas, and the noise of a row is that of its place in the batch.
           draw: None for training's noise, or the number of a draw from a stream of its own.
-
-        Returns:
-          A dict of scalars: "loss", "reconstruction" (mean over pixels and channels), "mmd_1" ...
-          "mmd_L" (MMD^2 of each layer's posterior samples), "mmd_joint" (MMD^2 of all layers
-          joined, as the generative ladder takes them in: prior noise where a layer has not faded
-          in), "kl_1" ... "kl_L" (nats) and "deviation_1" ... "deviation_L" (mean posterior
-          deviation).
         """
         config = self.config
         total = sum(config.latent_dims)
@@ -347,15 +325,11 @@ class MMDVLAE(keras.Model):
         error = images - ops.sigmoid(logits)
         return ops.mean(ops.abs(error) if self.config.reconstruction == "l1" else ops.square(error))
 
-    # ---- Keras ------------------------------------------------------------------------------
-
     def _images(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        if tuple(images.shape[1:]) != tuple(self.config.image_shape):
-            raise InputError(
-                f"Images have shape {tuple(images.shape[1:])}; this model was made for "
-                f"{self.config.image_shape}."
-            )
+        shape, expected = tuple(images.shape[1:]), tuple(self.config.image_shape)
+        if shape != expected:
+            raise InputError(f"Images have shape {shape}; this model was made for {expected}.")
         if not images.dtype.is_floating:
             raise InputError(
                 f"Images are {images.dtype.name}; give float32 in [0, 1] (uint8 images / 255)."
@@ -371,9 +345,8 @@ class MMDVLAE(keras.Model):
             # Optimizers add up the gradients of all replicas.
             scaled = self.optimizer.scale_loss(terms["loss"] / replica.count)
         variables = self.trainable_variables
-        self.optimizer.apply_gradients(
-            zip(tape.gradient(scaled, variables), variables, strict=True)
-        )
+        gradients = tape.gradient(scaled, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         terms = replica.mean(terms)
         for name, tracker in self._trackers.items():
             tracker.update_state(terms[name])
@@ -425,13 +398,8 @@ class _Evaluated(keras.metrics.Metric):
 def kl_to_normal(mean: tf.Tensor, deviation: tf.Tensor) -> tf.Tensor:
     """KL(N(mean, diag(deviation^2)), N(0, I)) in nats, summed over dimensions, mean over the batch.
 
-    0.5 sum (mean^2 + deviation^2 - 1 - 2 log deviation) (Kingma and Welling 2013, appendix B).
-
-    Args:
-      mean, deviation: [batch, d]; deviations above 0.
-
-    Returns:
-      A scalar >= 0.
+    0.5 sum (mean^2 + deviation^2 - 1 - 2 log deviation) (Kingma and Welling 2013, appendix B), for
+    means and deviations [batch, d], deviations above 0: a scalar >= 0.
     """
     terms = ops.square(mean) + ops.square(deviation) - 1.0 - 2.0 * ops.log(deviation)
     return 0.5 * ops.mean(ops.sum(terms, axis=-1))

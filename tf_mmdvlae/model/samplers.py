@@ -38,7 +38,6 @@ class Mixture:
     """A mixture of K Gaussians over all dimensions, D = d_1 + ... + d_L, lowest layer first.
 
     Attributes:
-      latent_dims: (d_1, ..., d_L), lowest layer first.
       weights: of the components [K], float64, which sum to one.
       means: of the components [K, D], float32.
       factors: lower Cholesky factors of their covariances [K, D, D], float32.
@@ -78,19 +77,16 @@ class LayerMixtures:
     def sample(self, n: int, seed: int | np.random.Generator, temperature: float = 1.0) -> Latents:
         """Draws codes, each layer on its own; otherwise as `Mixture.sample`."""
         generator = np.random.default_rng(seed)
-        return {
-            f"z_{layer}": mixture.sample(n, generator, temperature)["z_1"]
-            for layer, mixture in enumerate(self.mixtures, start=1)
-        }
+        samples = [mixture.sample(n, generator, temperature)["z_1"] for mixture in self.mixtures]
+        return {f"z_{layer}": codes for layer, codes in enumerate(samples, start=1)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Samplers:
     """The mixtures fitted to the codes of one model.
 
-    Attributes:
-      joint: over all layers joined, so that it keeps their dependence on each other.
-      layers: over each layer by itself.
+    `joint` is over all layers joined, so that it keeps their dependence on each other; `layers` is
+    over each layer by itself.
     """
 
     joint: Mixture
@@ -147,14 +143,13 @@ def fit_samplers(codes: Latents, components: int | None = None, seed: int = 0) -
     codes. In no direction is a deviation below a hundredth of the widest dimension's.
 
     Args:
-      codes: posterior samples of the training images, a latent dict [n, d_l], n >= 2. (Means lie
-        closer together than the codes that the decoder was trained on.)
+      codes: posterior samples of the training images [n, d_l], n >= 2. (Means lie closer together
+        than the codes that the decoder was trained on.)
       components: how many components each mixture has; None leaves it to BIC (Schwarz 1978).
       seed: of the lot and of k-means; the same seed gives the same mixtures.
 
     Raises:
-      InputError: for fewer than 2 codes, codes that are not finite, or a number of components
-        below 1 or above that of the codes.
+      InputError: for fewer codes, codes that are not finite, or more components than codes.
     """
     codes = latents.check(codes)
     rows = latents.row_count(codes)

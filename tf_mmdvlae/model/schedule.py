@@ -11,12 +11,9 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="tf_mmdvlae")
 class HoldThenCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Holds a learning rate, then lets it fall to zero along half a cosine.
+    """Holds a learning rate, then lets it fall along half a cosine to zero at the step `steps`.
 
-    Args:
-      learning_rate: the rate held.
-      steps: the step at which it is zero.
-      decay_start: where the fall begins, as a fraction of `steps`; 1 for no fall.
+    `decay_start` is where the fall begins, as a fraction of `steps`; 1 for no fall.
     """
 
     def __init__(self, learning_rate: float, steps: int, decay_start: float):
@@ -31,8 +28,4 @@ class HoldThenCosine(keras.optimizers.schedules.LearningRateSchedule):
         return self.learning_rate * 0.5 * (1.0 + ops.cos(math.pi * fallen))
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "learning_rate": self.learning_rate,
-            "steps": self.steps,
-            "decay_start": self.decay_start,
-        }
+        return {name: getattr(self, name) for name in ("learning_rate", "steps", "decay_start")}
