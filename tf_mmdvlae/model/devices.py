@@ -15,7 +15,10 @@ from tf_mmdvlae.common.errors import InputError
 
 @contextlib.contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Layers made inside the block compute in the Keras dtype policy `name`, if a device can."""
+    """Layers made inside the block compute in the Keras dtype policy `name`.
+
+    An InputError says that no device here can train in it.
+    """
     if name == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
         raise InputError(
             "train.precision is 'mixed_float16', for which TensorFlow needs a GPU, and there is "

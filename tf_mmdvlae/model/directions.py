@@ -68,12 +68,9 @@ def find_directions(
     Args:
       means: posterior means of the training images, a latent dict [n, d_l].
       labels: name -> [n]: class ids (whole numbers), attributes (bools) or factors (floats; the
-        factor's mean stands in for a value that is not finite).
+        factor's mean stands in for a value that is not finite). Another n is an InputError.
       class_names: label name -> the classes' names, for labels that are class ids; without them
         the ids are the names.
-
-    Raises:
-      InputError: if the labels have other numbers of rows than the codes.
     """
     codes = latents.join(means)
     columns, features = [], []

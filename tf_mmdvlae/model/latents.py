@@ -97,8 +97,8 @@ def take(latents: Latents, rows: slice | Sequence[int] | np.ndarray) -> Latents:
 
 def concatenate(parts: Iterable[Latents]) -> Latents:
     """The rows of several latent dicts, one after the other."""
-    parts = _of_same_layers(*parts)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    checked = _of_same_layers(*parts)
+    return {name: np.concatenate([part[name] for part in checked]) for name in checked[0]}
 
 
 def join(latents: Latents) -> np.ndarray:

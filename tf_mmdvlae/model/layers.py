@@ -73,9 +73,8 @@ class _Stage(keras.layers.Layer):
 class InferenceBlock(keras.layers.Layer):
     """One block of the inference ladder: features -> features with fewer places, more channels.
 
-    Args:
-      operations: the block's operations, as in `ModelConfig.blocks`.
-      shapes: shapes of the features (no batch) before and after each operation.
+    The operations are written as in `ModelConfig.blocks`; `shapes` are those of the features (no
+    batch) before and after each operation.
 
     Call: [batch, *shapes[0]] -> [batch, *shapes[-1]].
     """

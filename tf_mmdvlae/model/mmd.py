@@ -186,12 +186,9 @@ def mmd_squared_to_normal(
 
     The estimate needs no draws from the prior, and has none of their variance.
 
-    Args:
-      kernel: a Gaussian `Kernel`, of one bandwidth or several; any for "random_features".
-      estimator: "unbiased", "biased" or "linear_time", of the pairs within `x`, "random_features"
-        or "auto".
-      frequencies: [D, d] as `Kernel.frequencies` gives them, for "random_features", and for "auto"
-        unless `x` is known to have few rows.
+    The kernel is Gaussian, or any for "random_features". The estimators "unbiased", "biased" and
+    "linear_time" take pairs within `x`; "random_features" needs `frequencies` [D, d] as
+    `Kernel.frequencies` gives them, and so does "auto" unless `x` is known to have few rows.
     """
     if estimator == "auto":
         return _by_size(

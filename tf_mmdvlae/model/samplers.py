@@ -149,7 +149,7 @@ def fit_samplers(codes: Latents, components: int | None = None, seed: int = 0) -
       seed: of the lot and of k-means; the same seed gives the same mixtures.
 
     Raises:
-      InputError: for fewer codes, codes that are not finite, or more components than codes.
+      InputError: for fewer codes, codes that are not finite, or components that are not 1 to n.
     """
     codes = latents.check(codes)
     rows = latents.row_count(codes)
