@@ -70,7 +70,7 @@ def panels(history: Mapping[str, Any]) -> list[list[Panel]]:
 
 
 def curve(history: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The finite points of one quantity: (steps, values)."""
+    """The finite points of one quantity: (steps, values); an InputError if the lengths differ."""
     steps, count = history["step"], len(history[name])
     if count != len(steps):
         raise InputError(f"The history holds {count} values of {name} for {len(steps)} steps.")

@@ -8,8 +8,9 @@ Arguments and errors that many functions here share:
 * `layer` is 1 (lowest) to L, and `dims` are dimensions of that layer, from 0 (in the pictures they
   count from 1, as layers do);
 * the functions for tiles return images [rows, columns, H, W, C];
-* an InputError says that a layer or dimension does not exist, that `base` is not one code, that the
-  decoder's images are not one finite image per code, or that a file cannot be written.
+* an InputError says that a layer or dimension does not exist, that `base` is not one code, that
+  there are no images or they do not fit each other, that the decoder's images are not one finite
+  image per code, or that a file cannot be written.
 """
 
 from __future__ import annotations
