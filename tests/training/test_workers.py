@@ -155,7 +155,7 @@ def test_what_the_chief_refuses_ends_all(run_config, tmp_path):
     assert [process.wait(timeout=200) for process in processes] == [1, 1]
     last_lines = [(tmp_path / f"log_{index}").read_text().splitlines()[-1] for index in range(2)]
     assert "fewer than a batch of 1000" in last_lines[0]
-    assert "Worker 1 of 2 ends because another one refused" in last_lines[1]
+    assert "Worker 1 of 2 ends because another worker reported an error" in last_lines[1]
 
 
 def load_config(workdir):

@@ -12,7 +12,7 @@ def start(module: str) -> int:
         print(
             f"error: the Python module {error.name} is missing for {sys.executable}. "
             "`pip install .` in the checkout installs all that tf_mmdvlae requires; after "
-            "`make demo`: source .venv/bin/activate",
+            "`make install` or `make demo`: source .venv/bin/activate",
             file=sys.stderr,
         )
         return 1

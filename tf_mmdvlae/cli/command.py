@@ -216,9 +216,9 @@ def _is_finalizing(frame):
 def _load_tensorflow():
     """Loads TensorFlow without the lines that it prints while it looks for devices.
 
-    They come from C++ before any level can be set, so they are caught; an error shows them, and so
-    does TF_CPP_MIN_LOG_LEVEL in the environment. TensorFlow is kept from taking all memory of a GPU
-    at once.
+    They come from C++ before any log level can be set, so they are caught; an error shows them, and
+    so does TF_CPP_MIN_LOG_LEVEL in the environment. TensorFlow is kept from taking all memory of a
+    GPU at once.
     """
     sys.stderr.flush()
     visible = os.dup(2)

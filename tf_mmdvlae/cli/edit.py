@@ -6,7 +6,7 @@
 
 Strength 1 is the step from pictures without an attribute to those with it, or one standard
 deviation of a factor; start:stop:count gives several strengths, one column each. --image takes
-files with commas between them, or a folder. If --out ends in .png, one picture shows a row per
+files with commas between them, or a folder. If --out ends in .png, one picture shows one row per
 image; if it is a folder, each edited image is a file there.
 """
 

@@ -33,7 +33,10 @@ def _run(flags):
     if flags.count < 1:
         raise InputError(f"--count={flags.count} must be at least 1.")
     if not -(2**63) <= flags.seed <= 2**63 - flags.count:
-        raise InputError(f"--seed={flags.seed} to --seed + --count must lie within 64 bits.")
+        raise InputError(
+            f"--seed={flags.seed} must be from {-(2**63)} to {2**63 - flags.count}, so that the "
+            "seed of every image fits in 64 bits."
+        )
     one_picture = images.is_one_picture(flags.out, 1)
     if one_picture and flags.count > _MOST_IN_A_GRID:
         raise InputError(

@@ -23,7 +23,7 @@ _FORMAT = 1
 def cached(
     source: Source, image_shape: Shape, crop: float
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Reads a source through its disk cache, and fills that where it is missing or damaged.
+    """Reads a source from its disk cache; writes the cache where it is missing or damaged.
 
     A cache is a folder that appears under its name when it is complete. Without a folder to write,
     room on the disk or readable images there is an InputError.

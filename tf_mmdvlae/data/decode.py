@@ -1,4 +1,4 @@
-"""One encoded image -> uint8 pixels of the model's shape."""
+"""One JPEG or PNG image -> uint8 pixels of the model's shape."""
 
 from __future__ import annotations
 

@@ -34,11 +34,11 @@ _FALSE = ({"0", "false"}, {"-1", "false"})
 class FolderSource:
     """One split of a folder of images at any depth, a `reading.Source`.
 
-    A file is in the test split when a hash of its name within the folder says so; new files move
-    no others. The order within a split is that of the same hashes, so that it is always the same
-    and the first n images come from all sub-folders. Labels are the columns of `data.labels`, or
-    else "class", the first level of sub-folders, where there are two or more. Both splits have the
-    same classes. Images are turned as their EXIF orientation says.
+    A file is in the test split when a hash of its name within the folder says so; a file keeps its
+    split when others are added. The order within a split is that of the same hashes, so that it is
+    always the same and the first n images come from all sub-folders. Labels are the columns of
+    `data.labels`, or else "class", the first level of sub-folders, where there are two or more.
+    Both splits have the same classes. Images are turned as their EXIF orientation says.
 
     A folder that is missing or holds fewer than two images, an empty split, and a file of labels
     that is missing, malformed or of other images are an InputError.
@@ -65,7 +65,7 @@ class FolderSource:
         if not rows:
             raise InputError(
                 f"None of the {len(names)} images in {self._root} is in the {which} split with "
-                f"--config.data.test_fraction={data.test_fraction}; the splits are train and test."
+                f"--config.data.test_fraction={data.test_fraction}; change it or add pictures."
             )
         self.count = self.files = self.shuffle_buffer = len(rows)
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

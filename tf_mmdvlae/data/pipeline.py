@@ -258,7 +258,7 @@ def _scaled(items, to_bytes):
 
 
 class Stream:
-    """The encoded images of a source without the unreadable ones, decoded batch by batch.
+    """The stored images of a source without the unreadable ones, decoded batch by batch.
 
     `readable`, bool [source.count], says which can be decoded.
 
@@ -279,7 +279,7 @@ class Stream:
         self.fetch = _numpy_map(decode, image_shape)
 
     def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
-        """The encoded images in order, or with several parts a share of them; see `Source`."""
+        """The stored images in order, or with several parts a share of them; see `Source`."""
         if self._readable.all() and parts <= self._source.files:
             return self._source.contents(part, parts)
         readable = tf.data.Dataset.from_tensor_slices(self._readable)

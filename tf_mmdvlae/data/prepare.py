@@ -141,11 +141,11 @@ def _read_idx(path, name):
     is_labels = "labels" in name
     shape = [MNIST_IMAGES[name.partition("-")[0]]] + ([] if is_labels else [28, 28])
     if content[:4] != bytes([0, 0, 8, len(shape)]):
-        raise InputError(f"{path} is not an IDX file of {len(shape)}-dimensional bytes.")
+        raise InputError(f"{path} is not an IDX file of bytes in {len(shape)} dimensions.")
     length = 4 + 4 * len(shape)
     sides = [int.from_bytes(content[at : at + 4], "big") for at in range(4, length, 4)]
     if sides != shape:
-        raise InputError(f"{path} holds {sides}, but MNIST's has {shape}.")
+        raise InputError(f"{path} has shape {sides}; MNIST's has {shape}.")
     size = length + math.prod(shape)
     if len(content) != size:
         state = "truncated" if len(content) < size else "too long"

@@ -38,7 +38,7 @@ Shape = tuple[int, ...]
 
 
 class Source(Protocol):
-    """The encoded images and the labels of one split, in an order that is always the same.
+    """The stored images and the labels of one split, in an order that is always the same.
 
     Attributes:
       name: data set and split, for messages.

@@ -69,7 +69,7 @@ class TFDSSource:
             yield list(_at(batch, self._image)), labels
 
     def identify(self, position: int) -> str:
-        """The TFDS id of the example at `position`: its shard, and its place in that."""
+        """The TFDS id of the example at `position`: its shard, and its index in the shard."""
         for shard in self._shards:
             if position < shard.take:
                 return f"{os.path.basename(shard.filename)}__{shard.skip + position}"

@@ -43,7 +43,7 @@ def compare(
       config: of the ladder; all models share its data, steps, batch size and networks.
       workdir: the folder of the comparison; each run has a folder `<model>/seed_<k>` there.
       models: names from `MODELS`. "paper" is the data set's preset of that name, another network,
-        with the steps and batch size of `config` all the same.
+        with the steps and batch size of `config`.
       seeds: how many runs of each model, with seeds 0, 1, ...
       metrics, features, judge: as in `evaluate.evaluate`.
 
@@ -120,7 +120,9 @@ def _config(config, name):
         return relative(config, name)
     presets = presets_of(config.data.dataset)
     if PAPER not in presets:
-        raise InputError(f"{config.data.dataset} has no preset {PAPER!r}; leave it out.")
+        raise InputError(
+            f"{config.data.dataset} has no preset {PAPER!r}; remove {PAPER} from --models."
+        )
     shared = {name: getattr(config.train, name) for name in ("steps", "batch_size")}
     return presets[PAPER].changed(data=vars(config.data), train=shared)
 

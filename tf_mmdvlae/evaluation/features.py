@@ -82,9 +82,11 @@ def feature_space(name: str, image_shape: ImageShape) -> FeatureSpace:
         return _saved_model(name, path, image_shape)
     file = path / MODEL_FILE if path.is_dir() else path
     if not file.is_file():
-        what = "a folder without classifier.keras or saved_model.pb" if path.exists() else "missing"
+        reason = "no file or folder has that path"
+        if path.exists():
+            reason = "the folder has neither classifier.keras nor saved_model.pb"
         raise InputError(
-            f"There is no feature space {name!r}: as a path it is {what}. Known: pixels, "
+            f"There is no feature space {name!r}: {reason}. Known: pixels, "
             "inception, and the path of a classifier; bin/train_classifier makes one."
         )
     model = read_keras_model(file)
@@ -136,7 +138,7 @@ def read_keras_model(path: pathlib.Path | str) -> keras.Model:
     inputs = getattr(model, "inputs", None)
     if not inputs:
         raise InputError(
-            f"{path} is a Keras model of its own class; its layers can't be told apart. Save a "
+            f"{path} is a Keras model of its own class, which hides its layers. Save a "
             "functional or sequential one, or a SavedModel."
         )
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
@@ -187,8 +189,8 @@ def _saved_model(name, folder, image_shape):
     if len(inputs) != 1 or spec.dtype != tf.float32:
         names = ", ".join(sorted(inputs)) or "no input"
         raise InputError(
-            f"The signature {signature} of {folder} takes {names}; one batch of float32 images is "
-            "needed."
+            f"The signature {signature} of {folder} takes {names}; it must have one input, float32 "
+            "images."
         )
     if spec.shape.rank is not None:
         _require_shape(folder, spec.shape.as_list(), image_shape)
@@ -211,9 +213,9 @@ def _saved_model(name, folder, image_shape):
 
 def _require_shape(path, shape, image_shape):
     """Refuses a model whose input's `shape`, with n first, is not that of any number of images."""
-    wanted = (None, *image_shape)
+    target = (None, *image_shape)
     fits = len(shape) == 4 and shape[0] is None
-    if not fits or any(a not in (None, b) for a, b in zip(shape, wanted, strict=True)):
+    if not fits or any(a not in (None, b) for a, b in zip(shape, target, strict=True)):
         sizes = ", ".join("any" if size is None else str(size) for size in shape)
         ours = ", ".join(map(str, image_shape))
         raise InputError(f"{path} takes inputs [{sizes}]; the images are [any, {ours}].")

@@ -82,10 +82,10 @@ def _starts(count, size, gap, apart_after, wide_gap):
 
 
 def zoom(image_shape: Sequence[int]) -> float:
-    """The number of dots per pixel at which an image [H, W, C] is shown: 80 to 130 dots a side.
+    """The number of dots per pixel at which an image [H, W, C] is shown: 80 to 130 dots per side.
 
     It is a whole number, so that every pixel becomes a square of one size; a fraction only for
-    images of more than 128 pixels a side, which are shown smaller.
+    images of more than 128 pixels per side, which are shown smaller.
     """
     side = max(image_shape[:2])
     return 128 / side if side > 128 else math.ceil(80 / side)

@@ -151,7 +151,7 @@ def draw_traversal(
     sizes = latents.dimensions(base)
     explanation = (
         f"Each row shows {_START} and then the same code with one of this layer's dimensions "
-        "set to each value, all else kept."
+        "set to each value. The rest of the code stays."
     )
     if len(dims) < sizes[layer - 1]:
         explanation += f" {len(dims)} of its {sizes[layer - 1]} dimensions are shown."

@@ -1,8 +1,8 @@
 """What adding an attribute along its direction does to images, judged by a classifier.
 
 For images of which nobody can draw the true answer. As in He et al. 2019 ("AttGAN",
-arXiv:1711.10678) the classifier judges what was wanted and what was to stay, but here over a range
-of strengths, since more of the one costs the other.
+arXiv:1711.10678) the classifier judges what should change and what should stay, but here over a
+range of strengths, since more of the one costs the other.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def known_arithmetic(
     `read` reads the factors off an image, and changes are counted from a's reconstruction r:
 
     * moved: 1 is all the way and 0 nothing. For a continuous f, with v = plus's value - a's,
-      sum v (read(result) - read(r)) / sum v^2, the slope of the change on the wanted one and again
-      an `estimates.ratio`. For a categorical f, the share of results that are read as plus's class.
+      sum v (read(result) - read(r)) / sum v^2, the slope of the change on the right one, and an
+      `estimates.ratio`. For a categorical f, the share of results that are read as plus's class.
     * others_moved: the mean of |read(result) - read(r)| over the other continuous factors, each in
       standard deviations of a uniform draw from its range, (high - low) / sqrt(12).
     * others_kept: the share of the other categorical factors that are read as in r.
@@ -246,8 +246,8 @@ def _moves(factors, name, start, goal, before, after, note):
     if factors[name].kind == "categorical":
         moved = _mean(after[name] == goal, note)
     else:
-        wanted = goal.astype(np.float64) - start
-        moved = ratio(wanted * (after[name] - before[name]), wanted**2, note, "triple")
+        target = goal.astype(np.float64) - start
+        moved = ratio(target * (after[name] - before[name]), target**2, note, "triple")
     shifts, stays = [], []
     for other, factor in factors.items():
         if other != name and factor.kind == "categorical":

@@ -39,7 +39,7 @@ def has_label(labels: np.ndarray) -> np.ndarray:
 
 
 def obstacle(measure: str, train: np.ndarray, test: np.ndarray) -> str:
-    """Why a measure says nothing about labels, none of them missing; "" where it does."""
+    """Why a measure says nothing about complete labels; "" where it does."""
     for split, values in (("train", train), ("test", test)):
         if not len(values):
             return f"no row with a label in {split}"

@@ -101,7 +101,7 @@ def precision_recall_density_coverage(
       of one distribution; coverage: the share of real rows whose ball holds a generated row, about
       1 - 2^-k for equally large sets of one distribution (Naeem et al. 2020, arXiv 2002.09797).
 
-    At most 10,000 rows a side are used (5,000 of more than 256 dimensions), drawn by the seed.
+    At most 10,000 rows per side are used (5,000 of more than 256 dimensions), drawn by the seed.
 
     Args:
       neighbours: k >= 1; all others of its set where a side has no more rows than that.

@@ -167,7 +167,7 @@ def grid(
     if row_count(base) != 1:
         raise InputError(f"A grid is laid around one code, not {row_count(base)}.")
     if steps < 2:
-        raise InputError(f"A grid needs at least 2 steps a side, not {steps}.")
+        raise InputError(f"A grid needs at least 2 steps per side, not {steps}.")
     values = np.linspace(low, high, steps, dtype=np.float32)
     if len(dims) == 1:
         return traverse(base, layer, dims[0], values)
@@ -275,7 +275,7 @@ def _of_same_layers(*parts):
     shapes = sorted({dimensions(part) for part in parts})
     if len(shapes) > 1:
         sizes = " and ".join(map(str, shapes))
-        raise InputError(f"The codes have different layers: dimensions, lowest first, {sizes}.")
+        raise InputError(f"The codes have different layers: {sizes} dimensions, lowest first.")
     return parts
 
 

@@ -97,7 +97,7 @@ def _blocks(x):
     widened = tf.concat([x, tf.ones_like(norms), norms], axis=1)
     count = tf.shape(x)[0]
     blocks = tf.maximum((count + LARGEST_BLOCK - 1) // LARGEST_BLOCK, FEWEST_BLOCKS)
-    # Blocks of one size, so that the padding is less than a row a block.
+    # Blocks of one size, so that the padding is less than one row per block.
     rows = (count + blocks - 1) // blocks
     padded = tf.pad(widened, [[0, blocks * rows - count], [0, 0]])
     return tf.reshape(padded, [blocks, rows, widened.shape[1]])
@@ -159,7 +159,7 @@ def _rows(tensor):
 
 
 def _slope(x, sums):
-    """The gradient with respect to `x` of what was summed over its pairs."""
+    """The gradient of the sums over pairs with respect to `x`."""
     sums = tf.reshape(sums, [-1, sums.shape[-1]])[: tf.shape(x)[0]]
     return tf.cast(2.0 * (sums[:, -2:-1] * tf.cast(x, tf.float64) - sums[:, :-2]), x.dtype)
 

@@ -28,18 +28,18 @@ Tensors = dict[str, tf.Tensor]
 class MMDVLAE(keras.Model):
     """Variational ladder autoencoder with an MMD penalty for each latent layer.
 
-    The loss (Xu 2018, doi 10.4236/iim.2018.104009, section 2.4), with weights w from the config:
+    The loss (Xu 2018, doi 10.4236/iim.2018.104009, section 2.4), with weights from the config:
 
-        w_r reconstruction + sum_l w_l MMD^2(q(z_l), N(0, I)) + w_j MMD^2(q(z_1 ... z_L), N(0, I))
-            + sum_l v_l KL(q(z_l|x), N(0, I))
+        lambda_R R + sum_l lambda_l MMD^2(q(z_l), N(0, I)) + sum_l beta_l KL(q(z_l|x), N(0, I))
+            + lambda_J MMD^2(q(z_1 ... z_L), N(0, I))
 
-    Reconstruction is a mean over pixels and channels of |x - x'|, (x - x')^2 or the binary cross
-    entropy. One latent layer and KL weights alone make it a VAE; one layer and MMD an MMD-VAE
-    (InfoVAE); several layers and KL a VLAE.
+    R is a mean over pixels and channels of |x - x'|, (x - x')^2 or the binary cross entropy.
+    One latent layer and KL weights alone make it a VAE; one layer and MMD an MMD-VAE (InfoVAE);
+    several layers and KL a VLAE.
 
     Progressive training (after Li et al. 2020, arXiv 2002.10549): while layer l fades in, the
-    generative ladder takes in alpha z_l + sqrt(1 - alpha^2) e with e ~ N(0, I), alpha rising from 0
-    to 1; both ends have the prior's variance.
+    generative ladder takes in gamma z_l + sqrt(1 - gamma^2) e with e ~ N(0, I), gamma rising from 0
+    to 1; for codes that follow the prior, the variance is always the prior's.
 
     Nested dropout (after Rippel, Gelbart and Adams 2014, arXiv 1402.0915): a share of each training
     batch is decoded from its highest layers alone, without the lower ones, so that the order of the
@@ -71,7 +71,10 @@ class MMDVLAE(keras.Model):
         self.config: ModelConfig = config
         layers = len(config.latent_dims)
         if fade_in is not None and len(fade_in) != layers:
-            raise InputError(f"fade_in has {len(fade_in)} entries for {layers} latent layers.")
+            raise InputError(
+                f"fade_in has {len(fade_in)} entries for {layers} latent layers; "
+                "give one (start, end) per layer."
+            )
         self.seed = seed
         self.fade_in = fade_in and tuple((int(start), int(end)) for start, end in fade_in)
         self._make_ladder()

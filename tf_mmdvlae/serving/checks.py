@@ -1,6 +1,6 @@
 """Checks that run inside the graph, so that a wrong input is refused and never decoded.
 
-Each check returns its input, which can be used only once the check has passed. A failed check is
+The result of a check can be used only once the check has passed. A failed check is
 TensorFlow's `InvalidArgumentError`, wherever the graph runs.
 """
 
@@ -23,7 +23,7 @@ def checked(values: Any, condition: tf.Tensor, *message: str | tf.Tensor) -> Any
 
 
 def images(image: tf.Tensor, name: str) -> tf.Tensor:
-    """Images must be rows of finite values in [0, 1]; within 0.01 outside it they are clipped."""
+    """Returns images, clipped to [0, 1]; fails on values not finite or over 0.01 outside."""
     image = rows(image, name)
     inside = tf.logical_and(image >= -_TOLERANCE, image <= 1 + _TOLERANCE)
     image = checked(
@@ -38,20 +38,20 @@ def images(image: tf.Tensor, name: str) -> tf.Tensor:
 
 
 def numbers(values: tf.Tensor, name: str) -> tf.Tensor:
-    """Numbers must be rows of finite values."""
+    """Returns the rows of numbers; fails on values that are not finite."""
     values = rows(values, name)
     is_finite = tf.reduce_all(tf.math.is_finite(values))
     return checked(values, is_finite, f"{name} holds a value that is not finite.")
 
 
 def not_negative(values: tf.Tensor, name: str) -> tf.Tensor:
-    """Numbers must not lie below zero."""
+    """Returns the numbers; fails where one lies below zero."""
     message = f"{name} must not be negative; it is"
     return checked(values, tf.reduce_all(values >= 0.0), message, tf.reduce_min(values))
 
 
 def position(words: tf.Tensor, vocabulary: tuple[str, ...], name: str) -> tf.Tensor:
-    """Words, string [n], must be in the vocabulary; returns their places in it, int32 [n]."""
+    """Returns the places, int32 [n], of words in the vocabulary; fails on an unknown word."""
     matches = tf.equal(words[:, None], tf.constant(vocabulary))
     is_known = tf.reduce_any(matches, axis=1)
     first_unknown = words[tf.argmax(tf.cast(~is_known, tf.int32))]
@@ -61,12 +61,12 @@ def position(words: tf.Tensor, vocabulary: tuple[str, ...], name: str) -> tf.Ten
 
 
 def rows(values: tf.Tensor, name: str) -> tf.Tensor:
-    """There must be at least one row: convolutions give wrong shapes for none."""
+    """Returns the values; fails if they have no row, for which convolutions give wrong shapes."""
     return checked(values, tf.shape(values)[0] > 0, f"{name} has no row; give at least one.")
 
 
 def same_rows(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """All inputs must have the same number of rows."""
+    """Returns the inputs; fails unless all have the same number of rows."""
     counts = tf.stack([tf.shape(values)[0] for values in inputs.values()])
     message = f"{', '.join(inputs)} must have the same number of rows; they have"
     return checked(inputs, tf.reduce_all(counts == counts[0]), message, counts)

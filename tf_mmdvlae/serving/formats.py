@@ -148,7 +148,7 @@ def _write_onnx(folder, table, examples):
 
 
 def _compare(file, signature, outputs, expected, tolerance):
-    """Refuses a file that computes something else."""
+    """Refuses a file whose outputs differ from those of the SavedModel."""
     if set(outputs) != set(expected):
         raise InputError(f"{file} {signature} gives {sorted(outputs)}, not {sorted(expected)}.")
     worst = max(float(np.max(np.abs(outputs[name] - value))) for name, value in expected.items())

@@ -1,4 +1,4 @@
-"""Encoded images in and out of the graph: JPEG or PNG bytes -> images -> PNG bytes."""
+"""Image files in and out of the graph: JPEG or PNG bytes -> images -> PNG bytes."""
 
 from __future__ import annotations
 

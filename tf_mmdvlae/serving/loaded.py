@@ -139,8 +139,8 @@ class Served:
         signature = "sample_fitted" if fitted else "sample"
         if signature not in self.signatures:
             raise InputError(
-                f"{self.path} was exported without a fitted mixture. Draw from the prior, or write "
-                "it anew by the run's bin/train command with --overwrite."
+                f"{self.path} was exported without a fitted mixture. Draw from the prior, or "
+                "export the run again by its bin/train command with --overwrite."
             )
         seeds = np.asarray(seeds)
         if seeds.dtype.kind not in "iu":
@@ -189,7 +189,7 @@ class Served:
             )
         names = np.array(attribute, object).reshape(-1)
         if not all(isinstance(name, (str, bytes)) for name in names):
-            raise InputError(f"Attributes are names; known are {', '.join(self.attributes)}.")
+            raise InputError(f"Attributes are names; this export has {', '.join(self.attributes)}.")
         return self._call(
             "edit",
             image=_floats(images),

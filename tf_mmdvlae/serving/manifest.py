@@ -1,4 +1,4 @@
-"""What an export says about itself to programs; `model_card` is the same for people."""
+"""What an export says about itself to programs; `model_card` says the same to people."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ def _on_images(model, directions, mixture):
 
 
 def on_bytes(signature: Signature, image_shape: tuple[int, ...], crop: float) -> Signature:
-    """Makes the twin of a signature that takes and returns encoded images."""
+    """Makes the twin of a signature that takes and returns images as JPEG or PNG bytes."""
     names = [spec.name for spec in signature.inputs if spec.name in _IMAGE_INPUTS]
 
     def function(inputs):

@@ -50,8 +50,9 @@ class RunCallback(keras.callbacks.Callback):
     """Logs, saves checkpoints, watches the loss, and stops the training when asked.
 
     Of several workers only the chief logs and draws; the others save checkpoints alone. A worker
-    cannot ask the others to stop with it, so a request ends it at once. Every worker must make a
-    callback. Training begins after the step `start`; the attribute `step` is the last one taken.
+    cannot ask the others to stop with it, so a request to stop ends that worker at once. Every
+    worker must make a callback. Training begins after the step `start`; the attribute `step` is the
+    last one taken.
     """
 
     def __init__(self, run: Run, start: int, stop_request: StopRequest):

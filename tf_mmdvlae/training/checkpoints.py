@@ -49,7 +49,11 @@ class Checkpoints:
         except (InputError, RuntimeError) as error:
             self._remove(step)
             old = self.steps()
-            rest = f"The checkpoint of step {old[-1]} is whole" if old else "There is none before"
+            rest = (
+                f"The checkpoint of step {old[-1]} is whole"
+                if old
+                else "There is no earlier checkpoint"
+            )
             raise InputError(
                 f"Could not save the checkpoint of step {step}: {error} {rest}; make room and run "
                 "the same command again."

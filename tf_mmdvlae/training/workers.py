@@ -76,8 +76,8 @@ class Workers:
             refusal = error
         if self.any(refusal is not None):
             raise refusal or InputError(
-                f"Worker {self.index} of {self.count} ends because another one refused; that one's "
-                "message says what and why."
+                f"Worker {self.index} of {self.count} ends because another worker reported an "
+                "error; its message says what and why."
             )
 
     @property
@@ -96,7 +96,7 @@ class Workers:
         return Share(self.index, self.count, self.devices)
 
     def feed(self, batches: tf.data.Dataset) -> Any:
-        """Makes of `batches`, cut by `share`, what `fit` takes to give each device its part."""
+        """Turns this process's batches into input of `fit`, which gives each device its part."""
         if self.strategy.num_replicas_in_sync == 1:
             return batches
         return self.strategy.distribute_datasets_from_function(lambda context: batches)

@@ -101,7 +101,7 @@ def sample_factors(n: int, seed: int) -> dict[str, np.ndarray]:
     The same n and seed give the same factors. A negative n is an InputError.
     """
     if n < 0:
-        raise InputError(f"the number of faces must be 0 or more, got {n}")
+        raise InputError(f"The number of faces must be 0 or more, got {n}.")
     generator = np.random.default_rng(seed)
     factors = {}
     for name, factor in FACTORS.items():

@@ -144,7 +144,7 @@ def squarer(y: np.ndarray, height: np.ndarray) -> np.ndarray:
 
 
 def turn_back(face: Face, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Turns a point of the sphere as it is seen back into the frame of the head."""
+    """Rotates a point of the sphere from the viewer's frame into the head's."""
     ahead = x * face.sin_yaw + z * face.cos_yaw
     return (
         x * face.cos_yaw - z * face.sin_yaw,

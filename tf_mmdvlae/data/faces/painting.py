@@ -58,7 +58,7 @@ def soft_cover(distance: np.ndarray, width: float) -> np.ndarray:
 
 
 def spot(x: Plane, y: Plane, radius_x: Plane, radius_y: Plane) -> np.ndarray:
-    """A soft spot: 1 at the origin, 0 from the ellipse with these radii outward."""
+    """A soft spot: 1 at the origin, 0 on and outside the ellipse with these radii."""
     height = np.maximum(1 - (np.square(x * (1 / radius_x)) + np.square(y * (1 / radius_y))), 0)
     return height * height
 
