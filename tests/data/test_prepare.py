@@ -151,12 +151,12 @@ def test_mnist_without_gzip_and_under_other_spellings(mnist_files, tmp_path):
         (
             "t10k-labels-idx1-ubyte.gz",
             lambda b: gzip.compress(idx(np.zeros(6, np.uint8))),
-            r"t10k-labels.* holds \[6\], but MNIST's has \[5\]",
+            r"t10k-labels.* has shape \[6\]; MNIST's has \[5\]",
         ),
         (
             "t10k-images-idx3-ubyte.gz",
             lambda b: gzip.compress(idx(np.zeros(5, np.uint8))),
-            "t10k-images.* is not an IDX file of 3-dimensional bytes",
+            "t10k-images.* is not an IDX file of bytes in 3 dimensions",
         ),
         (
             "train-labels-idx1-ubyte.gz",

@@ -125,7 +125,7 @@ def test_a_saved_model_gives_the_output_features_or_its_only_one(save_module, pi
     [
         ("none", "gives a, b; name the output to take 'features'"),
         ("single", r"takes inputs \[1, 8, 8, 1\]; the images are \[any, 8, 8, 1\]"),
-        ("coded", "takes image_bytes; one batch of float32 images"),
+        ("coded", "takes image_bytes; it must have one input, float32 images"),
     ],
 )
 def test_a_saved_model_that_does_not_fit_is_refused(save_module, name, message):
@@ -134,7 +134,10 @@ def test_a_saved_model_that_does_not_fit_is_refused(save_module, name, message):
 
 
 def test_a_name_without_a_feature_space_is_refused(tmp_path):
-    for name, message in (("pixel", "missing. Known: pixels, inception"), (tmp_path, "a folder")):
+    for name, message in (
+        ("pixel", "no file or folder has that path. Known: pixels, inception"),
+        (tmp_path, "the folder has neither"),
+    ):
         with pytest.raises(InputError, match=message):
             feature_space(str(name), SHAPE)
     junk = tmp_path / "m.keras"

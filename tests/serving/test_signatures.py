@@ -14,7 +14,7 @@ from PIL import Image
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions
-from tf_mmdvlae.model.samplers import Mixture, Samplers, prior
+from tf_mmdvlae.model.samplers import Mixture, Samplers
 from tf_mmdvlae.serving import image_bytes
 from tf_mmdvlae.serving.signatures import Signature, mixture_draws, noise, on_bytes
 from tf_mmdvlae.training.run import load_run
@@ -302,8 +302,10 @@ def test_a_row_of_the_mixture_depends_on_its_own_seed_alone(mixture):
 
 
 def test_a_mixture_of_one_standard_normal_draws_what_the_prior_draws():
+    mean, factor = np.zeros((1, 5), np.float32), np.eye(5, dtype=np.float32)[None]
+    prior = Mixture((2, 3), np.ones(1), mean, factor)
     seeds = tf.range(8, dtype=tf.int64)
-    samples = mixture_draws(prior((2, 3)), seeds, tf.ones(8))
+    samples = mixture_draws(prior, seeds, tf.ones(8))
     np.testing.assert_allclose(samples, noise(seeds, 5), atol=1e-6)
 
 
