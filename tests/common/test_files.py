@@ -79,6 +79,17 @@ def test_replacing_folder_refuses_to_replace_a_file(tmp_path):
     assert (tmp_path / "file").read_text() == "old"
 
 
+def test_replacing_folder_follows_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "old").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    with files.replacing_folder(tmp_path / "link") as folder:
+        (folder / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["new"]
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "link"}
+
+
 def test_place_folder_leaves_a_folder_that_stands(tmp_path):
     standing, new = tmp_path / "standing", tmp_path / "new"
     for folder in (standing, new):

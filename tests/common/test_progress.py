@@ -83,6 +83,16 @@ def test_a_terminal_shows_one_line(clock):
     assert shown.endswith("\n")
 
 
+def test_more_than_the_total_is_shown_as_the_total(clock):
+    stream = Terminal()
+    line = Progress(3, "steps", stream=stream)
+    for done in (1, 4):
+        clock["now"] += 1
+        line.update(done)
+    line.close()
+    assert "3/3 steps" in stream.getvalue()
+
+
 @pytest.mark.parametrize(("seconds", "most"), [(10, 1), (70, 5), (10 * 24 * 3600, 11)])
 def test_a_log_has_about_ten_lines_that_all_show_rate_and_time_left(clock, seconds, most):
     stream = io.StringIO()

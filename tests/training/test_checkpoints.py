@@ -50,7 +50,7 @@ def test_only_the_newest_stay(model, tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "no_record"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "no_record", "foreign_record"])
 def test_a_broken_checkpoint_is_named_and_the_one_before_is_used(model, tmp_path, caplog, damage):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(model, 1)
@@ -62,6 +62,8 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_is_used(model, tmp_path
     elif damage == "flipped":
         contents[len(contents) // 2] ^= 1
         newest.write_bytes(contents)
+    elif damage == "foreign_record":
+        (tmp_path / "step_00000002.json").write_text("[]")
     else:
         (tmp_path / "step_00000002.json").unlink()
     with caplog.at_level("WARNING"):

@@ -112,7 +112,8 @@ def test_a_run_without_labels_has_samplers_and_no_directions(
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_finished_run_does_nothing_unless_asked(finished_run, run_config, tmp_path):
-    workdir, export_dir, _ = finished_run
+    workdir, export_dir = tmp_path / "work", finished_run[1]
+    shutil.copytree(finished_run[0], workdir)
     result = train(run_config, workdir, export_dir)
     assert result.was_finished
     assert [path.name for path in export_dir.iterdir()] == ["1"]

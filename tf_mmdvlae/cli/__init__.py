@@ -10,7 +10,7 @@ def start(module: str) -> int:
         return importlib.import_module(module).main()
     except ModuleNotFoundError as error:
         print(
-            f"error: the Python module {error.name} is missing for {sys.executable}. "
+            f"error: the Python module {error.name or error} is missing for {sys.executable}. "
             "`pip install .` in the checkout installs all that tf_mmdvlae requires; after "
             "`make install` or `make demo`: source .venv/bin/activate",
             file=sys.stderr,

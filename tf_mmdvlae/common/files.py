@@ -55,21 +55,27 @@ def replacing_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     """Yields an empty folder beside the folder `path`, which it replaces at the end.
 
     If the block fails, `path` stays as it was. `hidden_folder` says what a killed process leaves.
+    A link to a folder stays a link.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).resolve()
     advice = "What was there is unchanged; make room or give another folder."
     with explained(f"Could not write {path}", advice), hidden_folder(path) as hidden:
+        if path.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, "it is a file")
         yield hidden
         if not path.exists():
             os.replace(hidden, path)
             return
-        with hidden_folder(path) as old:
-            os.replace(path, old)
-            try:
-                os.replace(hidden, path)
-            except BaseException:
-                os.replace(old, path)
-                raise
+        # Without a lock file nobody takes it for a dead process's leftover: killed between the two
+        # renames, this one loses nothing.
+        old = path.with_name(f".old.{secrets.token_hex(4)}.{path.name}")
+        os.replace(path, old)
+        try:
+            os.replace(hidden, path)
+        except BaseException:
+            os.replace(old, path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -85,7 +91,10 @@ def hidden_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent, glob.escape(path.name))
     hidden = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    with locked(f"{hidden}.lock", f"Waiting for {hidden}.lock ...", wait=True):
+    lock = pathlib.Path(f"{hidden}.lock")
+    with locked(lock, f"Waiting for {lock} ...", wait=True) as is_locked:
+        if not is_locked:
+            lock.unlink(missing_ok=True)
         try:
             hidden.mkdir()
             yield hidden

@@ -68,7 +68,7 @@ class Progress:
             self._bar = tqdm(
                 total=self._total, file=self._stream, bar_format=bar_format, dynamic_ncols=True
             )
-        self._bar.n = done
+        self._bar.n = min(done, self._total)
         self._bar.set_postfix_str("  ".join(parts))
 
     def close(self) -> None:

@@ -89,9 +89,11 @@ def _find(dataset, source):
     by_name = {path.name.lower(): path for path in files}
     paths = {}
     for name in FILES[dataset]:
-        plain = name.removesuffix(".gz")
-        dotted = plain.replace("-idx", ".idx")
-        spellings = (name.lower(), plain.lower(), dotted.lower(), f"{dotted}.gz")
+        plain = name.lower().removesuffix(".gz")
+        spellings = [name.lower(), plain]
+        if name.endswith(".gz"):
+            dotted = plain.replace("-idx", ".idx")
+            spellings += [dotted, f"{dotted}.gz"]
         paths[name] = next((by_name[s] for s in spellings if s in by_name), None)
     missing = [name for name, path in paths.items() if path is None]
     if missing:

@@ -30,7 +30,9 @@ def load(path: pathlib.Path | str) -> Served:
     """
     path = newest_version(path)
     manifest = read_json(
-        path / "assets.extra" / "manifest.json", "bin/train and bin/export write exports with one."
+        path / "assets.extra" / "manifest.json",
+        "bin/train and bin/export write exports with one.",
+        {"image_shape": list, "latent_dims": list, "attributes": list},
     )
     try:
         return Served(tf.saved_model.load(str(path)), manifest, path)

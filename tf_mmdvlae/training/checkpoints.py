@@ -98,7 +98,7 @@ class Checkpoints:
                 file, weights = self._files(step)
                 record = json.loads(file.read_text())
                 return record if record["sha256"] == digest(weights) else None
-            except (FileNotFoundError, ValueError, KeyError):
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
                 return None
 
 
