@@ -32,7 +32,7 @@ demo: $(VENV)/installed
 	@echo "  source $(BIN)/activate"
 	@echo "  bin/train --dataset=image_folder --image_dir=DIR"
 
-# For every edit: the linter, types and the quick tests, about a minute on two cores.
+# For every edit: the linter, types and the quick tests, a minute and a half on two cores.
 check: LEFT_OUT := -m "not slow"
 # check and test differ in the tests that they run.
 check test: $(VENV)/installed_test
