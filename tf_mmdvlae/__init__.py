@@ -5,7 +5,7 @@ The public names below resolve when first used (PEP 562), so that importing the 
 
 import importlib
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "Config": "config.settings",

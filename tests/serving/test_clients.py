@@ -327,6 +327,12 @@ def test_one_row_serves_all_and_more_than_a_batch_is_split(loaded, images):
     edited = loaded.edit(images[:1], "class=odd", [0, 50, 100])
     np.testing.assert_allclose(edited[:1], loaded.reconstruct(images[:1]), atol=1e-6)
     assert np.abs(edited[1] - edited[0]).max() > 1e-4
+    # A number of detail serves all rows; the picture is kept where its code stays.
+    kept = loaded.retouch(images[:1], "class=odd", [0, 50, 100])
+    np.testing.assert_allclose(kept[:1], images[:1], atol=1e-6)
+    assert np.array_equal(loaded.retouch(images[:1], "class=odd", [0, 50, 100], detail=0), edited)
+    same = loaded.arithmetic(images[:2], images[2:3], images[2:3], detail=1)
+    np.testing.assert_allclose(same, images[:2], atol=1e-6)
     between = loaded.interpolate(images[:1], images[1:2], [0, 1])
     np.testing.assert_allclose(between, loaded.reconstruct(images[:2]), atol=1e-6)
     assert loaded.sample([1, 2, 3], temperature=0).std(axis=0).max() < 1e-6
@@ -355,6 +361,18 @@ def test_an_export_without_a_mixture_says_so(finished_run, tmp_path):
         older.sample([1], fitted=True)
 
 
+@pytest.mark.slow
+def test_an_export_older_than_retouch_says_so():
+    older = tf_mmdvlae.load(HERE.parents[1] / "exports" / "synthetic_faces" / "1")
+    faces = older.sample([1, 2, 3])
+    for call in (
+        lambda: older.retouch(faces, "skin_tone"),
+        lambda: older.arithmetic(faces, faces, faces, detail=1),
+    ):
+        with pytest.raises(InputError, match="older than the signature.*--detail=0"):
+            call()
+
+
 @pytest.mark.parametrize(
     ("method", "arguments", "message"),
     [
@@ -364,6 +382,8 @@ def test_an_export_without_a_mixture_says_so(finished_run, tmp_path):
         ("encode", [np.zeros((0, 8, 8, 1))], "no row"),
         ("decode", [{"z_1": np.zeros((1, 2))}], "z_2"),
         ("edit", [np.zeros((1, 8, 8, 1)), "Smiling"], "Known: class=even, class=odd"),
+        ("retouch", [np.zeros((1, 8, 8, 1)), "class=odd", 1, None, 1.5], "detail must lie in"),
+        ("retouch", [np.zeros((2, 8, 8, 1)), "class=odd", 1, None, [1, 0, 0]], "2 and 3 rows"),
         ("sample", [[1], -1.0], "must not be negative"),
         ("arithmetic", [np.zeros((2, 8, 8, 1))] * 2 + [np.zeros((3, 8, 8, 1))], "2 and 3 rows"),
         ("arithmetic", [np.zeros((1, 8, 8, 1))] * 3 + [[1.0]], "a weight for each of the 2 layers"),

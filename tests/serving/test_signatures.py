@@ -21,7 +21,7 @@ from tf_mmdvlae.training.run import load_run
 
 PLAIN = (
     *("encode", "decode", "reconstruct", "sample", "sample_fitted"),
-    *("arithmetic", "edit", "interpolate"),
+    *("arithmetic", "arithmetic_retouched", "edit", "retouch", "interpolate"),
 )
 # A process with nothing but TensorFlow: -I keeps this folder off its path, and what is None in
 # sys.modules cannot be imported.
@@ -52,6 +52,13 @@ def examples(images):
     a, b, c = images[:3], images[3:6], images[6:9]
     generator = np.random.default_rng(0)
     drawing = {"seed": np.array([3, -1, 2**40]), "temperature": np.float32([1, 0.5, 0])}
+    arithmetic = {"a": a, "minus": b, "plus": c, "layer_weights": weights}
+    edit = {
+        "image": a,
+        "attribute": np.array([b"class=odd", b"class=even", b"class=odd"], object),
+        "strength": np.float32([1, -2, 0]),
+        "layer_weights": weights,
+    }
     return {
         "encode": {"image": a},
         "decode": {
@@ -61,13 +68,10 @@ def examples(images):
         "reconstruct": {"image": a},
         "sample": drawing,
         "sample_fitted": drawing,
-        "arithmetic": {"a": a, "minus": b, "plus": c, "layer_weights": weights},
-        "edit": {
-            "image": a,
-            "attribute": np.array([b"class=odd", b"class=even", b"class=odd"], object),
-            "strength": np.float32([1, -2, 0]),
-            "layer_weights": weights,
-        },
+        "arithmetic": arithmetic,
+        "arithmetic_retouched": arithmetic | {"detail": np.float32([1, 0, 0.25])},
+        "edit": edit,
+        "retouch": edit | {"detail": np.float32([0.5, 0, 1])},
         "interpolate": {"a": a, "b": b, "t": np.float32([0, 0.25, 1.5])},
     }
 
@@ -139,30 +143,37 @@ def live(finished_run, examples):
     fitted = mixture.means[0] + samples @ mixture.factors[0].T
     edit = examples["edit"]
     rows = [directions.of(name.decode()) for name in edit["attribute"]]
+    edited = decoded(
+        latents.edit(
+            means(edit["image"]),
+            latents.concatenate(rows),
+            edit["strength"],
+            edit["layer_weights"],
+        )
+    )
+    result = decoded(
+        latents.arithmetic(
+            *three("arithmetic", "a", "minus", "plus"),
+            layer_weights=examples["arithmetic"]["layer_weights"],
+        )
+    )
+
+    def retouched(signature, image, edited):
+        shares = examples[signature]["detail"][:, None, None, None]
+        return {"retouched": np.clip(edited + shares * (image - decoded(means(image))), 0, 1)}
+
     return {
         "encode": {**codes, **{n.replace("z_", "std_"): d for n, d in deviations.items()}},
         "decode": {"image": decoded(examples["decode"])},
         "reconstruct": {"reconstruction": decoded(codes)},
         "sample": {"sample": decoded({"z_1": samples[:, :2], "z_2": samples[:, 2:]})},
         "sample_fitted": {"sample": decoded({"z_1": fitted[:, :2], "z_2": fitted[:, 2:]})},
-        "arithmetic": {
-            "result": decoded(
-                latents.arithmetic(
-                    *three("arithmetic", "a", "minus", "plus"),
-                    layer_weights=examples["arithmetic"]["layer_weights"],
-                )
-            )
-        },
-        "edit": {
-            "edited": decoded(
-                latents.edit(
-                    means(edit["image"]),
-                    latents.concatenate(rows),
-                    edit["strength"],
-                    edit["layer_weights"],
-                )
-            )
-        },
+        "arithmetic": {"result": result},
+        "arithmetic_retouched": retouched(
+            "arithmetic_retouched", examples["arithmetic"]["a"], result
+        ),
+        "edit": {"edited": edited},
+        "retouch": retouched("retouch", edit["image"], edited),
         "interpolate": {
             "result": decoded(
                 latents.interpolate(*three("interpolate", "a", "b"), examples["interpolate"]["t"])
@@ -239,6 +250,18 @@ def test_a_weight_of_zero_leaves_the_layer_alone(served, images, finished_run):
     weights = tf.constant([[0.0, 0.0]])
     result = call(a=images[:1], minus=images[1:2], plus=images[2:3], layer_weights=weights)
     np.testing.assert_allclose(result["result"], model.reconstruct(images[:1]), atol=1e-6)
+
+
+def test_a_retouch_of_strength_zero_is_the_photograph_and_without_detail_the_edit(
+    outputs, examples
+):
+    inputs, retouched = examples["retouch"], outputs["retouch"]["retouched"]
+    photograph, edited = inputs["image"], outputs["edit"]["edited"]
+    assert inputs["strength"][2] == 0
+    assert inputs["detail"].tolist() == [0.5, 0, 1]
+    np.testing.assert_allclose(retouched[2], photograph[2], atol=1e-6)
+    assert np.abs(edited[2] - photograph[2]).max() > 0.1
+    assert np.array_equal(retouched[1], edited[1])
 
 
 def test_a_row_of_sample_depends_on_its_own_seed_alone(served):
@@ -325,6 +348,10 @@ def test_a_mixture_of_one_standard_normal_draws_what_the_prior_draws():
         ("arithmetic", {"plus": np.zeros((1, 8, 8, 1))}, "same number of rows"),
         ("edit", {"attribute": ["Smiling"] * 3}, "Known: class=even, class=odd"),
         ("edit", {"strength": [np.nan, 0.0, 0.0]}, "strength holds"),
+        ("retouch", {"detail": [0.0, 1.0, 1.5]}, r"detail must lie in \[0, 1\]"),
+        ("retouch", {"detail": [np.nan, 0.0, 0.0]}, "detail holds"),
+        ("retouch", {"detail": [1.0]}, "same number of rows"),
+        ("arithmetic_retouched", {"detail": [-0.1, 0.0, 0.0]}, r"detail must lie in \[0, 1\]"),
         ("interpolate", {"t": [np.inf, 0.0, 0.0]}, "t holds"),
     ],
 )

@@ -50,6 +50,17 @@ def not_negative(values: tf.Tensor, name: str) -> tf.Tensor:
     return checked(values, tf.reduce_all(values >= 0.0), message, tf.reduce_min(values))
 
 
+def shares(values: tf.Tensor, name: str) -> tf.Tensor:
+    """Returns the numbers; fails where one lies outside [0, 1]."""
+    return checked(
+        values,
+        tf.reduce_all(tf.logical_and(values >= 0.0, values <= 1.0)),
+        f"{name} must lie in [0, 1]; its smallest and largest are",
+        tf.reduce_min(values),
+        tf.reduce_max(values),
+    )
+
+
 def position(words: tf.Tensor, vocabulary: tuple[str, ...], name: str) -> tf.Tensor:
     """Returns the places, int32 [n], of words in the vocabulary; fails on an unknown word."""
     matches = tf.equal(words[:, None], tf.constant(vocabulary))

@@ -156,16 +156,26 @@ class Served:
         minus: np.ndarray,
         plus: np.ndarray,
         layer_weights: ArrayLike | None = None,
+        detail: ArrayLike | None = None,
     ) -> np.ndarray:
         """Decodes a - minus + plus, computed in the codes.
 
         Args:
           a, minus, plus: images [n, H, W, C].
           layer_weights: one weight per layer, lowest first, or [n, L]; None is one for each.
+          detail: one number or [n] in [0, 1]: how much of what `a`'s reconstruction lacks is added
+            back to the result, as in `retouch`; None is the plain result.
+
+        Raises:
+          InputError: for a detail, if the export is older than `retouch`.
         """
         images = {"a": _floats(a), "minus": _floats(minus), "plus": _floats(plus)}
         weights = self._weights(layer_weights)
-        return self._call("arithmetic", **images, layer_weights=weights)["result"]
+        if detail is None:
+            return self._call("arithmetic", **images, layer_weights=weights)["result"]
+        return self._retouched(
+            "arithmetic_retouched", **images, layer_weights=weights, detail=_numbers(detail)
+        )
 
     def edit(
         self,
@@ -174,7 +184,7 @@ class Served:
         strength: ArrayLike = 1.0,
         layer_weights: ArrayLike | None = None,
     ) -> np.ndarray:
-        """Adds a feature to images or takes it away.
+        """Adds a feature to images or takes it away; the result is as blurred as reconstructions.
 
         Args:
           images: [n, H, W, C].
@@ -185,20 +195,29 @@ class Served:
         Raises:
           InputError: for an unknown attribute; the message lists the known ones.
         """
-        if not self.attributes:
-            raise InputError(
-                f"{self.path} cannot edit: its data set has no attributes, labels or factors."
-            )
-        names = np.array(attribute, object).reshape(-1)
-        if not all(isinstance(name, (str, bytes)) for name in names):
-            raise InputError(f"Attributes are names; this export has {', '.join(self.attributes)}.")
-        return self._call(
-            "edit",
-            image=_floats(images),
-            attribute=names,
-            strength=_numbers(strength),
-            layer_weights=self._weights(layer_weights),
-        )["edited"]
+        inputs = self._editing(images, attribute, strength, layer_weights)
+        return self._call("edit", **inputs)["edited"]
+
+    def retouch(
+        self,
+        images: np.ndarray,
+        attribute: str | Sequence[str],
+        strength: ArrayLike = 1.0,
+        layer_weights: ArrayLike | None = None,
+        detail: ArrayLike = 1.0,
+    ) -> np.ndarray:
+        """Edits images and keeps what the model does not draw, such as glasses and background.
+
+        Args:
+          images, attribute, strength, layer_weights: as in `edit`.
+          detail: one number or [n] in [0, 1]: how much of image - reconstruction is added back. 0
+            gives what `edit` gives; 1 gives the image itself where the edit changes nothing.
+
+        Raises:
+          InputError: for an unknown attribute, or if the export is older than `retouch`.
+        """
+        inputs = self._editing(images, attribute, strength, layer_weights)
+        return self._retouched("retouch", **inputs, detail=_numbers(detail))
 
     def interpolate(self, a: np.ndarray, b: np.ndarray, t: ArrayLike) -> np.ndarray:
         """Decodes codes on the way from a to b, linear in every layer.
@@ -208,6 +227,29 @@ class Served:
           t: one number or [n]; 0 gives a's reconstruction and 1 gives b's.
         """
         return self._call("interpolate", a=_floats(a), b=_floats(b), t=_numbers(t))["result"]
+
+    def _editing(self, images, attribute, strength, layer_weights):
+        if not self.attributes:
+            raise InputError(
+                f"{self.path} cannot edit: its data set has no attributes, labels or factors."
+            )
+        names = np.array(attribute, object).reshape(-1)
+        if not all(isinstance(name, (str, bytes)) for name in names):
+            raise InputError(f"Attributes are names; this export has {', '.join(self.attributes)}.")
+        return {
+            "image": _floats(images),
+            "attribute": names,
+            "strength": _numbers(strength),
+            "layer_weights": self._weights(layer_weights),
+        }
+
+    def _retouched(self, signature, **inputs):
+        if signature not in self.signatures:
+            raise InputError(
+                f"{self.path} is older than the signature {signature}. Do without detail "
+                "(--detail=0), or export the run again with bin/export."
+            )
+        return self._call(signature, **inputs)["retouched"]
 
     def _weights(self, layer_weights):
         weights = np.ones(len(self.latent_dims)) if layer_weights is None else layer_weights

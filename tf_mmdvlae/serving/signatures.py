@@ -13,6 +13,9 @@ arithmetic    a, minus, plus images;                      result
               layer_weights [n, L]
 edit          image, attribute string [n],                edited
               strength [n], layer_weights [n, L]
+retouch       as edit; detail [n] in [0, 1]               retouched
+arithmetic_retouched
+              as arithmetic; detail [n] in [0, 1]         retouched
 interpolate   a, b images; t [n]                          result
 
 Each signature has a twin, `<signature>_bytes`. In place of an image the twin takes JPEG or PNG
@@ -31,13 +34,14 @@ import tensorflow as tf
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.model.retouching import retouched
 from tf_mmdvlae.model.samplers import Mixture
 from tf_mmdvlae.serving import checks, image_bytes
 
 # Any two constants: the second halves of the keys of a seed's noise and of its component.
 _STREAM, _COMPONENT_STREAM = 7, 8
 _IMAGE_INPUTS = {"image", "a", "b", "minus", "plus"}
-_IMAGE_OUTPUTS = {"image", "reconstruction", "sample", "result", "edited"}
+_IMAGE_OUTPUTS = {"image", "reconstruction", "sample", "result", "edited", "retouched"}
 
 
 class Signature(NamedTuple):
@@ -63,7 +67,8 @@ def signatures(
 
     Args:
       model: the model.
-      directions: the directions of `edit`; without them (or with none of them) there is no `edit`.
+      directions: the directions of `edit` and `retouch`; without them (or with none of them) there
+        are neither.
       crop: side of the centre that is kept of an image given as bytes; see `DataConfig.crop`.
       checked: False leaves out the checks of the inputs, which not every format can hold.
       mixture: a mixture over all layers, for `sample_fitted`; without it there is none.
@@ -148,6 +153,8 @@ def _checked(signature):
                 inputs[name] = checks.numbers(inputs[name], name)
         if "temperature" in inputs:
             inputs["temperature"] = checks.not_negative(inputs["temperature"], "temperature")
+        if "detail" in inputs:
+            inputs["detail"] = checks.shares(inputs["detail"], "detail")
         return signature.function(inputs)
 
     return Signature(function, signature.inputs)
@@ -208,17 +215,32 @@ def _on_images(model, directions, mixture):
     def sample_fitted(inputs):
         return decoded_sample(fitted(inputs["seed"], inputs["temperature"]))
 
-    def arithmetic(inputs):
-        a, minus, plus = (means(inputs[name]) for name in ("a", "minus", "plus"))
-        differences = {name: plus[name] - minus[name] for name in names}
+    def difference(inputs):
+        minus, plus = means(inputs["minus"]), means(inputs["plus"])
         weights = columns(inputs["layer_weights"])
-        return {"result": decoded(latents.displaced(a, differences, weights))}
+        return {name: plus[name] - minus[name] for name in names}, weights
 
-    def edit(inputs):
+    def arithmetic(inputs):
+        return {"result": decoded(latents.displaced(means(inputs["a"]), *difference(inputs)))}
+
+    def step(inputs):
         index = checks.position(inputs["attribute"], directions.names, "attribute")
         vectors = {name: tf.gather(directions.vectors[name], index) for name in names}
-        weights = columns(inputs["strength"][:, None] * inputs["layer_weights"])
-        return {"edited": decoded(latents.displaced(means(inputs["image"]), vectors, weights))}
+        return vectors, columns(inputs["strength"][:, None] * inputs["layer_weights"])
+
+    def edit(inputs):
+        return {"edited": decoded(latents.displaced(means(inputs["image"]), *step(inputs)))}
+
+    def keeping(image, change, detail):
+        codes = means(image)
+        edited = decoded(latents.displaced(codes, *change))
+        return {"retouched": retouched(image, decoded(codes), edited, detail)}
+
+    def retouch(inputs):
+        return keeping(inputs["image"], step(inputs), inputs["detail"])
+
+    def arithmetic_retouched(inputs):
+        return keeping(inputs["a"], difference(inputs), inputs["detail"])
 
     def interpolate(inputs):
         a, b = means(inputs["a"]), means(inputs["b"])
@@ -227,19 +249,22 @@ def _on_images(model, directions, mixture):
         return {"result": decoded(latents.displaced(a, differences, [t] * layers))}
 
     weights = spec("layer_weights", layers)
-    words, strength = spec("attribute", dtype=tf.string), spec("strength")
+    three = [*map(image, ("a", "minus", "plus")), weights]
+    editing = [image("image"), spec("attribute", dtype=tf.string), spec("strength"), weights]
     table = {
         "encode": Signature(encode, [image("image")]),
         "decode": Signature(decode, list(codes.values())),
         "reconstruct": Signature(reconstruct, [image("image")]),
         "sample": Signature(sample, drawing),
         "sample_fitted": Signature(sample_fitted, drawing),
-        "arithmetic": Signature(arithmetic, [*map(image, ("a", "minus", "plus")), weights]),
-        "edit": Signature(edit, [image("image"), words, strength, weights]),
+        "arithmetic": Signature(arithmetic, three),
+        "arithmetic_retouched": Signature(arithmetic_retouched, [*three, spec("detail")]),
+        "edit": Signature(edit, editing),
+        "retouch": Signature(retouch, [*editing, spec("detail")]),
         "interpolate": Signature(interpolate, [image("a"), image("b"), spec("t")]),
     }
     if directions is None or not directions.names:
-        del table["edit"]
+        del table["edit"], table["retouch"]
     if mixture is None:
         del table["sample_fitted"]
     return table
