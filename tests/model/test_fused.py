@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_mmdvlae.model.fused import FusedAdam, FusedBatchNormalization
+from tf_mmdvlae.model.fused import FusedAdam, FusedBatchNormalization, averaging_since_start
 from tf_mmdvlae.model.schedule import HoldThenCosine
 
 # ---- Adam ------------------------------------------------------------------------------------
@@ -122,3 +122,34 @@ def test_weights_are_exchanged_with_keras():
     ours.set_weights(theirs.get_weights())
     inputs = np.ones((2, 3), np.float32)
     np.testing.assert_array_equal(ours(inputs), theirs(inputs))
+
+
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_averages_follow_the_steps_so_far(synchronized):
+    batches = np.random.default_rng(0).normal(2.0, 3.0, (2000, 16, 1)).astype(np.float32)
+    layer = FusedBatchNormalization(synchronized=synchronized)
+    layer.build((None, 1))
+
+    @tf.function
+    def normalize(step, batch):
+        with averaging_since_start(step):
+            layer(batch, training=True)
+
+    mean, variance, momenta = 0.0, 1.0, {}
+    for step, batch in enumerate(batches):
+        momentum = momenta[step] = min(0.99, step / (step + 19))
+        mean = momentum * mean + (1 - momentum) * batch.mean()
+        variance = momentum * variance + (1 - momentum) * batch.var()
+        normalize(tf.constant(step), batch)
+        if step in (0, 1, 30, 1999):
+            averages = (layer.moving_mean[0], layer.moving_variance[0])
+            np.testing.assert_allclose(averages, (mean, variance), rtol=1e-4)
+    assert momenta[0] == 0.0
+    assert momenta[1999] == 0.99
+
+
+def test_momentum_is_a_number_outside_of_training():
+    layer = FusedBatchNormalization(momentum=0.9)
+    with averaging_since_start(1):
+        assert float(layer.momentum) == pytest.approx(0.05)
+    assert layer.momentum == layer.get_config()["momentum"] == 0.9

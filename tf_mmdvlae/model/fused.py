@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+_LAG = 19.0
+_step: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar("step", default=None)
+
+
+@contextlib.contextmanager
+def averaging_since_start(step: int | tf.Tensor) -> Iterator[None]:
+    """Batch normalization inside the block averages statistics as it should at a training step.
+
+    `step` is the number of training steps before this one.
+    """
+    token = _step.set(tf.cast(step, tf.float32))
+    try:
+        yield
+    finally:
+        _step.reset(token)
 
 
 @keras.saving.register_keras_serializable(package="tf_mmdvlae")
@@ -48,8 +67,23 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     which passes over all features; TensorFlow's `FusedBatchNormV3` passes over them a few times.
     The operation adds in another order, so that numbers differ in the last places.
 
+    Inside `averaging_since_start` the momentum of the moving averages at step t is
+    min(momentum, t / (t + 19)). The first batch replaces the initial values, and later averages
+    cover about the last twentieth of the steps so far, so that they never lag far behind the
+    weights.
+
     Call: [batch, ..., channels] of rank 2 or 4 -> the same.
     """
+
+    @property
+    def momentum(self) -> float | tf.Tensor:
+        """The weight of the old average in the new one: a number, or a scalar inside the block."""
+        step = _step.get()
+        return self._limit if step is None else tf.minimum(self._limit, step / (step + _LAG))
+
+    @momentum.setter
+    def momentum(self, limit: float) -> None:
+        self._limit = limit
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
         # The operation does not see the other devices' parts of the batch.
@@ -66,7 +100,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         # The operation returns the unbiased variance; Keras averages the biased one.
         count = tf.cast(tf.size(images) // images.shape[-1], tf.float32)
         variance *= (count - 1.0) / count
+        momentum = self.momentum
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average.assign(average * self.momentum + value * (1.0 - self.momentum))
+            average.assign(average * momentum + value * (1.0 - momentum))
         outputs = tf.cast(outputs, inputs.dtype)
         return outputs if len(inputs.shape) == 4 else outputs[:, 0, 0, :]

@@ -9,13 +9,13 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-# Saved runs name the optimizer and the learning-rate schedule; these imports let Keras find them.
-import tf_mmdvlae.model.fused
+# Saved runs name the learning-rate schedule; this import lets Keras find it.
 import tf_mmdvlae.model.schedule  # noqa: F401
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.parsing import from_dict
 from tf_mmdvlae.config.settings import ModelConfig
 from tf_mmdvlae.model import devices, mmd
+from tf_mmdvlae.model.fused import averaging_since_start
 from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBlock
 
 # Three kinds of noise, each a stream of its own under one seed.
@@ -343,7 +343,7 @@ class MMDVLAE(keras.Model):
         images = self._images(data)
         step = self.optimizer.iterations
         replica = devices.replica()
-        with tf.GradientTape() as tape:
+        with averaging_since_start(step), tf.GradientTape() as tape:
             terms = self.losses(images, step, training=True)
             # Optimizers add up the gradients of all replicas.
             scaled = self.optimizer.scale_loss(terms["loss"] / replica.count)
