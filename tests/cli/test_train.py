@@ -1,6 +1,11 @@
 """bin/train: what it says, and what it refuses."""
 
+import re
+
 import pytest
+
+from tf_mmdvlae.config.overrides import override
+from tf_mmdvlae.training.workdir import Workdir
 
 
 def test_a_workdir_that_cannot_be_written(run_command, tmp_path, picture_folder):
@@ -48,6 +53,7 @@ def test_a_finished_run_says_so(run_command, finished_run, run_config):
         ("--config.train.lr=1", "config.train.lr is not known"),
         ("--config.data.crop=2", "data.crop is 2.0"),
         ("--steps=0", "train.steps is 0"),
+        ("--latent_dims=two", "latent_dims is 'two'; it must be whole numbers with commas"),
     ],
 )
 def test_a_bad_setting_is_refused_before_a_data_set_is_downloaded(run_command, flag, message):
@@ -56,3 +62,28 @@ def test_a_bad_setting_is_refused_before_a_data_set_is_downloaded(run_command, f
     assert code == 1
     assert errors.startswith("error: ")
     assert message in errors
+
+
+def test_the_settings_that_pictures_decide_are_printed(run_command, picture_folder, tmp_path):
+    """A batch that the pictures don't fill ends the run after its summary."""
+    code, out, errors = run_command(
+        "train",
+        "--dataset=image_folder",
+        f"--image_dir={picture_folder}",
+        f"--workdir={tmp_path}",
+        "--image_size=16",
+        "--latent_dims=2",
+        "--learning_rate=0.003",
+        "--epochs=100",
+        "--batch_size=500",
+    )
+    assert code == 1
+    assert "Pictures: 48, grey, most at least 8 pixels a side: training at 16x16x1;" in out
+    config = Workdir(tmp_path).read_config()
+    assert config.model.image_shape == (16, 16, 1)
+    assert config.model.latent_dims == (2, 2, 2)
+    assert config.train.learning_rate == 0.003
+    # The summary's blocks can be given as they are printed.
+    (blocks,) = re.findall(r"^ *blocks +(.*)$", out, re.MULTILINE)
+    assert override(config, [("model.blocks", blocks)]) == config
+    assert "--batch_size=" in errors

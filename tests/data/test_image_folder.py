@@ -268,7 +268,7 @@ def test_folders_that_do_not_fit(tmp_path):
     with pytest.raises(InputError, match="holds 1 files but no image"):
         load(tmp_path)
     write(tmp_path / "1.png", 1)
-    with pytest.raises(InputError, match=r"holds one image only, 1\.png"):
+    with pytest.raises(InputError, match=r"holds 1 picture; at least 4 are needed, 2 to train"):
         load(tmp_path)
     write(tmp_path / "2.png", 2)
     with pytest.raises(InputError, match=r"None of the 2 images .* test split .*test_fraction"):
@@ -277,5 +277,46 @@ def test_folders_that_do_not_fit(tmp_path):
 
 def test_describe(folder):
     found = pipeline.describe(config(folder))
-    assert found.image_shape == (None, None, 3)
-    assert sum(found.splits.values()) == 120
+    assert found.image_shape == (4, 4, 3)
+    assert found.splits == {"train": load(folder).size, "test": load(folder, "test").size}
+    assert found.count("train") == load(folder).size
+    assert found.test_fraction == 0.1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "modes", "crop", "shape"),
+    [
+        # Two of four reach 20 pixels a side, three of them 12.
+        ([(20, 20), (30, 20), (12, 40), (8, 8)], "LLLL", 1.0, (12, 12, 1)),
+        ([(20, 20), (30, 20), (12, 40), (8, 8)], ["L", "RGB", "1", "L"], 1.0, (12, 12, 3)),
+        ([(28, 28)] * 4, ["L", "I;16", "LA", "1"], 1.0, (28, 28, 1)),
+        ([(100, 200)] * 5, ["RGB"] * 5, 0.6, (60, 60, 3)),
+    ],
+)
+def test_the_size_and_the_channels_that_most_pictures_have(tmp_path, sizes, modes, crop, shape):
+    for number, (size, mode) in enumerate(zip(sizes, modes, strict=True)):
+        Image.new(mode, size).save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_text("no image")
+    assert pipeline.describe(config(tmp_path, crop=crop)).image_shape == shape
+
+
+@pytest.mark.parametrize("count", [4, 5, 12])
+@pytest.mark.parametrize("wanted", [1e-9, 0.1, 0.999])
+def test_a_test_fraction_that_fits_few_pictures(tmp_path, count, wanted):
+    for number in range(count):
+        write(tmp_path / f"{number}.png", number)
+    found = pipeline.describe(config(tmp_path, test_fraction=wanted))
+    splits = {
+        which: load(tmp_path, which, test_fraction=found.test_fraction).size
+        for which in ("train", "test")
+    }
+    assert found.splits == splits
+    assert min(splits.values()) >= 2
+    assert sum(splits.values()) == count
+
+
+def test_pictures_that_are_too_few_for_two_splits(tmp_path):
+    for number in range(3):
+        write(tmp_path / f"{number}.png", number)
+    with pytest.raises(InputError, match="3 pictures; at least 4 .* 2 to train on and 2 to test"):
+        pipeline.describe(config(tmp_path))

@@ -150,6 +150,9 @@ def test_describe(data_dir):
     description = pipeline.describe(DataConfig(dataset="tiny_pictures", data_dir=data_dir))
     assert description.image_shape == SHAPE
     assert description.splits == {"train": 250, "test": 21}
+    assert description.count("train[:40%]") == 100
+    with pytest.raises(InputError, match="has no split 'holdout'"):
+        description.count("holdout")
 
 
 def test_auto_cache_goes_by_memory(data_dir, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import signal
 import sys
@@ -10,13 +11,16 @@ import tempfile
 import textwrap
 from collections.abc import Callable
 from types import FrameType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
 from tf_mmdvlae import __version__
 from tf_mmdvlae.common.errors import InputError, TrainingStopped
 from tf_mmdvlae.config import known_datasets
+
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import Config
 
 _CONFIG = "--config."
 _DEFINITIONS: dict[Any, Any] = {
@@ -180,6 +184,13 @@ DATA_FLAGS = {
     ),
 }
 
+SIZE_FLAGS = {
+    "image_size": Flag(
+        int, "side of the images in pixels [default: the preset's; for image_folder the pictures']"
+    ),
+    "channels": Flag(int, "1 for grey, 3 for colour [default: likewise]"),
+}
+
 
 def data_settings(values: SimpleNamespace) -> dict[str, str]:
     """The fields of `DataConfig` that --data_dir, --image_dir and --labels set."""
@@ -188,6 +199,38 @@ def data_settings(values: SimpleNamespace) -> dict[str, str]:
         if name in settings and values.dataset != "image_folder":
             raise InputError(f"--{name} needs --dataset=image_folder, not {values.dataset}.")
     return settings
+
+
+def settings_for(
+    values: SimpleNamespace, preset: str, fields: dict[str, dict[str, Any]], **choices: Any
+) -> Config:
+    """The settings of a run on --dataset; says what the pictures of a folder decided.
+
+    `fields` and `choices` are those of `config.choices.Choices`, to which the flags of `DATA_FLAGS`
+    and `SIZE_FLAGS` are added here.
+    """
+    from tf_mmdvlae.config.choices import Choices, settings_for
+    from tf_mmdvlae.config.settings import DataConfig
+    from tf_mmdvlae.data import pipeline
+
+    data = {**data_settings(values), **fields.get("data", {})}
+    sizes = {name: getattr(values, name) for name in SIZE_FLAGS}
+    chosen = Choices(fields={**fields, "data": data}, **sizes, **choices)
+    describe = functools.cache(pipeline.describe)
+    if values.dataset != "image_folder":
+        bars_on_terminals_only()
+        return settings_for(values.dataset, preset, chosen, describe)
+    config = settings_for(values.dataset, preset, chosen, describe)
+    pictures = describe(DataConfig(**{"dataset": values.dataset, **data}))
+    side, _, channels = pictures.image_shape
+    print(
+        f"Pictures: {sum(pictures.splits.values()):,}, {'grey' if channels == 1 else 'colour'}, "
+        f"most at least {side} pixels a side: training at "
+        f"{'x'.join(map(str, config.model.image_shape))}; --image_size and --channels choose "
+        "otherwise.",
+        flush=True,
+    )
+    return config
 
 
 def bars_on_terminals_only() -> None:

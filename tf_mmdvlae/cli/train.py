@@ -5,16 +5,17 @@
   bin/train --dataset=image_folder --image_dir=DIR
 
 If a run was stopped, the same command resumes it. Any field of the config can be set, as in
---config.model.latent_dims=2,2,2 --config.train.learning_rate=5e-4; the fields stand in
-tf_mmdvlae/config/settings.py.
+--config.model.kernel=gaussian --config.model.blocks="conv16/2 conv32/2 | dense256"; the fields
+stand in tf_mmdvlae/config/settings.py.
 """
 
 from tf_mmdvlae.cli import command
-from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, Command, Flag, absolute_path
+from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag, absolute_path
 
 _TRAIN_FLAGS = {
-    "steps": Flag(int, "training steps [default: the preset's]"),
+    "steps": Flag(int, "training steps [default: the preset's; for a folder 40 epochs or more]"),
     "batch_size": Flag(int, "images per step [default: the preset's]"),
+    "learning_rate": Flag(float, "Adam's, before it falls [default: the preset's]"),
     "seed": Flag(int, "seed of weights, data order and noise [default: the preset's]"),
     "init_from": Flag(absolute_path, "workdir of a finished run whose weights to start from"),
     "precision": Flag(str, "float32, mixed_bfloat16 or mixed_float16 [default: the preset's]"),
@@ -32,37 +33,34 @@ FLAGS = {
     "export_dir": Flag(str, "folder of the SavedModel's versions [default: exports/<dataset>]"),
     **DATA_FLAGS,
     "cache": Flag(str, "where decoded images are kept: auto, memory, disk or none"),
+    **SIZE_FLAGS,
+    "latent_dims": Flag(
+        str,
+        "dimensions of the latent layers: one number for all, or one per layer, lowest first",
+    ),
+    "epochs": Flag(float, "how often the run sees each training image, in place of --steps"),
     **_TRAIN_FLAGS,
     "overwrite": Flag(bool, "measure, draw and export a finished run again"),
 }
 
 
 def _run(flags):
-    from tf_mmdvlae.config import get_config
-    from tf_mmdvlae.config.overrides import check_changes, override
-    from tf_mmdvlae.config.settings import DataConfig, TrainConfig
+    from tf_mmdvlae.config.overrides import fields_by_section
     from tf_mmdvlae.training.train import train as train_run
 
-    if flags.dataset != "image_folder":
-        command.bars_on_terminals_only()
-    data = command.data_settings(flags)
-    if flags.cache is not None:
-        data["cache"] = flags.cache
-    train = {name: getattr(flags, name) for name in _TRAIN_FLAGS}
-    train = {name: value for name, value in train.items() if value is not None}
-
-    def describe():
-        from tf_mmdvlae.data import pipeline
-
-        # Bad settings are refused before what may be a long download.
-        TrainConfig(**{**train, "steps_per_execution": 1})
-        check_changes(flags.overrides)
-        return pipeline.describe(DataConfig(dataset=flags.dataset, **data))
-
-    config = get_config(flags.dataset, flags.preset, describe).changed(data=data, train=train)
+    fields = fields_by_section(flags.overrides)
+    for section, names in (("data", ["cache"]), ("train", _TRAIN_FLAGS)):
+        given = {name: getattr(flags, name) for name in names if getattr(flags, name) is not None}
+        fields[section] = {**given, **fields[section]}
+    latent_dims = None
+    if flags.latent_dims is not None:
+        dims = fields_by_section([("model.latent_dims", flags.latent_dims)])
+        latent_dims = dims["model"]["latent_dims"]
+    config = command.settings_for(
+        flags, flags.preset, fields, latent_dims=latent_dims, epochs=flags.epochs
+    )
     workdir = flags.workdir or f"runs/{flags.dataset}"
     export_dir = flags.export_dir or f"exports/{flags.dataset}"
-    config = override(config, flags.overrides)
     result = train_run(config, workdir, export_dir, flags.overwrite)
     if result is not None:
         _print_result(result)

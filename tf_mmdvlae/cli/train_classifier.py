@@ -8,12 +8,13 @@ hidden layer, and reads off its outputs what an edit changed.
 """
 
 from tf_mmdvlae.cli import command
-from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, Command, Flag
+from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag
 
 FLAGS = {
     "dataset": DATASET,
     "out": Flag(str, "folder of the classifier [default: classifiers/<dataset>]"),
     **DATA_FLAGS,
+    **SIZE_FLAGS,
     "steps": Flag(int, "training steps", 2000),
     "batch_size": Flag(int, "images per step", 64),
     "seed": Flag(int, "seed of weights, data order and mirroring", 0),
@@ -22,21 +23,11 @@ FLAGS = {
 
 
 def _run(flags):
-    from tf_mmdvlae.config import get_config
-    from tf_mmdvlae.config.settings import DataConfig
-    from tf_mmdvlae.data import pipeline
     from tf_mmdvlae.evaluation.classifier import train_classifier
 
-    settings = command.data_settings(flags)
     if flags.dataset == "image_folder":
-        settings.pop("data_dir", None)
-    else:
-        command.bars_on_terminals_only()
-
-    def describe():
-        return pipeline.describe(DataConfig(dataset=flags.dataset, **settings))
-
-    config = get_config(flags.dataset, describe=describe).changed(data=settings)
+        flags.data_dir = None
+    config = command.settings_for(flags, "default", {})
     out = flags.out or f"classifiers/{flags.dataset}"
     shape = config.model.image_shape
     details = train_classifier(

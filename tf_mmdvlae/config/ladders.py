@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
 
 _BLOCKS_64 = (("conv24/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",), ("dense256",))
@@ -47,8 +48,7 @@ def derive(
 ) -> Config:
     """Settings for a data set, derived from the shape of its images.
 
-    The side is the largest of 28, 32, 64 and 128 that the images have (28 if they are smaller
-    still); where sizes vary, 64. There are as many latent layers as blocks, at most four.
+    The side is that of `side_for`. There are as many latent layers as blocks, at most four.
 
     Args:
       dataset: the set's TFDS name.
@@ -56,20 +56,82 @@ def derive(
       splits: names of its splits. The test split is "test" or "validation"; a set with neither
         keeps a tenth of "train" for it.
     """
-    height, width, channels = shape
     test_split = next((name for name in ("test", "validation") if name in splits), "train[90%:]")
     train_split = "train[:90%]" if test_split == "train[90%:]" else "train"
-    side = 64
-    if height and width:
-        side = max([s for s in BLOCKS if s <= min(height, width)], default=min(BLOCKS))
-    layers = min(4, len(BLOCKS[side]))
+    side = side_for(shape)
+    blocks = blocks_for(side)
+    layers = min(4, len(blocks))
     return Config(
         model=ModelConfig(
-            image_shape=(side, side, 1 if channels == 1 else 3),
+            image_shape=(side, side, 1 if shape[2] == 1 else 3),
             latent_dims=(10,) * layers,
-            blocks=BLOCKS[side],
-            head_width={28: 0, 32: 256}.get(side, 64),
+            blocks=blocks,
+            head_width=_head_width(side),
         ),
         data=DataConfig(dataset=dataset, train_split=train_split, test_split=test_split),
-        train=TrainConfig(batch_size=128 if side < 64 else 64, stage=0.15 if layers < 4 else 0.12),
+        train=TrainConfig(batch_size=_batch_size(side), stage=0.15 if layers < 4 else 0.12),
     )
+
+
+def side_for(shape: tuple[int | None, int | None, int | None]) -> int:
+    """The side in pixels to train at: the largest of 28, 32, 64 and 128 that the images have.
+
+    It is 28 if they are smaller still, and 64 where height or width vary (None).
+    """
+    height, width, _ = shape
+    if not height or not width:
+        return 64
+    return max([side for side in BLOCKS if side <= min(height, width)], default=min(BLOCKS))
+
+
+def blocks_for(side: int) -> tuple[tuple[str, ...], ...]:
+    """The blocks for square images of a side in pixels; an InputError lists the sides that fit.
+
+    A side that is not in `BLOCKS` has the convolutions of 64 and 128, as many as halve it to four,
+    five, six or seven pixels.
+    """
+    halvings = _halvings(side)
+    if side not in (sides := [s for s in range(16, 257) if s % 2 ** _halvings(s) == 0]):
+        raise InputError(
+            f"There are no blocks for images of {side}x{side} pixels; give a size of "
+            f"{', '.join(map(str, sides[:-1]))} or {sides[-1]}. Blocks of your own, by "
+            "--config.model.image_shape and --config.model.blocks, take others."
+        )
+    return BLOCKS.get(side) or (("conv6/2",), *BLOCKS[128])[6 - halvings :]
+
+
+def fitted(config: Config, side: int | None = None, channels: int | None = None) -> Config:
+    """`config` for square images of another side in pixels, another number of channels, or both.
+
+    Another side brings its blocks, which may be fewer: then the lowest latent layers go. A head
+    width or batch size that is usual for the old side becomes the usual one for the new side.
+    """
+    height, width, old_channels = config.model.image_shape
+    if side is None or (side, side) == (height, width):
+        return config.changed(model={"image_shape": (height, width, channels or old_channels)})
+
+    def usual(value, of_side):
+        return of_side(side) if value == of_side(height) else value
+
+    blocks = blocks_for(side)
+    model = {
+        "image_shape": (side, side, channels or old_channels),
+        "latent_dims": config.model.latent_dims[-len(blocks) :],
+        "blocks": blocks,
+        "head_width": usual(config.model.head_width, _head_width),
+    }
+    train = {"batch_size": usual(config.train.batch_size, _batch_size)}
+    return config.changed(model=model, train=train)
+
+
+def _halvings(side):
+    """How often a side is halved until four to seven pixels are left."""
+    return (side // 4).bit_length() - 1
+
+
+def _head_width(side):
+    return {28: 0, 32: 256}.get(side, 64)
+
+
+def _batch_size(side):
+    return 128 if side < 64 else 64

@@ -1,8 +1,8 @@
 """Fields of a config that a person typed, as in --config.train.learning_rate=5e-4.
 
 A change is a pair: a field's dotted path, such as "train.learning_rate", and its value as text: a
-number, true or false, None, words, or numbers with commas between them. A path that is not known or
-a value that does not fit is an InputError.
+number, true or false, None, words, numbers with commas between them, or the blocks of a network. A
+path that is not known or a value that does not fit is an InputError.
 """
 
 from __future__ import annotations
@@ -11,28 +11,22 @@ import ast
 import dataclasses
 import typing
 from collections.abc import Iterable
+from typing import Any
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.parsing import fields_from_dict
-from tf_mmdvlae.config.settings import Config, DataConfig, TrainConfig
+from tf_mmdvlae.config.settings import Config
 
 
 def override(config: Config, changes: Iterable[tuple[str, str]]) -> Config:
     """Applies all changes together, so that fields which fit only each other can change at once."""
-    return config.changed(**_fields_by_section(changes))
+    return config.changed(**fields_by_section(changes))
 
 
-def check_changes(changes: Iterable[tuple[str, str]]) -> None:
-    """Refuses what `override` would refuse for every config, before there is one."""
-    fields = _fields_by_section(changes)
-    # Whether the model's fields fit depends on its other fields.
-    DataConfig(**fields["data"])
-    TrainConfig(**fields["train"])
-
-
-def _fields_by_section(changes):
+def fields_by_section(changes: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """The values of all changes: "model", "data" and "train", each field name -> value."""
     sections = typing.get_type_hints(Config)
-    values = {section: {} for section in sections}
+    values: dict[str, dict[str, Any]] = {section: {} for section in sections}
     for path, text in changes:
         section, _, field = path.partition(".")
         if section not in sections or not field:

@@ -74,7 +74,7 @@ _IN_WORDS = {
     types.NoneType: "None",
     tuple[int, ...]: "whole numbers with commas between them",
     tuple[float, ...]: "numbers with commas between them",
-    tuple[tuple[str, ...], ...]: "a tuple of tuples of operations",
+    tuple[tuple[str, ...], ...]: 'blocks, such as "conv16/2 conv32/2 | dense256"',
 }
 
 
@@ -97,6 +97,8 @@ def _convert_to(kind, value):
             return tuple(_convert_to(item_kind, item) for item in value)
         if typing.get_origin(item_kind) is not tuple:
             return (_convert_to(item_kind, value),)
+        if isinstance(value, str):
+            return tuple(tuple(item.split()) for item in value.split("|"))
     elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)

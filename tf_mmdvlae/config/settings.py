@@ -52,6 +52,7 @@ class ModelConfig:
       latent_dims: dimensions of the latent layers, lowest layer first.
       blocks: the inference blocks, lowest first, each a tuple of operations: a 4x4 convolution
         "conv<filters>/<stride>" or a dense layer "dense<units>". The generative blocks mirror them.
+        As text, operations have spaces and blocks "|" between them: "conv16/2 conv32/2 | dense256".
         The latent layers tap the highest `len(latent_dims)` blocks.
       shared_trunk: True reads each latent layer off the trunk; False gives each its own copy of the
         block that it taps, as the published networks do.
@@ -119,7 +120,9 @@ class ModelConfig:
         if layers > len(self.blocks):
             raise InputError(
                 f"model.latent_dims has {layers} layers but model.blocks only {len(self.blocks)} "
-                "blocks; each layer needs a block of its own."
+                "blocks, and each layer needs a block of its own; give at most "
+                f"{len(self.blocks)} numbers, such as --latent_dims="
+                f"{','.join(map(str, self.latent_dims[-len(self.blocks) :]))}, or more blocks."
             )
         if self.kernel == "gaussian" and len(self.scales) != 1:
             raise InputError(
@@ -172,7 +175,8 @@ class ModelConfig:
                 elif shape[0] % stride or shape[1] % stride:
                     raise InputError(
                         f"model.blocks: {text!r} does not divide {shape[0]}x{shape[1]} features "
-                        f"(image_shape {self.image_shape}); choose a size that all strides divide."
+                        f"(image_shape {self.image_shape}). --image_size brings blocks that fit; "
+                        "without it, give an image_shape that all strides divide."
                     )
                 else:
                     shape = (shape[0] // stride, shape[1] // stride, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import logging
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageMode
 
 from tf_mmdvlae.common.errors import InputError, explained
 from tf_mmdvlae.data.decode import decode
@@ -27,6 +29,9 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 
 _FEW_INTEGERS = 100
 _MOST_CLASSES = 1000
+_LOOKED_AT = 1000
+# A batch normalization and an MMD need two.
+_LEAST_OF_SPLIT = 2
 _TRUE = {"1", "true"}
 _FALSE = ({"0", "false"}, {"-1", "false"})
 
@@ -46,15 +51,8 @@ class FolderSource:
 
     def __init__(self, data: DataConfig, which: str) -> None:
         self._root = _root(data)
-        names = _image_names(self._root)
-        labels: dict[str, np.ndarray] = {}
-        self.class_names: dict[str, list[str]] = {}
-        if data.labels:
-            names, labels, self.class_names = _read_labels(data.labels, names)
-        elif len(folders := sorted({_folder(name) for name in names})) > 1:
-            ids = {folder: number for number, folder in enumerate(folders)}
-            labels = {"class": np.array([ids[_folder(name)] for name in names], np.int64)}
-            self.class_names = {"class": folders}
+        self.class_names: dict[str, list[str]]
+        names, labels, self.class_names = _labelled(data)
         limit = data.test_fraction * 2**64
         hashes = [_hash(name) for name in names]
         rows = [row for row in range(len(names)) if (hashes[row] < limit) == (which == "test")]
@@ -107,6 +105,60 @@ class FolderSource:
 
     def _paths(self):
         return [os.fsencode(self.identify(position)) for position in range(self.count)]
+
+
+def describe_folder(data: DataConfig) -> tuple[tuple[int, int, int], dict[str, int], float]:
+    """What a folder holds, by the names of its files and the headers of at most 1,000 of them.
+
+    Returns:
+      Height, width and channels: the side of the largest square that most pictures fill, once cut
+      to `data.crop`, and 1 channel if all are grey, 3 if not (or if no header can be read); then
+      the number of pictures in "train" and "test"; then the test fraction that gives these numbers:
+      `data.test_fraction`, or the next that leaves each split two pictures.
+
+    Raises:
+      InputError: for fewer than four pictures, and as for `FolderSource`.
+    """
+    root, (names, _, _) = _root(data), _labelled(data)
+    if len(names) < 2 * _LEAST_OF_SPLIT:
+        raise InputError(_too_few(root, len(names)))
+    names = sorted(names, key=_hash)
+    shares = [_hash(name) / 2**64 for name in names]
+    wanted = sum(share < data.test_fraction for share in shares)
+    count = min(max(wanted, _LEAST_OF_SPLIT), len(names) - _LEAST_OF_SPLIT)
+    fraction = data.test_fraction
+    if count != wanted:
+        below, above = shares[count - 1], shares[count]
+        rounded = (round((below + above) / 2, digits) for digits in range(1, 20))
+        fraction = next(share for share in rounded if below < share <= above)
+    splits = {"train": len(names) - count, "test": count}
+    return _usual_shape([root / name for name in names[:_LOOKED_AT]], data.crop), splits, fraction
+
+
+def _usual_shape(paths, crop):
+    sides, all_grey = [], True
+    for path in paths:
+        # The pass over the images reports what can't be read.
+        with contextlib.suppress(OSError, ValueError, SyntaxError), Image.open(path) as image:
+            sides.append(round(crop * min(image.size)))
+            all_grey = all_grey and ImageMode.getmode(image.mode).basemode == "L"
+    if not sides:
+        return None, None, 3
+    side = sorted(sides)[(len(sides) - 1) // 2]
+    return side, side, 1 if all_grey else 3
+
+
+def _labelled(data):
+    """The names of the images within the folder, column -> [n] labels, column -> class names."""
+    names = _image_names(_root(data))
+    if data.labels:
+        return _read_labels(data.labels, names)
+    folders = sorted({_folder(name) for name in names})
+    if len(folders) == 1:
+        return names, {}, {}
+    ids = {folder: number for number, folder in enumerate(folders)}
+    classes = np.array([ids[_folder(name)] for name in names], np.int64)
+    return names, {"class": classes}, {"class": folders}
 
 
 def _read_labels(path, names):
@@ -174,8 +226,16 @@ def _image_names(root):
         what = f"{len(files)} files but no" if files else "nothing, and no"
         raise InputError(f"{root} holds {what} image ({', '.join(ENDINGS)}) at any depth.")
     if len(names) == 1:
-        raise InputError(f"{root} holds one image only, {names[0]}; two splits need more.")
+        raise InputError(_too_few(root, 1))
     return names
+
+
+def _too_few(root, count):
+    least = _LEAST_OF_SPLIT
+    return (
+        f"{root} holds {count} picture{'s' * (count > 1)}; at least {2 * least} are needed, "
+        f"{least} to train on and {least} to test on."
+    )
 
 
 def _hash(name):

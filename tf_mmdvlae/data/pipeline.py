@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.cache import cached
-from tf_mmdvlae.data.image_folder import FolderSource
+from tf_mmdvlae.data.image_folder import FolderSource, describe_folder
 from tf_mmdvlae.data.reading import Shape, Source, read
 
 if TYPE_CHECKING:
@@ -68,12 +69,19 @@ class Share:
 class Description:
     """What a data set is, before it is read.
 
-    `image_shape` is height, width and channels as stored, None where images differ; `splits` maps
-    names to numbers of examples.
+    Attributes:
+      image_shape: height, width and channels as stored, None where images differ. Of a folder, the
+        largest square that most of its pictures fill, and 1 channel if all are grey.
+      splits: names of splits -> numbers of examples.
+      count: the number of examples in a split expression, such as "train[:90%]".
+      test_fraction: of a folder, the `DataConfig.test_fraction` that gives each split two pictures
+        or more; None for other sets.
     """
 
-    image_shape: tuple[int | None, ...]
+    image_shape: tuple[int | None, int | None, int | None]
     splits: dict[str, int]
+    count: Callable[[str], int] = dataclasses.field(compare=False)
+    test_fraction: float | None = None
 
 
 def load_split(data: DataConfig, image_shape: Shape, which: str) -> Split:
@@ -177,10 +185,10 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
 
 
 def describe(data: DataConfig) -> Description:
-    """What a data set holds; reads no image, but prepares a TFDS set that is not prepared yet."""
+    """What a data set holds; reads no pixel, but prepares a TFDS set that is not prepared yet."""
     if data.dataset == "image_folder":
-        counts = {which: FolderSource(data, which).count for which in ("train", "test")}
-        return Description((None, None, 3), counts)
+        shape, splits, test_fraction = describe_folder(data)
+        return Description(shape, splits, splits.__getitem__, test_fraction)
     from tf_mmdvlae.data.tfds_source import describe_builder
 
     return Description(*describe_builder(data))

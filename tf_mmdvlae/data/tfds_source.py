@@ -11,7 +11,7 @@ import logging
 import operator
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,13 +38,7 @@ class TFDSSource:
         self._split = split
         self._image, self._labels = _find_features(builder)
         ensure_prepared(builder, data)
-        splits = f"It has: {', '.join(builder.info.splits)}."
-        try:
-            info = builder.info.splits[split]
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{builder.name} has no split {split!r}. {splits}") from error
-        if not info.num_examples:
-            raise InputError(f"Split {split!r} of {builder.name} is empty. {splits}")
+        info = _split_info(builder, split)
         self._shards = info.file_instructions
         self.name = f"{builder.name} {split}"
         self.count: int = info.num_examples
@@ -91,13 +85,28 @@ class TFDSSource:
             return self._builder.as_dataset(self._split, decoders=decoders, read_config=config)
 
 
-def describe_builder(data: DataConfig) -> tuple[tuple[int | None, ...], dict[str, int]]:
-    """The shape of the stored images, and the splits: name -> number of examples."""
+def describe_builder(
+    data: DataConfig,
+) -> tuple[tuple[int | None, int | None, int | None], dict[str, int], Callable[[str], int]]:
+    """The shape of the stored images, the splits (name -> number of examples), and a function that
+    counts the examples of a split expression."""
     builder = find_builder(data)
     path, _ = _find_features(builder)
     ensure_prepared(builder, data)
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
-    return tuple(_at(builder.info.features, path).shape), counts
+    shape = tuple(_at(builder.info.features, path).shape)
+    return shape, counts, lambda split: _split_info(builder, split).num_examples
+
+
+def _split_info(builder, split):
+    splits = f"It has: {', '.join(builder.info.splits)}."
+    try:
+        info = builder.info.splits[split]
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{builder.name} has no split {split!r}. {splits}") from error
+    if not info.num_examples:
+        raise InputError(f"Split {split!r} of {builder.name} is empty. {splits}")
+    return info
 
 
 def _find_features(builder):

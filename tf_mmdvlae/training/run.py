@@ -47,16 +47,19 @@ class Run:
         }
         size, test_size = self.splits["train"].size, self.splits["test"].size
         batch = self.config.train.batch_size
+        missing = []
         if size < batch:
             hint = f"--batch_size={size} or less" if size > 1 else "more images, at least 2"
-            raise InputError(
+            missing.append(
                 f"The training split has {size} images, fewer than a batch of {batch}; give {hint}."
             )
         if test_size < 2:
-            raise InputError(
+            missing.append(
                 f"The test split has {test_size} images; at least 2 are needed. "
                 "Give more images or a larger --config.data.test_fraction."
             )
+        if missing:
+            raise InputError(" ".join(missing))
 
     def make_model(self) -> MMDVLAE:
         """Makes the untrained model on the devices of all processes."""

@@ -87,6 +87,7 @@ def _train(run: Run, export_dir: pathlib.Path | str) -> Result | None:
                 # Loading the data may take minutes, so the faults of this setting come first.
                 _initial_weights(model, run.config.train.init_from)
             run.load_splits()
+            _print_epochs(run)
     with workers.refuse_together():
         if not workers.is_chief:
             run.load_splits()
@@ -104,7 +105,7 @@ def _initial_weights(model: MMDVLAE, folder: str) -> list[np.ndarray]:
         raise InputError(
             f"The model in {folder} is another network (latent_dims {source.config.latent_dims}, "
             f"image_shape {source.config.image_shape}, blocks {source.config.blocks}); "
-            "--init_from needs the same one."
+            "--init_from needs the same one; --image_size, --channels and --latent_dims choose it."
         )
     return source.get_weights()
 
@@ -158,6 +159,16 @@ def _fit(run: Run, model: MMDVLAE, start: int) -> None:
             f"{run.workdir.checkpoints}. The same command again goes on from there.",
             exit_code=128 + stop.signal,
         )
+
+
+def _print_epochs(run: Run) -> None:
+    train, size = run.config.train, run.splits["train"].size
+    epochs = train.steps * train.batch_size / size
+    print(
+        f"{train.steps:,} steps of {train.batch_size}: {epochs:,.1f} epochs of {size:,} training "
+        "images.",
+        flush=True,
+    )
 
 
 def _print_summary(run: Run, model: MMDVLAE) -> None:
