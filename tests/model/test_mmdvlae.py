@@ -401,7 +401,7 @@ def test_a_loaded_model_goes_on_as_the_saved_one_would(tiny_config, images, tmp_
     [
         MMDVLAE(ModelConfig(image_shape=(8, 8, 1), blocks=(("conv2/2",),), latent_dims=(2,))),
         layers.InferenceBlock(("conv2/2",), ((8, 8, 1), (4, 4, 2)), "batch"),
-        layers.GaussianHead(2, 3, 0.1, "none"),
+        layers.GaussianHead(2, 3, 0.1, 0.5, "none"),
         layers.GenerativeBlock(
             ("conv2/2",), ((8, 8, 1), (4, 4, 2)), 2, 3, True, "concatenate", True, "batch"
         ),
@@ -413,6 +413,14 @@ def test_every_argument_is_in_get_config_and_makes_the_same_thing(thing):
     assert arguments <= set(thing.get_config())
     copy = type(thing).from_config(thing.get_config())
     assert copy.get_config() == thing.get_config()
+
+
+def test_the_posterior_starts_as_certain_as_the_config_says(tiny_config, images):
+    for start in (0.5, 0.02):
+        config = dataclasses.replace(tiny_config, initial_deviation=start, deviation_floor=0.1)
+        _, deviations = fresh(config).encode(images)
+        for values in deviations.values():
+            assert np.median(values) == pytest.approx(start + 0.1, rel=0.2)
 
 
 def test_errors(model, images):

@@ -63,6 +63,8 @@ class ModelConfig:
       normalization: of the features in each block.
       deviation_floor: smallest posterior deviation, added to the sigmoid that gives the deviation;
         in units of the prior's deviation.
+      initial_deviation: where that sigmoid starts. At 0.5 the first steps see mostly noise; a small
+        value lets a large layer learn sooner.
       nested_dropout: fraction of each training batch that is decoded without its lower layers, so
         that they don't take over what higher layers learned. Equal parts keep the highest layer
         alone, the highest two, ... up to all but the lowest.
@@ -100,6 +102,7 @@ class ModelConfig:
     merge: Literal["gated_add", "concatenate"] = "gated_add"
     normalization: Literal["batch", "none"] = "batch"
     deviation_floor: Annotated[float, at_least(0)] = 0.08
+    initial_deviation: Annotated[float, _OPEN_FRACTION] = 0.5
     nested_dropout: Annotated[float, _BELOW_ONE] = 0.0
     reconstruction: Literal["l1", "mse", "bce"] = "l1"
     reconstruction_weight: Annotated[float | None, at_least(0)] = 100.0

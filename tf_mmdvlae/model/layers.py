@@ -104,14 +104,21 @@ class GaussianHead(keras.layers.Layer):
     """The posterior of one latent layer, q(z|x) = N(mean, diag(deviation^2)), read off features.
 
     The mean is linear; the deviation is sigmoid(.) + floor, in units of the prior's: a layer can
-    become certain, never less certain than a little over the prior. `dimension` is the latent
-    layer's; `width` units form a hidden layer before it, and 0 none.
+    become certain, never less certain than a little over the prior. The sigmoid starts near
+    `initial_deviation`. `dimension` is the latent layer's; `width` units form a hidden layer before
+    it, and 0 none.
 
     Call: features [batch, ...] -> (mean [batch, dimension], deviation [batch, dimension]), float32.
     """
 
     def __init__(
-        self, dimension: int, width: int, deviation_floor: float, normalization: str, **kwargs: Any
+        self,
+        dimension: int,
+        width: int,
+        deviation_floor: float,
+        initial_deviation: float,
+        normalization: str,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.deviation_floor = deviation_floor
@@ -119,7 +126,8 @@ class GaussianHead(keras.layers.Layer):
         if width:
             self.hidden = _Stage(f"dense{width}", (width,), normalization)
         self.mean = keras.layers.Dense(dimension, dtype="float32")
-        self.deviation = keras.layers.Dense(dimension, dtype="float32")
+        start = keras.initializers.Constant(math.log(initial_deviation / (1 - initial_deviation)))
+        self.deviation = keras.layers.Dense(dimension, dtype="float32", bias_initializer=start)
 
     def build(self, input_shape: Any) -> None:
         size = math.prod(input_shape[1:])

@@ -102,9 +102,9 @@ class MMDVLAE(keras.Model):
         self.trunk = [infer(index, "inference") for index in range(trunk)]
         branches = () if config.shared_trunk else range(untapped, count)
         self.branches = [infer(index, "branch") for index in branches]
-        settings = (width, config.deviation_floor, normalization)
+        deviation = (config.deviation_floor, config.initial_deviation)
         self.heads = [
-            GaussianHead(dimension, *settings, name=f"head_{layer}")
+            GaussianHead(dimension, width, *deviation, normalization, name=f"head_{layer}")
             for layer, dimension in enumerate(config.latent_dims, start=1)
         ]
         self.generators = [
