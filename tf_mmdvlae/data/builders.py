@@ -27,14 +27,15 @@ def find_builder(data: DataConfig) -> tfds.core.DatasetBuilder:
     """The TFDS builder of `data.dataset`, prepared or not; an InputError lists similar names."""
     # TFDS would look into a folder whose name is "~".
     data_dir = data.data_dir and os.path.expanduser(data.data_dir)
-    if data.dataset == "synthetic_faces":
-        from tf_mmdvlae.data.faces.builder import SyntheticFaces
-
-        return SyntheticFaces(data_dir=data_dir)
+    name, _, version = data.dataset.partition(":")
     # TFDS takes MNIST and Mnist for mnist, but our config of that name would not be found.
     if any(letter.isupper() for letter in data.dataset.partition("/")[0]):
         raise InputError(_unknown(data.dataset))
     try:
+        if name == "synthetic_faces":
+            from tf_mmdvlae.data.faces.builder import SyntheticFaces
+
+            return SyntheticFaces(data_dir=data_dir, version=version or None)
         return tfds.builder(data.dataset, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         raise InputError(_unknown(data.dataset)) from error
@@ -65,7 +66,7 @@ def ensure_prepared(builder: tfds.core.DatasetBuilder, data: DataConfig) -> None
     """
     if builder.data_path.exists() and builder.is_prepared():
         return
-    if data.dataset == "synthetic_faces":
+    if builder.name == "synthetic_faces":
         print(f"Drawing {builder.name} into {builder.data_dir}, once.")
         with explained(f"{builder.name} could not be written to {builder.data_dir_root}"):
             _prepare_alone(builder)

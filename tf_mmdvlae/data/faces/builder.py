@@ -10,19 +10,21 @@ import itertools
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.faces.factors import FACTORS, Factor, sample_factors
 from tf_mmdvlae.data.faces.renderer import IMAGE_SIZE, render
 
 _DESCRIPTION = """\
 Drawn faces of 64x64 pixels with the factors that each was drawn from: light, background, skin,
 hair, shape of the face, expression, pose, glasses and beard. The factors are independent of one
-another and uniform over their ranges. The picture is an exact function of the factors
+another; poses are denser around a face that looks ahead, all others uniform over their ranges. All
+faces have the midpoint of their eyes at one place. The picture is an exact function of the factors
 (`tf_mmdvlae.data.faces.renderer.render`), so the right answer to a change of factors is known."""
 
 _LICENSE = """\
@@ -40,11 +42,19 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
 
     An example has `image`, uint8 [64, 64, 3], and each factor of `FACTORS` by its name: float32 in
     the factor's unit, or a class label with names. A split has `SPLIT_SIZES` faces, whose factors
-    are drawn with the seed `SPLIT_SEEDS`.
+    are drawn with the seed `SPLIT_SEEDS`. Version 1.0.0 can be read where it was prepared.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    SUPPORTED_VERSIONS: ClassVar[list] = [tfds.core.Version("1.0.0")]
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First release.",
+        "2.0.0": (
+            "The midpoint of the eyes lies at one place. Yaw and pitch are denser in the middle, "
+            "and pitch ends at 15 degrees in place of 20. Eyes, brows, nose, mouth, moustache and "
+            "glasses are larger."
+        ),
+    }
     SPLIT_SIZES: ClassVar[dict[str, int]] = {"train": 16_000, "validation": 2_000, "test": 2_000}
     SPLIT_SEEDS: ClassVar[dict[str, int]] = {"train": 101, "validation": 102, "test": 103}
 
@@ -55,6 +65,16 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
         return self.dataset_info_from_configs(
             description=_DESCRIPTION, features=features, license=_LICENSE
         )
+
+    def download_and_prepare(self, **settings: Any) -> None:
+        """Draws the faces where they are not there; an old version's is an InputError."""
+        if self.version != self.VERSION and not self.is_prepared():
+            raise InputError(
+                f"{self.name}:{self.version} is not prepared in {self.data_dir_root}, and this "
+                f"version of tf_mmdvlae draws {self.VERSION} only. Copy the folder "
+                f"{self.name}/{self.version} there, or use --dataset={self.name}."
+            )
+        super().download_and_prepare(**settings)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         del dl_manager  # Nothing to download.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
 
 from tf_mmdvlae.common.errors import InputError
 
@@ -26,6 +27,8 @@ class Factor:
       classes: names of the classes in the order of their numbers; () for a continuous factor.
       unit: the unit of a continuous factor; "class" for a categorical one.
       meaning: what the picture shows as the factor grows, in one line.
+      deviation: None where the values are uniform. Else they are normal around the middle of the
+        range, with this standard deviation before the ends of the range cut them off.
     """
 
     name: str
@@ -35,10 +38,25 @@ class Factor:
     classes: tuple[str, ...]
     unit: str
     meaning: str
+    deviation: float | None = None
+
+    def quantile(self, shares: np.ndarray) -> np.ndarray:
+        """The float32 values below which these shares, in [0, 1], of a continuous factor's lie."""
+        low, high = np.float32(self.low), np.float32(self.high)
+        if self.deviation is None:
+            values = self.low + (self.high - self.low) * shares
+        else:
+            middle = (self.low + self.high) / 2
+            below = ndtr((self.low - middle) / self.deviation)
+            values = middle + self.deviation * ndtri(below + (1 - 2 * below) * shares)
+        # Rounding may step over a bound that float32 cannot hold.
+        return values.astype(np.float32).clip(low, high)
 
 
-def _continuous(name: str, low: float, high: float, unit: str, meaning: str) -> Factor:
-    return Factor(name, "continuous", low, high, (), unit, meaning)
+def _continuous(
+    name: str, low: float, high: float, unit: str, meaning: str, deviation: float | None = None
+) -> Factor:
+    return Factor(name, "continuous", low, high, (), unit, meaning, deviation)
 
 
 def _categorical(name: str, classes: tuple[str, ...], meaning: str) -> Factor:
@@ -65,8 +83,9 @@ FACTORS: dict[str, Factor] = {
         _continuous("nose_size", 0.7, 1.4, "x nominal", "small nose to large nose"),
         _continuous("mouth_width", 0.75, 1.3, "x nominal", "narrow mouth to wide mouth"),
         _continuous("smile", -1.0, 1.0, "of full", "frown to a smile that shows the teeth"),
-        _continuous("yaw", -30.0, 30.0, "degrees", "head turned to the left to the right"),
-        _continuous("pitch", -20.0, 20.0, "degrees", "head bowed to head raised"),
+        # Most of CelebA's aligned faces look ahead, too.
+        _continuous("yaw", -30.0, 30.0, "degrees", "head turned to the left to the right", 12.0),
+        _continuous("pitch", -15.0, 15.0, "degrees", "head bowed to head raised", 6.0),
         _categorical("glasses", ("none", "worn"), "glasses"),
         _categorical("beard", ("none", "mustache", "full"), "hair on the lower face"),
     )
@@ -96,7 +115,7 @@ def check_factors(factors: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
 
 
 def sample_factors(n: int, seed: int) -> dict[str, np.ndarray]:
-    """Draws factors independently of one another, each uniform over its range or its classes.
+    """Draws factors independently of one another, as each is distributed; classes are uniform.
 
     The same n and seed give the same factors. A negative n is an InputError.
     """
@@ -108,9 +127,7 @@ def sample_factors(n: int, seed: int) -> dict[str, np.ndarray]:
         if factor.kind == "categorical":
             factors[name] = generator.integers(0, len(factor.classes), size=n, dtype=np.int64)
         else:
-            values = generator.uniform(factor.low, factor.high, size=n).astype(np.float32)
-            # Rounding to float32 may step over a bound that float32 cannot hold.
-            factors[name] = values.clip(np.float32(factor.low), np.float32(factor.high))
+            factors[name] = factor.quantile(generator.uniform(size=n))
     return factors
 
 

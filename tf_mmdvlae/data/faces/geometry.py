@@ -7,14 +7,25 @@ import math
 import numpy as np
 
 from tf_mmdvlae.data.faces.factors import FACTORS, Factor
-from tf_mmdvlae.data.faces.painting import Plane, Window, cover, paint, sphere, spot
+from tf_mmdvlae.data.faces.painting import (
+    PIXEL,
+    VIEW,
+    Plane,
+    Window,
+    cover,
+    paint,
+    sphere,
+    spot,
+)
 
-HEAD = Window(-0.7, 0.7, -0.88, 0.88)
+HEAD = Window(-0.66, 0.66, -0.86, 0.82)
 """Where a head of any size and pose can reach."""
-HEAD_CENTRE = 0.02
-"""Height of the middle of the head in the picture, which spans -1 to 1."""
 HEAD_HEIGHT = 0.70
 """Nominal half height of the head; heights on the face are given for it and stretch with it."""
+EYE_HEIGHT = 0.006
+"""Height of the middle of the eyes on the face."""
+EYES = (0.0, 0.06 * VIEW)
+"""Where the picture shows the midpoint of the eyes; the picture spans -`VIEW` to `VIEW`."""
 
 Colour = tuple[float, float, float]
 """Red, green and blue as displays take them, 0 to 1."""
@@ -43,8 +54,8 @@ _HAIR_STYLES = {
     "short": (0.070, 0.000, 0.00, 0.55, 0.80, 0.9, -0.20, 0.00, 0.00),
     "fringe": (0.075, 0.000, 0.00, 0.32, 0.50, 4.0, -0.52, -0.50, 0.58),
     "long": (0.065, 0.000, 0.00, 0.60, 0.78, 2.0, -0.72, -1.10, 0.62),
-    "curly": (0.150, 0.035, 0.00, 0.48, 0.72, 1.5, -0.50, -0.35, 0.60),
-    "bun": (0.035, 0.000, 0.19, 0.58, 0.80, 0.9, -0.15, 0.00, 0.00),
+    "curly": (0.130, 0.035, 0.00, 0.48, 0.72, 1.5, -0.50, -0.35, 0.60),
+    "bun": (0.035, 0.000, 0.18, 0.58, 0.80, 0.9, -0.15, 0.00, 0.00),
 }
 
 
@@ -81,6 +92,35 @@ class Face:
         self.head_width = 0.53 * self.face_width
         self.head_height = HEAD_HEIGHT * self.face_height
         self.eye_x = 0.215 * self.eye_distance
+        x, y = self._see_eyes()
+        self._shift_x, self.columns = _split((EYES[0] - x) / PIXEL)
+        self._shift_y, self.rows = _split((EYES[1] - y) / PIXEL)
+
+    def at(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Where the figure is in a window: x [n, 1, width] and y [n, height, 1] of its pixels.
+
+        The middle of the head is the origin. It lies within half a pixel of the middle of the grid:
+        whole pixels, `columns` and `rows`, count when the picture is cut from the grid.
+        """
+        return window.x - self._shift_x, window.y - self._shift_y
+
+    def _see_eyes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The midpoint of the two eyes as they are seen, from the middle of the head."""
+        eye_x, width, height, sin_yaw, sin_pitch, cos_pitch = (
+            plane.astype(np.float64)
+            for plane in (
+                *(self.eye_x, self.head_width, self.head_height),
+                *(self.sin_yaw, self.sin_pitch, self.cos_pitch),
+            )
+        )
+        # The inverse of `turn_back`. What lies as far to the left as to the right cancels.
+        across, up = eye_x / width, EYE_HEIGHT / HEAD_HEIGHT
+        ahead = np.sqrt(1 - across * across - up * up)
+        x = (ahead * cos_pitch - up * sin_pitch) * sin_yaw
+        bent = y = up * cos_pitch + ahead * sin_pitch
+        for _ in range(12):  # The inverse of `squarer`: each round gains more than a digit.
+            y = bent / _square(y)
+        return x * width * _chin(bent), y * height
 
     def lit(self, colour: Colour) -> np.ndarray:
         """A display colour under the chunk's light, [3, n, 1, 1] in linear light."""
@@ -112,9 +152,10 @@ class Head:
     """
 
     def __init__(self, face: Face) -> None:
-        y = squarer(HEAD.y - HEAD_CENTRE, face.head_height)
-        chin = np.clip(-y / face.head_height, 0, 1)
-        x, y, z, radius = sphere(HEAD.x, y, face.head_width * (1 - 0.09 * chin), face.head_height)
+        x, y = face.at(HEAD)
+        y = squarer(y, face.head_height)
+        width = face.head_width * _chin(y / face.head_height)
+        x, y, z, radius = sphere(x, y, width, face.head_height)
         self.distance = (radius - 1) * (0.5 * (face.head_width + face.head_height))
         u, v, self.ahead = turn_back(face, x, y, z)
         self.u = u * face.head_width
@@ -140,7 +181,22 @@ class Head:
 
 def squarer(y: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Bends heights so that an ellipse gets the fuller jaw and skull of a head."""
-    return y * (0.86 + 0.14 * np.square(y / height))
+    return y * _square(y / height)
+
+
+def _square(y: Plane) -> Plane:
+    return 0.86 + 0.14 * np.square(y)
+
+
+def _chin(y: Plane) -> Plane:
+    """How much narrower the head is below its middle, at bent heights in half heads."""
+    return 1 - 0.09 * np.clip(-y, 0, 1)
+
+
+def _split(steps):
+    """Steps in pixels as the length of a rest of a pixel, and as whole pixels."""
+    whole = np.rint(steps)
+    return np.float32((steps - whole) * PIXEL), np.float32(whole)
 
 
 def turn_back(face: Face, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, ...]:

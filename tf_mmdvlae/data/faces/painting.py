@@ -1,22 +1,29 @@
 """Painting shapes on a grid: windows of the grid, soft edges, and opaque layers of colour.
 
-A shape is a signed distance, negative inside, in units of half the picture's width. Everything here
-is +, -, *, /, square root and comparison, which IEEE 754 rounds alike on every processor.
+A shape is a signed distance, negative inside, in the figure's unit of length: a nominal head is 1.4
+units high. Everything here is +, -, *, /, square root and comparison, which IEEE 754 rounds alike
+on every processor.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-GRID = 128
-"""Pixels along each side of the grid."""
-PIXEL = 2.0 / GRID
-"""Width of a grid pixel; the picture spans -1 to 1."""
+PICTURE = 128
+"""Pixels of the grid along each side of the picture."""
+MARGIN = 20
+"""Pixels of the grid beyond each side of the picture: as far as a figure has to move."""
+VIEW = 0.9375
+"""Half the width of the picture in the figure's unit of length."""
+PIXEL = 2 * VIEW / PICTURE
+"""Width of a pixel likewise: 15/1024, whose multiples float32 holds exactly."""
 
 Plane = np.ndarray | float
 """Values per pixel, [n, height, width] or what broadcasts to it."""
 
-_AXIS = (np.arange(GRID, dtype=np.float32) + np.float32(0.5)) * np.float32(PIXEL) - np.float32(1)
+# How many pixels the centre of each pixel lies from the middle of the grid.
+_STEPS = np.arange(PICTURE + 2 * MARGIN, dtype=np.float32) - np.float32(PICTURE / 2 + MARGIN - 0.5)
+_AXIS = _STEPS * np.float32(PIXEL)
 
 
 class Window:
@@ -42,6 +49,10 @@ class Window:
         rows = slice(self._rows.start - top, self._rows.stop - top)
         columns = slice(self._columns.start - left, self._columns.stop - left)
         return planes[..., rows, columns]
+
+
+WHOLE = Window(-np.inf, np.inf, -np.inf, np.inf)
+"""The whole grid."""
 
 
 def cover(distance: np.ndarray, width: float = PIXEL) -> np.ndarray:

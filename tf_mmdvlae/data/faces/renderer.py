@@ -3,8 +3,10 @@
 `render` is the known answer for work on disentanglement: what a face looks like with glasses, or
 lit from the other side, is not a guess but a second call. The head is an ellipsoid: each pixel is
 carried back to the point of the turned head that it shows, and the features are drawn there, so
-that turning the head moves and foreshortens them together. Shapes are drawn in linear light on a
-grid of twice the final resolution.
+that turning the head moves and foreshortens them together. The whole figure is placed so that the
+midpoint of the eyes, as it is seen, lies at one place of the picture (`geometry.EYES`), as in the
+aligned pictures of CelebA (Liu et al. 2015). Shapes are drawn in linear light on a grid of twice
+the final resolution.
 
 A picture does not depend on its batch, on threads, or on the vector width of the processor: pixels
 go through arithmetic and square roots only, and the few sines are taken one number at a time.
@@ -20,14 +22,13 @@ from numpy.typing import ArrayLike
 from tf_mmdvlae.data.faces import features
 from tf_mmdvlae.data.faces.factors import check_factors
 from tf_mmdvlae.data.faces.geometry import Face, Head
-from tf_mmdvlae.data.faces.painting import Window
+from tf_mmdvlae.data.faces.painting import MARGIN, PICTURE, PIXEL, WHOLE
 
 IMAGE_SIZE = 64
 """Height and width of a face in pixels."""
 
 # Few enough faces at once that the planes of a chunk stay in the processor's cache.
 _CHUNK = 4
-_ALL = Window(-1, 1, -1, 1)
 
 
 def render(factors: Mapping[str, ArrayLike]) -> np.ndarray:
@@ -78,13 +79,16 @@ def _render_chunk(factors: dict) -> np.ndarray:
         features.draw_glasses(canvas, face, head)
     if hair:
         hair.draw_near_side(canvas)
-    return _develop(canvas)
+    return _develop(_cut(canvas, face))
 
 
 def _background(face: Face) -> np.ndarray:
     # The light on the person leaves the wall as it is, so that the two are separate factors.
     colour = np.square((0.55 + 0.45 * _hue(face.background_hue)) * face.background_brightness)
-    return colour * (1 - 0.13 * (np.square(_ALL.x) + np.square(_ALL.y - 0.3)))
+    # The figure moves, the wall does not.
+    x = WHOLE.x + PIXEL * face.columns
+    y = WHOLE.y + PIXEL * face.rows
+    return colour * (1 - 0.15 * (np.square(x) + np.square(y - 0.3)))
 
 
 def _hue(degrees: np.ndarray) -> np.ndarray:
@@ -92,6 +96,17 @@ def _hue(degrees: np.ndarray) -> np.ndarray:
     sixths = degrees * (1 / 60)
     channels = [np.abs(sixths - 3) - 1, 2 - np.abs(sixths - 2), 2 - np.abs(sixths - 4)]
     return np.clip(np.stack(channels), 0, 1)
+
+
+def _cut(canvas: np.ndarray, face: Face) -> np.ndarray:
+    """The part of the grid that is each face's picture, [3, n, 128, 128]."""
+    tops = (MARGIN + face.rows).astype(int).ravel()
+    lefts = (MARGIN - face.columns).astype(int).ravel()
+    pictures = [
+        canvas[:, number, top : top + PICTURE, left : left + PICTURE]
+        for number, (top, left) in enumerate(zip(tops, lefts, strict=True))
+    ]
+    return np.stack(pictures, axis=1)
 
 
 def _develop(canvas: np.ndarray) -> np.ndarray:
