@@ -1,6 +1,10 @@
 """bin/edit on an export."""
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from tf_mmdvlae.serving.loaded import load
 
 
 @pytest.mark.slow
@@ -16,6 +20,41 @@ def test_edit_lists_draws_and_writes(run_command, finished_run, files, picture_f
 
 
 @pytest.mark.slow
+def test_edits_keep_the_picture_unless_detail_is_zero(run_command, finished_run, files, tmp_path):
+    edit = ["edit", f"--export={finished_run[1]}", "--attribute=class=odd", "--strength=2"]
+    served = load(finished_run[1])
+    given = served.read(files[0])
+    for detail, expected in (
+        (None, served.retouch(given, "class=odd", 2)),
+        ("0", served.edit(given, "class=odd", 2)),
+    ):
+        folder, flags = tmp_path / f"{detail}", [f"--detail={detail}"] if detail else []
+        code, _, errors = run_command(*edit, f"--image={files[0]}", f"--out={folder}", *flags)
+        assert code == 0, errors
+        with Image.open(*folder.iterdir()) as picture:
+            np.testing.assert_allclose(np.asarray(picture) / 255, expected[0, ..., 0], atol=0.002)
+
+
+@pytest.mark.slow
+def test_full_size_changes_the_whole_photograph(run_command, finished_run, images, tmp_path):
+    photograph, out = tmp_path / "photograph.png", tmp_path / "edited.png"
+    small = Image.fromarray(np.uint8(images[0, ..., 0] * 255))
+    small.resize((80, 60), Image.Resampling.BICUBIC).save(photograph)
+    edit = ["edit", f"--export={finished_run[1]}", "--attribute=class=odd", "--full_size"]
+    # The tiny model was trained for a moment only, so that its directions are short.
+    picture = [f"--image={photograph}", "--strength=100"]
+    code, printed, errors = run_command(*edit, *picture, f"--out={out}")
+    assert code == 0, errors
+    assert printed.split()[-1] == str(out)
+    before, after = (np.asarray(Image.open(path), int) for path in (photograph, out))
+    assert before.shape == after.shape == (60, 80)
+    # The centre is a square of 60; what lies beside it stays to the bit.
+    assert np.array_equal(before[:, :10], after[:, :10])
+    assert np.array_equal(before[:, 70:], after[:, 70:])
+    assert np.abs(before - after)[:, 20:60].max() > 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -23,6 +62,9 @@ def test_edit_lists_draws_and_writes(run_command, finished_run, files, picture_f
         (["--attribute=class=odd", "--strength=1:2"], "start:stop:count"),
         (["--attribute=class=odd", "--layers=3"], "from 1 (lowest) to 2"),
         (["--attribute=class=odd", "--image={folder}"], "too many for one picture"),
+        (["--attribute=class=odd", "--detail=1.5"], "detail must lie in [0, 1]"),
+        (["--attribute=class=odd", "--full_size"], "one file per photograph and strength"),
+        (["--attribute=class=odd", "--full_size", "--image=/dev/null"], "is not a file"),
     ],
 )
 def test_a_bad_edit_is_refused(

@@ -49,6 +49,14 @@ def test_layers():
             images.layer_weights(text, EXPORT)
 
 
+def test_detail_is_one_unless_the_export_is_too_old():
+    older, newer = (types.SimpleNamespace(signatures=names) for names in ({}, {"retouch": 0}))
+    assert images.detail(None, newer, "retouch") == 1
+    assert images.detail(None, older, "retouch") == 0
+    assert images.detail(None, older, "retouch", needed=True) == 1
+    assert images.detail(0.5, older, "retouch") == 0.5
+
+
 def test_one_picture_or_a_folder():
     assert images.is_one_picture("rows.PNG", images.MOST_ROWS)
     assert not images.is_one_picture("rows", 10_000)

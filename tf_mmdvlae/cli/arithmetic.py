@@ -2,12 +2,15 @@
 
   bin/arithmetic --export=exports/celeb_a --a=a.jpg --minus=b.jpg --plus=c.jpg --out=sum.png
 
+Of the first picture, what the model does not draw is added back to the result: the photograph is
+kept. --detail=0 shows the model's own drawing.
+
 For several triples, give each of the three as files with commas between them, or as a folder (its
 files by name); a single file serves every triple. If --out ends in .png, one picture shows a row
 per triple; if it is a folder, each result is a file there.
 """
 
-from tf_mmdvlae.cli.command import EXPORT, Command, Flag
+from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag
 
 FLAGS = {
     "export": EXPORT,
@@ -16,6 +19,7 @@ FLAGS = {
     "plus": Flag(str, "picture to add", required=True),
     "out": Flag(str, "PNG file for all results, or folder for one file each", required=True),
     "layers": Flag(str, "latent layers that take part, such as 3,4 [default: all]"),
+    "detail": DETAIL,
 }
 
 
@@ -36,13 +40,14 @@ def _run(flags):
     one_picture = images.is_one_picture(flags.out, rows)
     served = load(flags.export)
     weights, layers = images.layer_weights(flags.layers, served)
+    detail = images.detail(flags.detail, served, "arithmetic_retouched")
     progress, size = Progress(rows, "triples"), images.MOST_ROWS
     for start in range(0, rows, size):
         triple = [served.read(*_part(files, start, size)) for files in paths.values()]
-        results = served.arithmetic(*triple, layer_weights=weights)
+        results = served.arithmetic(*triple, layer_weights=weights, detail=detail or None)
         if one_picture:
             triple = [np.broadcast_to(pictures, results.shape) for pictures in triple]
-            print(draw_arithmetic(flags.out, *triple, results, layers))
+            print(draw_arithmetic(flags.out, *triple, results, layers, detail))
             return
         for index, result in enumerate(results, start=start):
             stem = paths["a"][index if len(paths["a"]) > 1 else 0].stem

@@ -171,6 +171,11 @@ EXPORT = Flag(
 DATASET = Flag(
     str, f"one of {', '.join(known_datasets())}, or another TFDS image set", required=True
 )
+DETAIL = Flag(
+    float,
+    "how much of what the model does not draw is added back, from 0 to 1 [default: 1; for exports "
+    "that are too old, 0]",
+)
 DATA_DIR = Flag(
     absolute_path, "root of the TFDS data sets [default: TFDS's own, ~/tensorflow_datasets]"
 )

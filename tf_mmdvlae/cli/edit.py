@@ -3,14 +3,20 @@
   bin/edit --export=exports/celeb_a --list
   bin/edit --export=exports/celeb_a --image=a.jpg --attribute=Smiling --strength=-2:2:5 \\
     --out=strip.png
+  bin/edit --export=exports/celeb_a --image=a.jpg --attribute=Smiling --strength=2 --full_size \\
+    --out=smiling.png
 
 Strength 1 is the step from pictures without an attribute to those with it, or one standard
 deviation of a factor; start:stop:count gives several strengths, one column each. --image takes
 files with commas between them, or a folder. If --out ends in .png, one picture shows one row per
 image; if it is a folder, each edited image is a file there.
+
+What the model does not draw of a picture, such as glasses and background, is added back: where the
+edit changes nothing, the photograph stays. --detail=0 shows the model's own drawing. --full_size
+enlarges the change and adds it to the whole photograph at its own size, with faded borders.
 """
 
-from tf_mmdvlae.cli.command import EXPORT, Command, Flag
+from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag
 
 FLAGS = {
     "export": EXPORT,
@@ -19,6 +25,8 @@ FLAGS = {
     "attribute": Flag(str, "what to add; --list prints the names"),
     "strength": Flag(str, "how much: a number, or start:stop:count", "-2:2:5"),
     "layers": Flag(str, "latent layers that take part, such as 3,4 [default: all]"),
+    "detail": DETAIL,
+    "full_size": Flag(bool, "write whole photographs at their own size"),
     "out": Flag(str, "PNG file for all results, or folder for one file each"),
 }
 
@@ -28,6 +36,7 @@ def _run(flags):
 
     from tf_mmdvlae.cli import images
     from tf_mmdvlae.figures.answers import draw_edits
+    from tf_mmdvlae.serving.full_size import in_photograph
     from tf_mmdvlae.serving.loaded import load
 
     if flags.list:
@@ -38,22 +47,46 @@ def _run(flags):
     strengths = images.strengths(flags.strength)
     paths = images.find(flags.image, "image")
     one_picture = images.is_one_picture(flags.out, len(paths))
+    if flags.full_size:
+        _require_photographs(flags, paths, strengths, one_picture)
     served = load(flags.export)
     weights, layers = images.layer_weights(flags.layers, served)
+    detail = images.detail(flags.detail, served, "retouch", needed=flags.full_size)
+    change = (lambda *inputs: served.retouch(*inputs, detail)) if detail else served.edit
     count, attribute = 0, flags.attribute.replace("/", "_")
     for files, pictures in images.batches(paths, served, size=images.MOST_ROWS):
-        edits = [served.edit(pictures, flags.attribute, by, weights) for by in strengths]
+        edits = [change(pictures, flags.attribute, by, weights) for by in strengths]
         edits = np.stack(edits, axis=1)
-        if one_picture:
-            print(draw_edits(flags.out, pictures, edits, flags.attribute, strengths, layers))
+        if one_picture and not flags.full_size:
+            captions = (flags.attribute, strengths, layers, detail)
+            print(draw_edits(flags.out, pictures, edits, *captions))
             return
-        for path, row in zip(files, edits, strict=True):
-            for strength, image in zip(strengths, row, strict=True):
+        for path, picture, row in zip(files, pictures, edits, strict=True):
+            results = row
+            if flags.full_size:
+                results = in_photograph(path, row - picture, served.manifest["crop"])
+            for strength, result in zip(strengths, results, strict=True):
                 file = f"{count:05d}_{path.stem}_{attribute}_{strength:+g}.png"
-                images.write(f"{flags.out}/{file}", image)
+                images.write(flags.out if one_picture else f"{flags.out}/{file}", result)
             count += 1
+    if one_picture:
+        print(flags.out)
+        return
     files = "one file each" if len(strengths) == 1 else f"{len(strengths)} files each"
     print(f"{count:,} edited pictures in {flags.out}, {files}")
+
+
+def _require_photographs(flags, paths, strengths, one_picture):
+    from tf_mmdvlae.common.errors import InputError
+
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"--image: {path} is not a file; --full_size reads it twice.")
+    if one_picture and (len(paths) > 1 or len(strengths) > 1):
+        raise InputError(
+            "--full_size writes one file per photograph and strength: give a folder, --out=DIR, or "
+            "one --image and one number as --strength."
+        )
 
 
 main = Command("edit", __doc__, FLAGS, _run)

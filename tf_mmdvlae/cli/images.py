@@ -19,6 +19,8 @@ from tf_mmdvlae.data.image_folder import ENDINGS
 from tf_mmdvlae.data.reading import TOLERATED
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from tf_mmdvlae.serving.loaded import Served
 
 MOST_ROWS = 40
@@ -97,6 +99,11 @@ def layer_weights(text: str | None, served: Served) -> tuple[list[float] | None,
     return [float(layer in layers) for layer in range(1, count + 1)], layers
 
 
+def detail(value: float | None, served: Served, signature: str, needed: bool = False) -> float:
+    """Reads --detail: None is 1, but 0 for exports older than the signature, unless it's needed."""
+    return float(needed or signature in served.signatures) if value is None else value
+
+
 def strengths(text: str) -> list[float]:
     """Reads --strength: a number, or start:stop:count."""
     try:
@@ -129,11 +136,15 @@ def is_one_picture(out: str, rows: int) -> bool:
     return suffix == ".png"
 
 
-def write(path: pathlib.Path | str, image: np.ndarray) -> None:
-    """Writes an image [H, W, C] in [0, 1] as a PNG file, whole or not at all."""
+def write(path: pathlib.Path | str, image: np.ndarray | Image.Image) -> None:
+    """Writes an image, [H, W, C] in [0, 1] or Pillow's, as a PNG file, whole or not at all."""
+    picture = _picture(image) if isinstance(image, np.ndarray) else image
+    with replacing(path) as temporary:
+        picture.save(temporary, format="png")
+
+
+def _picture(image):
     from PIL import Image
 
     pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    with replacing(path) as temporary:
-        picture.save(temporary, format="png")
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -40,20 +40,39 @@ def decode(
                 size = size[::-1]
             image = ImageOps.exif_transpose(image)
         image = _with_channels(image, channels)
-    box, enlarged = _centre(size, height, width, crop)
+    box = centre(size, height, width, crop)
+    enlarged = box[2] - box[0] < width or box[3] - box[1] < height
     if reduction > 1:
-        box = [edge / reduction for edge in box]
-        image = image.resize((width, height), Image.Resampling.BILINEAR, box)
+        left, top, right, bottom = (edge / reduction for edge in box)
+        reduced = (left, top, right, bottom)
+        image = image.resize((width, height), Image.Resampling.BILINEAR, reduced)
     else:
         image = image.crop(box).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(image, np.uint8).reshape(image_shape), enlarged
 
 
-def _centre(size, height, width, crop):
+def decode_whole(path: str, channels: int) -> Image.Image:
+    """Decodes a whole image file at its own size, upright, with 1 or 3 channels as in `decode`.
+
+    The image keeps its colour profile, unless its pixels had to be converted. Pillow's exceptions
+    come through.
+    """
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image)
+    converted = _with_channels(upright, channels)
+    if converted.mode != upright.mode:
+        converted.info.pop("icc_profile", None)
+    return converted
+
+
+def centre(
+    size: tuple[int, int], height: int, width: int, crop: float
+) -> tuple[int, int, int, int]:
+    """The left, top, right and bottom of what `decode` keeps of an image of (width, height)."""
     scale = crop * min(size[0] / width, size[1] / height)
     kept = max(1, round(width * scale)), max(1, round(height * scale))
     left, top = (size[0] - kept[0]) // 2, (size[1] - kept[1]) // 2
-    return (left, top, left + kept[0], top + kept[1]), kept[0] < width or kept[1] < height
+    return left, top, left + kept[0], top + kept[1]
 
 
 def _draft(image, side, crop):

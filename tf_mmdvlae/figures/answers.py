@@ -1,8 +1,8 @@
 """Pictures of a model's answers: arithmetic, edits, samples.
 
 Each function writes a PNG file and returns its path. Images are [n, H, W, C] in [0, 1], n >= 1.
-`layers` are the numbers of those that took part, None for all. A file that cannot be written is an
-`InputError`.
+`layers` are the numbers of those that took part, None for all; `detail` is how much of image -
+reconstruction was added back. A file that cannot be written is an `InputError`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ def draw_arithmetic(
     plus: np.ndarray,
     result: np.ndarray,
     layers: Sequence[int] | None = None,
+    detail: float = 0.0,
 ) -> pathlib.Path:
     """Draws rows of a - minus + plus = result."""
     explanation = "The codes of three images are subtracted and added; the result is decoded."
+    if detail:
+        explanation += f" What a's reconstruction lacks is added back{_share(detail)}."
     if layers is not None:
         explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part; the "
         explanation += "other layers are those of the first image."
@@ -47,12 +50,17 @@ def draw_edits(
     attribute: str,
     strengths: Sequence[float],
     layers: Sequence[int] | None = None,
+    detail: float = 0.0,
 ) -> pathlib.Path:
     """Draws images beside their edits [n, len(strengths), H, W, C] by an attribute."""
     explanation = (
         "The first column is the given image; the others add the attribute's direction to its "
-        "code, times the number below. Strength 0 is the reconstruction."
+        "code, times the number below. "
     )
+    if detail:
+        explanation += f"What the reconstruction lacks of the image is added back{_share(detail)}."
+    else:
+        explanation += "Strength 0 is the reconstruction."
     if layers is not None:
         explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part."
     return save_mosaic(
@@ -65,6 +73,10 @@ def draw_edits(
         column_labels=["given", *map(number, strengths)],
         column_axis="strength",
     )
+
+
+def _share(detail):
+    return "" if detail == 1 else f", times {number(detail)}"
 
 
 def draw_draws(
