@@ -7,14 +7,16 @@ from collections.abc import Container
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig, TrainConfig
 
-_BLOCKS_64 = (("conv24/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",), ("dense256",))
+_BLOCKS_64 = (("conv16/2",), ("conv48/2",), ("conv96/2",), ("conv192/2",), ("dense512",))
 BLOCKS: dict[int, tuple[tuple[str, ...], ...]] = {
     28: (("conv16/2", "conv32/2", "dense256"), ("dense256",), ("dense256", "dense256")),
     32: (("conv32/2",), ("conv64/2",), ("conv128/2",), ("dense256",)),
     64: _BLOCKS_64,
-    128: (("conv12/2",), *_BLOCKS_64),
+    128: (("conv8/2",), *_BLOCKS_64),
 }
 """Side of the (square) image in pixels -> the blocks of `ModelConfig`, lowest first."""
+
+_CERTAIN = 0.018  # sigmoid(-4)
 
 PAPER = Config(
     model=ModelConfig(
@@ -64,9 +66,11 @@ def derive(
     return Config(
         model=ModelConfig(
             image_shape=(side, side, 1 if shape[2] == 1 else 3),
-            latent_dims=(10,) * layers,
+            latent_dims=(_dimensions(side),) * layers,
             blocks=blocks,
             head_width=_head_width(side),
+            deviation_floor=0.02,
+            initial_deviation=_CERTAIN,
         ),
         data=DataConfig(dataset=dataset, train_split=train_split, test_split=test_split),
         train=TrainConfig(batch_size=_batch_size(side), stage=0.15 if layers < 4 else 0.12),
@@ -97,14 +101,15 @@ def blocks_for(side: int) -> tuple[tuple[str, ...], ...]:
             f"{', '.join(map(str, sides[:-1]))} or {sides[-1]}. Blocks of your own, by "
             "--config.model.image_shape and --config.model.blocks, take others."
         )
-    return BLOCKS.get(side) or (("conv6/2",), *BLOCKS[128])[6 - halvings :]
+    return BLOCKS.get(side) or (("conv4/2",), *BLOCKS[128])[6 - halvings :]
 
 
 def fitted(config: Config, side: int | None = None, channels: int | None = None) -> Config:
     """`config` for square images of another side in pixels, another number of channels, or both.
 
-    Another side brings its blocks, which may be fewer: then the lowest latent layers go. A head
-    width or batch size that is usual for the old side becomes the usual one for the new side.
+    Another side brings its blocks, which may be fewer: then the lowest latent layers go.
+    Dimensions, head width and batch size that are usual for the old side become the usual ones for
+    the new side.
     """
     height, width, old_channels = config.model.image_shape
     if side is None or (side, side) == (height, width):
@@ -116,7 +121,9 @@ def fitted(config: Config, side: int | None = None, channels: int | None = None)
     blocks = blocks_for(side)
     model = {
         "image_shape": (side, side, channels or old_channels),
-        "latent_dims": config.model.latent_dims[-len(blocks) :],
+        "latent_dims": tuple(
+            usual(dimension, _dimensions) for dimension in config.model.latent_dims[-len(blocks) :]
+        ),
         "blocks": blocks,
         "head_width": usual(config.model.head_width, _head_width),
     }
@@ -130,7 +137,11 @@ def _halvings(side):
 
 
 def _head_width(side):
-    return {28: 0, 32: 256}.get(side, 64)
+    return {28: 0, 32: 256}.get(side, 128)
+
+
+def _dimensions(side):
+    return 10 if side < 64 else 64
 
 
 def _batch_size(side):

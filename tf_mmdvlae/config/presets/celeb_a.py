@@ -16,9 +16,32 @@ The preset `paper` was not trained to its end.
 from tf_mmdvlae.config.ladders import PAPER
 from tf_mmdvlae.config.presets import image_folder
 
+_LARGE_BLOCKS = (
+    ("conv64/2",),
+    ("conv128/1", "conv128/2"),
+    ("conv256/1", "conv256/2"),
+    ("conv512/1", "conv512/2"),
+    ("dense1024",),
+)
+# 25,000 steps of 256 are 39 epochs of all 162,770 training images.
+_LARGE = image_folder.PRESETS["default"].changed(
+    model={"latent_dims": (128, 128, 128, 128), "blocks": _LARGE_BLOCKS, "head_width": 256},
+    data={"dataset": "celeb_a", "crop": 148 / 178, "flip": True},
+    train={
+        "steps": 25_000,
+        "batch_size": 256,
+        "learning_rate": 1e-3,
+        "precision": "mixed_bfloat16",
+    },
+)
+
 PRESETS = {
     "default": image_folder.PRESETS["default"].changed(
         data={"dataset": "celeb_a", "crop": 148 / 178, "flip": True}
+    ),
+    "large": _LARGE,
+    "large_128": _LARGE.changed(
+        model={"image_shape": (128, 128, 3), "blocks": (("conv32/2",), *_LARGE_BLOCKS)}
     ),
     # The network is vladder_large.py, with the two convolutions of the lowest generative block in
     # mirror order.

@@ -1,4 +1,4 @@
-"""A folder of pictures: the largest centre square of each, taken to 64x64, four layers of ten.
+"""A folder of pictures: the largest centre square of each, taken to 64x64, four layers of 64.
 
     bin/train --dataset=image_folder --image_dir=DIR
 
@@ -9,6 +9,6 @@ from tf_mmdvlae.config.ladders import derive
 
 PRESETS = {
     "default": derive("image_folder", (64, 64, 3)).changed(
-        train={"learning_rate": 2e-3, "decay_start": 0.5, "first_stage": 0.24}
+        train={"steps": 6000, "learning_rate": 2e-3, "decay_start": 0.5, "first_stage": 0.24}
     ),
 }

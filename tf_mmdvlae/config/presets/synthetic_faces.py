@@ -30,9 +30,9 @@ _DEFAULT = image_folder.PRESETS["default"].changed(data={"dataset": "synthetic_f
 # hence the squared error.
 _SMALL = _DEFAULT.changed(
     model={
-        "blocks": (("conv16/2",), ("conv32/2",), ("conv64/2",), ("conv128/2",), ("dense128",)),
-        "head_width": 32,
-        "deviation_floor": 0.05,
+        "latent_dims": (32, 32, 32, 32),
+        "blocks": (("conv16/2",), ("conv32/2",), ("conv64/2",), ("conv128/2",), ("dense256",)),
+        "head_width": 48,
         "reconstruction": "mse",
         "reconstruction_weight": 1000.0,
     },
