@@ -21,9 +21,11 @@ from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tf_mmdvlae import __version__
-from tf_mmdvlae.config import get_config, known_datasets, presets_of
-from tf_mmdvlae.config.overrides import override
+from tf_mmdvlae.config import known_datasets, presets_of
+from tf_mmdvlae.config.choices import Choices, settings_for
+from tf_mmdvlae.config.overrides import fields_by_section
 from tf_mmdvlae.config.settings import Config
+from tf_mmdvlae.data.pipeline import Description
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = {
@@ -75,8 +77,12 @@ def test_commands_are_understood(line):
     """Flags and config fields exist; the commands themselves run on real data in CI."""
     command, *arguments = shlex.split(line)
     flags = MODULES[command].main.parse(arguments)
+    pictures = Description((64, 64, 3), {"train": 1000}, lambda split: 1000, 0.1)
     if command == "train" and flags.dataset in known_datasets():
-        override(get_config(flags.dataset, flags.preset), flags.overrides)
+        choices = Choices(
+            flags.image_size, flags.channels, fields=fields_by_section(flags.overrides)
+        )
+        settings_for(flags.dataset, flags.preset, choices, lambda data: pictures)
 
 
 def test_flags_of_commands_in_sentences_exist():

@@ -105,6 +105,8 @@ def test_latent_dims():
     assert folder(latent_dims=(2, 3)).model.latent_dims == (2, 3)
     blocks = {"model": {"blocks": (("conv8/2",), ("dense9",))}}
     assert folder(latent_dims=(7,), fields=blocks).model.latent_dims == (7, 7)
+    fewer = settings_for("svhn_cropped", "default", Choices(fields=blocks), refuses_to_describe)
+    assert fewer.model.latent_dims == get_config("svhn_cropped").model.latent_dims[-2:]
     with pytest.raises(InputError, match="4 layers .* only 3 blocks.*--latent_dims=3,4,5"):
         folder(latent_dims=(2, 3, 4, 5))
 

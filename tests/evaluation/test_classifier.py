@@ -236,7 +236,7 @@ def test_the_command_prints_what_it_wrote(data, tmp_path, monkeypatch, capsys):
         assert words in output
     details = load_classifier("classifiers/image_folder").details
     assert details["steps"] == 2
-    assert details["image_shape"] == [64, 64, 3]
+    assert details["image_shape"] == [28, 28, 1]
     assert command.main() == 1
     assert "--overwrite replaces it" in capsys.readouterr().err
 

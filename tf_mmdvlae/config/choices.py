@@ -72,11 +72,14 @@ def settings_for(
             side = side or side_for(pictures.image_shape)
             channels = channels or pictures.image_shape[2]
     config = fitted(config, side, channels)
+    # The highest layers that the blocks have room for.
+    latent_dims = config.model.latent_dims[
+        -len(fields["model"].get("blocks", config.model.blocks)) :
+    ]
     if choices.latent_dims:
-        blocks = fields["model"].get("blocks", config.model.blocks)
-        layers = min(len(config.model.latent_dims), len(blocks))
         one = len(choices.latent_dims) == 1
-        fields["model"].setdefault("latent_dims", choices.latent_dims * (layers if one else 1))
+        latent_dims = choices.latent_dims * (len(latent_dims) if one else 1)
+    fields["model"].setdefault("latent_dims", latent_dims)
     pictures_decide = dataset == "image_folder" or dataset not in known_datasets()
     if pictures_decide or choices.epochs:
         images = describe(data).count(config.changed(data=fields["data"]).data.train_split)
