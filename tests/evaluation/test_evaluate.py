@@ -98,9 +98,12 @@ def test_a_classifier_judges_edits(finished_run, run_config, tmp_path):
     assert evaluation["judge"] == str(folder)
     edits = evaluation["metrics"]["arithmetic"]["edits"]
     assert set(edits["attributes"]) == {"class=even", "class=odd"}
+    retouches = evaluation["metrics"]["arithmetic"]["retouches"]["overall"]
+    assert [point["strength"] for point in retouches] == [-2, -1, 0, 1, 2]
     assert evaluation["metrics"]["samples"]["dimensions"] == 128
     text = (tmp_path / "report.html").read_text()
     assert "class=odd" in text
+    assert "Retouches" in text
     assert {row.key for row in summary(evaluation)} >= {"edit_flipped", "frechet_prior"}
 
 

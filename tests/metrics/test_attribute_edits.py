@@ -124,6 +124,29 @@ def test_edits_are_compared_with_the_reconstruction_not_the_image():
             assert point[key]["note"] == "no picture is judged with hat"
 
 
+def test_retouches_keep_and_are_compared_with_the_image_itself():
+    # The model draws every smile as 0.9 and no last pixel; retouches keep what the images have.
+    def forgetful(images):
+        means, deviations = encode(images)
+        means = {name: codes.copy() for name, codes in means.items()}
+        means["z_2"][:] = 0.9, 0
+        return means, deviations
+
+    images = faces()
+    arguments = (DIRECTIONS, Judge(), ["beard"], (-1, 1))
+    result = attribute_edits(images, forgetful, decode, *arguments, retouch=True)
+    pixels = images.reshape(-1, 4).astype(np.float64)
+    for strength, point in zip((-1, 1), result["attributes"]["beard"], strict=True):
+        given = pixels[(pixels[:, 1] >= 0.5) == (strength < 0)]
+        shift = strength * np.array([0, 0.5, -0.2, 0])
+        retouched = np.clip(given + shift, 0, 1)
+        assert point["flipped"]["value"] == 1
+        moved = np.abs(retouched - given)[:, [0, 2]].mean()
+        assert point["others_moved"]["value"] == pytest.approx(moved, abs=1e-6)
+        cosines = 1 - paired_cosine_distances(given, retouched)
+        assert point["face_kept"]["value"] == pytest.approx(cosines.mean(), abs=1e-6)
+
+
 def test_each_image_is_encoded_once_and_64_of_each_side_are_edited():
     encoded, decoded, done = [], [], []
 

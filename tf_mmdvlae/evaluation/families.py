@@ -7,6 +7,7 @@ do not allow a family, it is {"skipped": reason}.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ from tf_mmdvlae.model.functions import in_batches
 SAMPLES = 10_000
 _FEWEST_IMAGES = 10
 _EDITED_IMAGES = 200
+_RETOUCHES = (-2, -1, 0, 1, 2)
 _SEMI_SUPERVISED_LABELS = 5
 
 
@@ -139,15 +141,21 @@ def arithmetic(case: Case) -> dict[str, Any]:
         return {"skipped": reason}
     if case.directions is None or not case.directions.names:
         return {"skipped": "the model has no directions to edit along"}
-    edits = attribute_edits(
+    judge = SimpleNamespace(predict=case.judge.predict_directions, features=case.judge.features)
+    measure = functools.partial(
+        attribute_edits,
         floats(case.test.images[:_EDITED_IMAGES]),
         case.encode,
         case.decode,
         case.directions,
-        SimpleNamespace(predict=case.judge.predict_directions, features=case.judge.features),
-        progress=case.progress("attributes"),
+        judge,
     )
-    return {"edits": edits}
+    return {
+        "edits": measure(progress=case.progress("attributes")),
+        "retouches": measure(
+            strengths=_RETOUCHES, progress=case.progress("attributes retouched"), retouch=True
+        ),
+    }
 
 
 def semi_supervised(case: Case) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def attribute_edits(
     attributes: Iterable[str] | None = None,
     strengths: Sequence[float] = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2),
     progress: Callable[[int, int], None] | None = None,
+    retouch: bool = False,
 ) -> dict[str, Any]:
     """How often edits flip their attribute, and what else they change: curves over strength.
 
@@ -57,6 +58,8 @@ def attribute_edits(
       judge: has `predict(images)` -> {attribute: probability [n]} and `features(images)` -> [n, k];
         labels of classes, whose probabilities are [n, k], are ignored.
       attributes: those to edit; None is all that have a direction and a judge.
+      retouch: True judges retouches, x + decode(E(x) + strength * direction) - decode(E(x)), and
+        compares them with the images x themselves, in place of edits and reconstructions.
 
     Returns:
       {"attributes": name -> curve, "overall": curve}. A curve is a list with, for each strength,
@@ -72,7 +75,8 @@ def attribute_edits(
     if amounts.ndim != 1 or not amounts.size or not np.isfinite(amounts).all():
         raise InputError(f"The strengths must be a list of finite numbers, not {amounts}.")
     means, _ = encode(images)
-    before = _judged(judge, decode(means), len(images))
+    reconstructions = decode(means)
+    before = _judged(judge, images if retouch else reconstructions, len(images))
     names = _attribute_names(attributes, directions.names, before[0])
 
     curves: dict[str, list[dict[str, Any]]] = {}
@@ -89,8 +93,11 @@ def attribute_edits(
             unedited = edited = probabilities, before[1][repeated]
             if side:
                 codes, direction = take(means, repeated), directions.of(name)
-                codes = edit(codes, direction, np.repeat(strengths, len(rows)))
-                edited = _judged(judge, decode(codes), len(repeated))
+                pictures = decode(edit(codes, direction, np.repeat(strengths, len(rows))))
+                if retouch:
+                    lost = images - reconstructions
+                    pictures = np.clip(pictures + lost[repeated], 0, 1)
+                edited = _judged(judge, pictures, len(repeated))
             points |= _points(name, strengths, unedited, edited)
         curves[name] = [{"strength": at, **points[at]} for at in amounts.tolist()]
         if progress:
