@@ -62,7 +62,6 @@ def test_full_size_changes_the_whole_photograph(run_command, finished_run, image
         (["--attribute=class=odd", "--strength=1:2"], "start:stop:count"),
         (["--attribute=class=odd", "--layers=3"], "from 1 (lowest) to 2"),
         (["--attribute=class=odd", "--image={folder}"], "too many for one picture"),
-        (["--attribute=class=odd", "--detail=1.5"], "detail must lie in [0, 1]"),
         (["--attribute=class=odd", "--full_size"], "one file per photograph and strength"),
         (["--attribute=class=odd", "--full_size", "--image=/dev/null"], "is not a file"),
     ],
