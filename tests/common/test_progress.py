@@ -46,6 +46,15 @@ def test_rate_and_time_left_do_not_count_the_first_step(clock, kind):
         assert shown == "300/1,100 steps  80 images/s  1:20 left  loss 1\n"
 
 
+def test_time_left_counts_what_follows(clock):
+    stream = io.StringIO()
+    line = Progress(1100, "steps", images=8, stream=stream, later=lambda rate: 4000 / rate)
+    line.update(100)
+    clock["now"] += 20
+    line.update(300)
+    assert stream.getvalue() == "300/1,100 steps  80 images/s  2:10 left\n"
+
+
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
 def test_the_end_is_always_shown(clock, kind):
     stream = kind()

@@ -68,6 +68,7 @@ def test_elbo_units_of_reconstruction():
 def test_no_fading_in_from_trained_weights_or_when_switched_off():
     assert TrainConfig(progressive=False).fade_in(3) is None
     assert TrainConfig(init_from="runs/mnist").fade_in(3) is None
+    assert TrainConfig(continued_from=4000).fade_in(3) is None
     assert TrainConfig(steps=100).fade_in(1) == ((0, 0),)
 
 

@@ -273,6 +273,23 @@ def test_a_quantity_with_validation_values_only_has_a_panel():
     assert [[name for name, *_ in row] for row in losses.panels({"val_l1": [1.0]})] == [["l1"]]
 
 
+def test_training_and_held_out_images_share_a_panel(tmp_path):
+    values = {"step": [1, 2, 3], "reconstruction": [3.0, 2.0, 1.0]}
+    alike = {"train_reconstruction": [None, 2.5, 0.9], "val_reconstruction": [None, 2.6, 2.2]}
+    assert [len(row) for row in losses.panels({**values, **alike})] == [1]
+    pictures = [
+        pixels(run.draw_losses(tmp_path / "losses.png", {**values, **more}))
+        for more in ({}, {"val_reconstruction": alike["val_reconstruction"]}, alike)
+    ]
+    # Matplotlib's orange and blue.
+    orange, blue = (
+        [int((picture[..., :3] == colour).all(axis=-1).sum()) for picture in pictures]
+        for colour in ((255, 127, 14), (31, 119, 180))
+    )
+    assert orange[0] == 0 < orange[1]
+    assert blue[1] < blue[2]
+
+
 def test_curves_leave_out_what_is_not_known():
     record = {"step": [1, 2, 3, 4], "loss": [None, 0.5, float("nan"), 0.25]}
     steps, values = losses.curve(record, "loss")

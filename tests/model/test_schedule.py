@@ -14,13 +14,20 @@ def test_held_then_half_a_cosine_to_zero():
     assert rates == pytest.approx(expected, abs=1e-9)
 
 
+def test_a_schedule_that_starts_anew():
+    rate = HoldThenCosine(2e-3, steps=200, decay_start=0.6, start=100)
+    first = HoldThenCosine(2e-3, steps=100, decay_start=0.6)
+    for step in (0, 60, 70, 80, 100):
+        assert float(rate(100 + step)) == pytest.approx(float(first(step)), abs=1e-9)
+
+
 def test_no_fall():
     rate = HoldThenCosine(2e-3, steps=100, decay_start=1.0)
     assert [float(rate(step)) for step in (0, 99, 100)] == pytest.approx([2e-3] * 3)
 
 
 def test_it_comes_back_from_its_config():
-    rate = HoldThenCosine(2e-3, steps=100, decay_start=0.6)
+    rate = HoldThenCosine(2e-3, steps=100, decay_start=0.6, start=40)
     schedules = keras.optimizers.schedules
     copy = schedules.deserialize(schedules.serialize(rate))
     assert copy.get_config() == rate.get_config()

@@ -28,10 +28,10 @@ class Model:
 def make_callback(run_config, tmp_path):
     """`make_callback(start)`: a callback that logs every 4 steps and saves no checkpoint."""
 
-    def make(start=0, **train):
+    def make(start=0, held_out=None, **train):
         settings = {"steps": 1000, "checkpoint_every": 1000, **train}
         run = Run(run_config.changed(train=settings), tmp_path)
-        callback = RunCallback(run, start, StopRequest())
+        callback = RunCallback(run, start, StopRequest(), held_out)
         callback.set_model(Model())
         return callback
 
@@ -67,6 +67,27 @@ def test_a_run_from_the_start_has_no_older_curves(make_callback):
     assert curves(make_callback()) == {name: [4, 8, 12] for name in VALUES}
     train(make_callback(), 4)
     assert curves(make_callback()) == {name: [4] for name in VALUES}
+
+
+class Measured:
+    """What the callback uses of `HeldOut`; the error is the step."""
+
+    every = 5
+
+    def measure(self, model, step):
+        return {"train_reconstruction": 0.25, "val_reconstruction": float(step)}
+
+
+def test_held_out_images_are_measured_where_it_logs(make_callback):
+    callback = make_callback(held_out=Measured())
+    train(callback, 12)
+    assert "0.5000, 8.0000 on held-out images (0.2500 on training images)" in callback.details
+    assert curves(callback)["val_reconstruction"] == [8]
+    # A callback that resumes measures at the same steps.
+    train(make_callback(start=12, held_out=Measured()), 8)
+    history = callback.run.workdir.read_history()
+    measured = {r["step"]: r["val_reconstruction"] for r in history if "val_reconstruction" in r}
+    assert measured == {8: 8.0, 16: 16.0}
 
 
 def test_a_file_where_tensorboard_s_folder_belongs(make_callback):

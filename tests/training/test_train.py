@@ -73,6 +73,7 @@ def test_what_a_run_leaves(finished_run):
     assert {"manifold_layer_1.png", "traversal_layer_2.png"} <= figures
     history = [json.loads(line) for line in (workdir / "history.jsonl").read_text().splitlines()]
     assert [record["step"] for record in history] == [4, 8, 12]
+    assert ["val_reconstruction" in record for record in history] == [False, False, True]
 
 
 def test_metrics_are_those_of_the_finished_model(finished_run, run_config):
@@ -159,8 +160,8 @@ def test_figures_are_drawn_again(finished_run):
 
 
 def test_other_settings_are_refused_with_the_difference(finished_run, run_config, replace):
-    with pytest.raises(InputError, match="train.steps: 12 there, 13 now.*another --workdir"):
-        train(replace(run_config, "train.steps", 13), finished_run[0], finished_run[1])
+    with pytest.raises(InputError, match="train.steps: 12 there, 11 now.*another --workdir"):
+        train(replace(run_config, "train.steps", 11), finished_run[0], finished_run[1])
 
 
 @pytest.mark.slow
@@ -183,8 +184,44 @@ def test_resuming_between_steps_ends_in_the_same_weights(
     train(config, tmp_path / "work", tmp_path / "export")
     for mine, theirs in zip(weights(tmp_path / "work"), weights(finished_run[0]), strict=True):
         assert np.array_equal(mine, theirs)
-    steps = [json.loads(s)["step"] for s in (tmp_path / "work" / "history.jsonl").open()]
-    assert steps == [3, 6, 9, 12]
+    history = Workdir(tmp_path / "work").read_history()
+    assert [record["step"] for record in history] == [3, 6, 9, 12]
+    whole = Workdir(finished_run[0]).read_history()
+    for name in ("train_reconstruction", "val_reconstruction"):
+        assert history[-1][name] == whole[-1][name]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
+def test_a_finished_run_goes_on_with_more_steps(
+    finished_run, run_config, replace, tmp_path, when_logged, capsys
+):
+    for name in ("whole", "stopped"):
+        shutil.copytree(finished_run[0], tmp_path / name)
+    config = replace(run_config, "train.steps", 20)
+    result = train(config, tmp_path / "whole", tmp_path / "export")
+    assert result.metrics["steps"] == 20
+    assert "The run of 12 steps goes on to 20: the learning rate starts anew" in (
+        capsys.readouterr().out
+    )
+    history = Workdir(tmp_path / "whole").read_history()
+    assert [record["step"] for record in history] == [4, 8, 12, 16, 20]
+    model = keras.saving.load_model(tmp_path / "whole" / "model.keras")
+    assert model.optimizer.iterations.numpy() == 20
+    assert model.fade_in is None
+    rate = model.optimizer._learning_rate
+    assert [float(rate(step)) for step in (12, 16, 20)] == pytest.approx([1e-3, 1e-3, 0.0])
+
+    when_logged(lambda step: step == 16 and os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(TrainingStopped, match="Stopped at step 16 of 20"):
+        train(config, tmp_path / "stopped", tmp_path / "export")
+    assert not Workdir(tmp_path / "stopped").is_finished
+    train(config, tmp_path / "stopped", tmp_path / "export")
+    assert "Resuming from the checkpoint of step 16" in capsys.readouterr().out
+    for mine, theirs in zip(
+        weights(tmp_path / "stopped"), weights(tmp_path / "whole"), strict=True
+    ):
+        assert np.array_equal(mine, theirs)
 
 
 def command(config, workdir, *more):

@@ -42,6 +42,33 @@ def test_a_cache_that_changes_the_order_is_refused(
         workdir.claim(changed)
 
 
+def test_a_run_that_took_all_its_steps_goes_on_with_more(workdir, run_config, replace):
+    more = replace(run_config, "train.steps", 20)
+    with pytest.raises(InputError, match="train.steps: 12 there, 20 now"):
+        workdir.claim(more)
+    (workdir.checkpoints / "step_00000012.json").touch()
+    with pytest.raises(InputError, match="other settings .train.seed: 0 there, 1 now.;?"):
+        workdir.claim(replace(more, "train.seed", 1))
+    assert workdir.claim(run_config) == run_config
+    # The second time it is the same run, stopped in between.
+    for _ in range(2):
+        assert workdir.claim(more).train.continued_from == 12
+        assert workdir.read_config().train.steps == 20
+    for steps in (12, 21):
+        with pytest.raises(InputError, match=f"train.steps: 20 there, {steps} now"):
+            workdir.claim(replace(run_config, "train.steps", steps))
+    (workdir.checkpoints / "step_00000020.json").touch()
+    assert workdir.claim(replace(run_config, "train.steps", 21)).train.continued_from == 20
+
+
+def test_results_of_fewer_steps_finish_no_run(workdir, run_config, replace):
+    workdir.metrics_file.write_text('{"steps": 12}')
+    (workdir.checkpoints / "step_00000012.json").touch()
+    assert workdir.is_finished
+    workdir.claim(replace(run_config, "train.steps", 20))
+    assert not workdir.is_finished
+
+
 def test_a_begun_run_without_its_settings_is_refused(workdir, run_config):
     workdir.config_file.unlink()
     with pytest.raises(InputError, match="no config.json.*another --workdir"):

@@ -13,7 +13,11 @@ from tf_mmdvlae.cli import command
 from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag, absolute_path
 
 _TRAIN_FLAGS = {
-    "steps": Flag(int, "training steps [default: the preset's; for a folder 40 epochs or more]"),
+    "steps": Flag(
+        int,
+        "training steps; more than a finished run's continue it "
+        "[default: the preset's; for a folder 40 epochs or more]",
+    ),
     "batch_size": Flag(int, "images per step [default: the preset's]"),
     "learning_rate": Flag(float, "Adam's, before it falls [default: the preset's]"),
     "seed": Flag(int, "seed of weights, data order and noise [default: the preset's]"),
@@ -69,8 +73,8 @@ def _run(flags):
 def _print_result(result):
     if result.was_finished:
         print(
-            f"The run in {result.workdir} is finished. --overwrite measures, draws and exports it\n"
-            "again; another --workdir starts a new run."
+            f"The run in {result.workdir} is finished. More --steps continue it; --overwrite\n"
+            "measures, draws and exports it again; another --workdir starts a new run."
         )
     print(f"\nTest split ({result.metrics['test_images']:,} images):")
     for name, estimate in result.metrics["test"].items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from tqdm import tqdm
@@ -25,12 +26,21 @@ class Progress:
       images: images per unit, for the rate; 0 for no rate.
       stream: where to print; None is standard error.
       delay: seconds within which nothing is shown, so that a quick task shows nothing at all.
+      later: turns images/s into the seconds that what follows the task takes, which count as time
+        left; None for nothing.
     """
 
     def __init__(
-        self, total: int, unit: str, images: int = 1, stream: TextIO | None = None, delay: float = 0
+        self,
+        total: int,
+        unit: str,
+        images: int = 1,
+        stream: TextIO | None = None,
+        delay: float = 0,
+        later: Callable[[float], float] | None = None,
     ) -> None:
         self._total, self._unit, self._images, self._delay = total, unit, images, delay
+        self._later = later or (lambda rate: 0.0)
         self._stream = stream or sys.stderr
         self._is_terminal = self._stream.isatty()
         self._began = self._shown = time.monotonic()
@@ -56,7 +66,8 @@ class Progress:
         self._shown, self._tenth = now, tenth
         parts = [details] if details else []
         if rate > 0:
-            parts.insert(0, f"{duration((self._total - done) / rate)} left")
+            left = (self._total - done) / rate + self._later(rate * self._images)
+            parts.insert(0, f"{duration(left)} left")
             if self._images:
                 parts.insert(0, f"{rate * self._images:,.0f} images/s")
         if not self._is_terminal:

@@ -283,6 +283,8 @@ class TrainConfig:
       fade: how long a layer takes to fade in, as a fraction of `stage`.
       init_from: the workdir of a finished run whose weights this one starts from. Its layers are
         trained already, so none is faded in.
+      continued_from: the step at which a finished run went on with more `steps`: the learning rate
+        starts anew there, and no layer fades in again. The workdir remembers it.
       log_every: steps between lines in the logs.
       checkpoint_every: steps between checkpoints.
       keep_checkpoints: how many of the newest checkpoints stay; at least 2, so that one stays whole
@@ -310,6 +312,7 @@ class TrainConfig:
     stage: Annotated[float, FRACTION] = 0.15
     fade: Annotated[float, FRACTION] = 0.5
     init_from: str | None = None
+    continued_from: Annotated[int, at_least(0)] = 0
     log_every: Annotated[int, at_least(1)] = 100
     checkpoint_every: Annotated[int, at_least(1)] = 500
     keep_checkpoints: Annotated[int, at_least(2)] = 2
@@ -344,9 +347,10 @@ class TrainConfig:
         """When each of `layers` latent layers fades in: (start, end) steps, lowest layer first.
 
         After proVLAE (Li et al. 2020, arXiv 2002.10549): the highest layer takes part from step 0.
-        None if no layer fades in; InputError if the stages leave layer 1 no step of its own.
+        None if no layer fades in, as after `continued_from`; InputError if the stages leave layer 1
+        no step of its own.
         """
-        if not self.progressive or self.init_from:
+        if not self.progressive or self.init_from or self.continued_from:
             return None
         stages = (self.first_stage + self.stage * index for index in range(layers - 1))
         starts = [0, *(round(self.steps * stage) for stage in stages)]

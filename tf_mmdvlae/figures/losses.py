@@ -30,7 +30,7 @@ _MOST_COLUMNS = 5
 
 
 class Panel(NamedTuple):
-    """A quantity that is drawn: its name in the history, without "val_", and its layer, if any."""
+    """A quantity that is drawn: its name in the history, without prefix, and its layer, if any."""
 
     name: str
     title: str
@@ -40,11 +40,11 @@ class Panel(NamedTuple):
 def panels(history: Mapping[str, Any]) -> list[list[Panel]]:
     """The rows of panels of a history.
 
-    The panels show the quantities that `draw_losses` lists, if they or their validation values are
+    The panels show the quantities that `draw_losses` lists, if they or values under a prefix are
     there. Quantities of the whole model fill the first rows, then each quantity that every layer
     has fills rows of its own, layers in order.
     """
-    names = {name.removeprefix("val_") for name in history}
+    names = {name.removeprefix("val_").removeprefix("train_") for name in history}
     single = [Panel(name, title) for name, title in _SINGLE.items() if name in names]
     of_kind = {
         kind: sorted(int(match[1]) for name in names if (match := re.fullmatch(pattern, name)))
@@ -89,8 +89,9 @@ def draw_losses(
     Args:
       history: name -> list of values, all as long as "step"; None and NaN stand for steps without
         a value. Drawn are "loss", "reconstruction", "l1", "mse", "mmd_1" ... "mmd_L",
-        "mmd_joint", "kl_1" ... and "deviation_1" ..., each with its validation values "val_..."
-        in the same panel; other names are left out.
+        "mmd_joint", "kl_1" ... and "deviation_1" ..., each with its values "val_..." of held-out
+        images and "train_..." of training images, measured alike, in the same panel; other names
+        are left out.
       fade_in: (start, end) steps for each layer, lowest first; a thin vertical line marks each
         start above 0.
 
@@ -141,7 +142,10 @@ def _explanation(history, rows, starts):
         text += f" Dashed: where {layers} {'start' if len(order) > 1 else 'starts'} to fade in, "
         text += "black in the panels of that layer."
     if any(name.startswith("val_") for name in history):
-        text += " Blue: training batches; orange: held-out images."
+        text += " Blue: training batches"
+        if any(name.startswith("train_") for name in history):
+            text += ", or with dots training images, measured as held-out ones are"
+        text += "; orange: held-out images."
     return text
 
 
@@ -150,6 +154,7 @@ def _draw_panel(axes, history, name):
     parts = []
     for key, style in (
         (name, {"color": "tab:blue", "lw": 1}),
+        (f"train_{name}", {"color": "tab:blue", "lw": 1.2, "marker": "o", "ms": 2.5}),
         (f"val_{name}", {"color": "tab:orange", "lw": 1.2, "marker": "o", "ms": 2.5}),
     ):
         if key in history:

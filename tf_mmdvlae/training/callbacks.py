@@ -16,6 +16,8 @@ import tensorflow as tf
 
 from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.common.progress import Progress
+from tf_mmdvlae.training.finish import finishing_seconds
+from tf_mmdvlae.training.held_out import HeldOut
 from tf_mmdvlae.training.run import Run
 
 # The most rows of samples in TensorBoard, and lines in the logs, however long a run is.
@@ -51,19 +53,28 @@ class RunCallback(keras.callbacks.Callback):
 
     Of several workers only the chief logs and draws; the others save checkpoints alone. A worker
     cannot ask the others to stop with it, so a request to stop ends that worker at once. Every
-    worker must make a callback. Training begins after the step `start`; the attribute `step` is the
-    last one taken.
+    worker must make a callback; `held_out` is the chief's. Training begins after the step `start`;
+    the attribute `step` is the last one taken.
     """
 
-    def __init__(self, run: Run, start: int, stop_request: StopRequest):
+    def __init__(
+        self, run: Run, start: int, stop_request: StopRequest, held_out: HeldOut | None = None
+    ):
         super().__init__()
         self.run = run
         self.start = self.step = self.saved = start
         self.stop_request = stop_request
+        self.held_out = held_out
+        self.measured = ""
+        self.measure_every = math.inf
         train = run.config.train
-        self.progress = Progress(train.steps, "steps", train.batch_size)
+        self.progress = Progress(
+            train.steps, "steps", train.batch_size, later=lambda rate: finishing_seconds(run, rate)
+        )
         self.pictures_every = max(train.checkpoint_every, train.steps // _PICTURES)
         self.log_every = max(train.log_every, train.steps // _LOGGED_STEPS)
+        if held_out:
+            self.measure_every = math.ceil(held_out.every / self.log_every) * self.log_every
         history = run.workdir.rewind_history(start)
         self.seconds_before = history[-1]["seconds"] if history else 0.0
         # All workers must compare with the same first loss, or one could stop alone.
@@ -92,7 +103,8 @@ class RunCallback(keras.callbacks.Callback):
             terms = [n for n, v in logs.items() if n != "loss" and not math.isfinite(float(v))]
             self._diverge("The loss is not finite", ", ".join(terms) or "their sum")
         if due(self.log_every) or last:
-            self._log({name: float(value) for name, value in logs.items()})
+            values = {name: float(value) for name, value in logs.items()}
+            self._log(values, due(self.measure_every) or last)
             self.model.reset_metrics()
         if self.run.workers.is_chief:
             self.progress.update(self.step, self.details)
@@ -161,13 +173,21 @@ class RunCallback(keras.callbacks.Callback):
             "--config.train.learning_rate or lower weights in another --workdir."
         )
 
-    def _log(self, values):
+    def _log(self, values, is_measured):
         self._check_runaway(values)
         if not self.run.workers.is_chief:
             return
         layers = range(1, len(self.run.config.model.latent_dims) + 1)
         penalties = " ".join(f"{values[f'mmd_{layer}']:.4f}" for layer in layers)
-        self.details = f"reconstruction {values['reconstruction']:.4f}  MMD^2 by layer {penalties}"
+        if self.held_out and is_measured:
+            errors = self.held_out.measure(self.model, self.step)
+            self.measured = ", {val_reconstruction:.4f} on held-out images".format(**errors)
+            self.measured += " ({train_reconstruction:.4f} on training images)".format(**errors)
+            values |= errors
+        self.details = (
+            f"reconstruction {values['reconstruction']:.4f}{self.measured}  "
+            f"MMD^2 by layer {penalties}"
+        )
         seconds = round(self.seconds_before + time.monotonic() - self.began, 1)
         self.run.workdir.append_history({"step": self.step, "seconds": seconds, **values})
         # TensorFlow keeps every Python number that it was ever given, hence NumPy's.

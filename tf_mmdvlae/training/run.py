@@ -15,6 +15,7 @@ from tf_mmdvlae.model.fused import FusedAdam
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.schedule import HoldThenCosine
 from tf_mmdvlae.training.checkpoints import Checkpoints
+from tf_mmdvlae.training.held_out import load_held_out
 from tf_mmdvlae.training.workdir import Workdir
 from tf_mmdvlae.training.workers import Workers
 
@@ -25,7 +26,8 @@ class Run:
     Make it before TensorFlow computes anything. The chief works in the run's folder, and each other
     process in `workers/<index>/` below it; `workdir` and `checkpoints` are those of this process.
     `rollbacks` counts how often the run has gone back to a checkpoint, each time with half the
-    learning rate. `splits` holds "train" and "test" once they are loaded.
+    learning rate. `splits` holds "train" and "test" once they are loaded,
+    and the chief's "held_out" as well.
     """
 
     def __init__(self, config: Config, workdir: pathlib.Path | str):
@@ -40,11 +42,13 @@ class Run:
         self.splits: dict[str, pipeline.Split] = {}
 
     def load_splits(self) -> None:
-        """Loads both splits; an `InputError` in either comes before the first step."""
+        """Loads the splits; an `InputError` in any of them comes before the first step."""
         self.splits = {
             name: pipeline.load_split(self.config.data, self.config.model.image_shape, name)
             for name in ("train", "test")
         }
+        if self.workers.is_chief:
+            self.splits["held_out"] = load_held_out(self.config, self.splits["test"])
         size, test_size = self.splits["train"].size, self.splits["test"].size
         batch = self.config.train.batch_size
         missing = []
@@ -103,7 +107,8 @@ def make_model(config: Config, rollbacks: int = 0) -> MMDVLAE:
     """Makes the untrained, compiled model of a config; each rollback halves the learning rate."""
     train = config.train
     keras.utils.set_random_seed(train.seed)
-    rate = HoldThenCosine(train.learning_rate / 2**rollbacks, train.steps, train.decay_start)
+    highest = train.learning_rate / 2**rollbacks
+    rate = HoldThenCosine(highest, train.steps, train.decay_start, train.continued_from)
     xla = devices.jit_compile(train.xla)
     with devices.precision(train.precision):
         fade_in = train.fade_in(len(config.model.latent_dims))

@@ -14,6 +14,7 @@ from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.training.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.training.finish import Result, finish
+from tf_mmdvlae.training.held_out import HeldOut
 from tf_mmdvlae.training.run import Run, load_run, read_model
 
 _ROLLBACKS = 3
@@ -26,6 +27,9 @@ def train(
     overwrite: bool = False,
 ) -> Result | None:
     """Trains a model, or resumes a run that was stopped, and writes all results.
+
+    A finished run goes on where `config` has more steps: its learning rate starts anew, from its
+    weights, and no layer fades in again.
 
     The results are the files of `Workdir` (`directions.npz` only where the data have labels), and
     under `export_dir` a SavedModel in the next version.
@@ -52,7 +56,13 @@ def train(
         stack.enter_context(run.workers.stop_on_lost_worker())
         with run.workers.refuse_together():
             stack.enter_context(run.workdir.locked())
-            run.workdir.claim(config)
+            if run.workers.is_chief:
+                run.config = run.workdir.claim(config)
+        with run.workers.refuse_together():
+            start = run.workers.broadcast([run.config.train.continued_from])[0]
+            if not run.workers.is_chief:
+                run.config = config.changed(train={"continued_from": int(start)})
+                run.config = run.workdir.claim(run.config)
         result = None
         if not run.workers.any(run.workdir.is_finished and not overwrite):
             result = _train(run, export_dir)
@@ -116,7 +126,7 @@ def _fit_with_rollbacks(run: Run, model: MMDVLAE) -> MMDVLAE:
         start = run.restore(model)
         if start:
             if run.workers.is_chief:
-                print(f"Resuming from the checkpoint of step {start:,}.", flush=True)
+                print(_beginning(start, train), flush=True)
         elif train.init_from:
             model.set_weights(_initial_weights(model, train.init_from))
         try:
@@ -137,6 +147,15 @@ def _fit_with_rollbacks(run: Run, model: MMDVLAE) -> MMDVLAE:
             model = run.make_model()
 
 
+def _beginning(start, train):
+    if start == train.continued_from:
+        return (
+            f"The run of {start:,} steps goes on to {train.steps:,}: the learning rate starts "
+            "anew, and no layer fades in again."
+        )
+    return f"Resuming from the checkpoint of step {start:,}."
+
+
 def _fit(run: Run, model: MMDVLAE, start: int) -> None:
     data, train, split = run.config.data, run.config.train, run.splits["train"]
     steps = train.steps - start
@@ -151,7 +170,10 @@ def _fit(run: Run, model: MMDVLAE, start: int) -> None:
     )
     images = run.workers.feed(batches)
     with StopRequest() as stop:
-        callback = RunCallback(run, start, stop)
+        held_out = None
+        if run.workers.is_chief:
+            held_out = HeldOut(run.config, split, run.splits["held_out"])
+        callback = RunCallback(run, start, stop, held_out)
         model.fit(images, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[callback])
     if stop.signal is not None:
         raise TrainingStopped(

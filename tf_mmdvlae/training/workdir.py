@@ -45,7 +45,11 @@ class Workdir:
     @property
     def is_finished(self) -> bool:
         """Whether the run reached its last step and wrote all its results."""
-        return self.metrics_file.exists()
+        if not (self.metrics_file.exists() and self.config_file.exists()):
+            return self.metrics_file.exists()
+        # The results of fewer steps stay until those of a run that goes on replace them.
+        steps = self.read_config().train.steps
+        return self.read_metrics().get("steps", steps) == steps
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -59,20 +63,37 @@ class Workdir:
                     path.unlink(missing_ok=True)
             yield
 
-    def claim(self, config: Config) -> None:
+    def claim(self, config: Config) -> Config:
         """Makes the folder this run's, or refuses, with the differences, where it is another's.
 
-        While the folder holds no checkpoint, its settings may change.
+        While the folder holds no checkpoint, its settings may change. A run that took all its steps
+        may go on with more. Returns the config with the step that the run is `continued_from`.
         """
         if not self.is_finished and not any(self.checkpoints.glob("step_*")):
             write_json(self.config_file, config.to_dict())
-            return
+            return config
         if not self.config_file.exists():
             raise InputError(
                 f"{self.path} holds a run but no config.json, so that its settings are not known. "
                 "Put that file back, empty the folder, or give another --workdir."
             )
-        before = self.read_config().to_dict()
+        before = self.read_config()
+        if not config.train.continued_from:
+            # A run that was stopped while it wrote its results took all its steps, too.
+            last = self.checkpoints / f"step_{before.train.steps:08d}.json"
+            goes_on = config.train.steps > before.train.steps and last.exists()
+            start = before.train.steps if goes_on else before.train.continued_from
+            config = config.changed(train={"continued_from": start})
+        goes_on = config.train.continued_from == before.train.steps
+        if goes_on:
+            more = {name: getattr(config.train, name) for name in ("steps", "continued_from")}
+            before = before.changed(train=more)
+        self._refuse_differences(before.to_dict(), config)
+        if goes_on:
+            write_json(self.config_file, config.to_dict())
+        return config
+
+    def _refuse_differences(self, before, config):
         differences = [
             f"{section}.{name}: {old!r} there, {new!r} now"
             for section, fields in config.to_dict().items()
