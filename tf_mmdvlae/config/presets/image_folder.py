@@ -1,8 +1,9 @@
-"""A folder of pictures: the largest centre square of each, taken to 64x64, four layers of 64.
+"""A folder of pictures: the largest centre square of each, at the size that most of them have.
 
     bin/train --dataset=image_folder --image_dir=DIR
 
-Network and training are those of CelebA's preset `default`, whose head gives results.
+For pictures of 64x64 pixels, network and training are those of CelebA's preset `default`, whose
+head gives results.
 """
 
 from tf_mmdvlae.config.ladders import derive
