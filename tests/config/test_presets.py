@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config import get_config, known_datasets, presets_of
+from tf_mmdvlae.config import get_config, known_datasets, presets_of, unversioned
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.model import mmd
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
@@ -44,7 +44,7 @@ def test_the_paper_s_kernel(dataset):
 @pytest.mark.parametrize(("dataset", "preset"), EVERY_PRESET)
 def test_every_preset_survives_json_and_fades_in(dataset, preset):
     config = get_config(dataset, preset)
-    assert config.data.dataset == dataset
+    assert unversioned(config.data.dataset) == dataset
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     layers = len(config.model.latent_dims)
     fade_in = config.train.fade_in(layers)
@@ -63,3 +63,11 @@ def test_every_dataset_of_the_design_has_presets():
 def test_unknown_preset_lists_the_known_ones():
     with pytest.raises(InputError, match="Known: default, paper"):
         get_config("mnist", "best")
+
+
+def test_a_version_of_a_data_set_has_the_presets_of_the_data_set():
+    config = get_config("synthetic_faces:1.0.0", "small")
+    small = get_config("synthetic_faces", "small")
+    assert config == small.changed(data={"dataset": "synthetic_faces:1.0.0"})
+    with pytest.raises(InputError, match=r"Known: default, small, demo"):
+        get_config("synthetic_faces:1.0.0", "paper")

@@ -4,6 +4,7 @@ import pytest
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import (
+    SYNTHETIC_FACES,
     Config,
     ModelConfig,
     TrainConfig,
@@ -21,6 +22,16 @@ def test_a_changed_copy_differs_in_the_named_fields_alone():
         config.changed(train={"steps": 0})
     with pytest.raises(TypeError, match="lr"):
         config.changed(train={"lr": 1.0})
+
+
+def test_the_record_of_a_run_says_which_synthetic_faces_it_saw():
+    config = Config().changed(data={"dataset": "synthetic_faces"})
+    assert config.data.dataset == SYNTHETIC_FACES == "synthetic_faces:2.0.0"
+    assert Config.from_dict(config.to_dict()) == config
+    # Records without a version are older than version 2.0.0.
+    old = Config.from_dict({"data": {"dataset": "synthetic_faces", "crop": 0.5}})
+    assert (old.data.dataset, old.data.crop) == ("synthetic_faces:1.0.0", 0.5)
+    assert Config.from_dict(old.to_dict()) == old
 
 
 def test_operations():

@@ -175,3 +175,25 @@ def test_synthetic_faces_is_drawn_on_first_use(tmp_path, monkeypatch, capsys):
     data = DataConfig(dataset="synthetic_faces", data_dir=str(tmp_path / "file"))
     with pytest.raises(InputError, match="synthetic_faces could not be written to"):
         pipeline.load_split(data, (64, 64, 3), "train")
+
+
+def test_the_first_synthetic_faces_are_read_by_their_version(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(SyntheticFaces, "SPLIT_SIZES", {"train": 4, "validation": 2, "test": 3})
+    data = DataConfig(dataset="synthetic_faces:1.0.0", data_dir=str(tmp_path))
+    with pytest.raises(InputError) as error:
+        pipeline.load_split(data, (64, 64, 3), "train")
+    message = f"synthetic_faces:1.0.0 is not prepared in {tmp_path}, and this version of tf_mmdvlae"
+    assert str(error.value).startswith(f"{message} draws 2.0.0.\nCopy synthetic_faces/1.0.0 there")
+    assert not list(tmp_path.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(SyntheticFaces, "VERSION", tfds.core.Version("1.0.0"))
+        patch.setattr(SyntheticFaces, "SPLIT_SEEDS", {"train": 1, "validation": 2, "test": 3})
+        SyntheticFaces(data_dir=tmp_path).download_and_prepare()
+    first = pipeline.load_split(data, (64, 64, 3), "train")
+    assert "Drawing" not in capsys.readouterr().out
+    newest = DataConfig(dataset="synthetic_faces", data_dir=str(tmp_path))
+    second = pipeline.load_split(newest, (64, 64, 3), "train")
+    assert "Drawing" in capsys.readouterr().out
+    assert (first.labels["yaw"] != second.labels["yaw"]).all()
+    with pytest.raises(InputError, match=r"at version 3\.0\.0, only: 2\.0\.0, 1\.0\.0"):
+        find_builder(DataConfig(dataset="synthetic_faces:3.0.0", data_dir=str(tmp_path)))

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import SYNTHETIC_FACES
 from tf_mmdvlae.data.faces import features
 from tf_mmdvlae.data.faces.factors import FACTORS, sample_factors
 from tf_mmdvlae.data.faces.geometry import EYE_HEIGHT, HEAD
@@ -302,6 +303,9 @@ def test_poses_are_denser_in_the_middle_and_nothing_else_is():
     yaw = FACTORS["yaw"].quantile(np.array([0, 0.25, 0.5, 1]))
     # A quarter of the normal's middle 98.76% lies below -0.6648 deviations.
     np.testing.assert_allclose(yaw, [-30, -7.977, 0, 30], atol=0.01)
+    # sqrt(1 - 2 * 2.5 * 0.01753 / 0.98758) of 12; the numerator is the normal's density at 2.5.
+    assert FACTORS["yaw"].spread == pytest.approx(11.455, abs=1e-3)
+    assert FACTORS["smile"].spread == pytest.approx(2 / math.sqrt(12))
     smile = FACTORS["smile"].quantile(np.array([0, 0.25, 0.5, 1]))
     np.testing.assert_array_equal(smile, np.float32([-1, -0.5, 0, 1]))
 
@@ -392,7 +396,8 @@ def test_labels_have_names_and_the_info_says_where_the_data_come_from(stored):
     _, builder = stored
     for name in CATEGORICAL:
         assert tuple(builder.info.features[name].names) == FACTORS[name].classes
-    assert str(builder.version) == "2.0.0"
+    assert f"{builder.name}:{builder.version}" == SYNTHETIC_FACES
+    assert str(builder.version) in builder.RELEASE_NOTES
     assert "Apache" in builder.info.redistribution_info.license
     assert "no external data" in builder.info.redistribution_info.license
 

@@ -1,14 +1,18 @@
 """Evaluations of whole runs and exports, and the report."""
 
+import dataclasses
+import functools
 import json
 import re
 
 import pytest
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.evaluation.classifier import train_classifier
-from tf_mmdvlae.evaluation.evaluate import evaluate, export_subject, run_subject
+from tf_mmdvlae.evaluation.evaluate import _case, evaluate, export_subject, run_subject
 from tf_mmdvlae.evaluation.families import FAMILIES, summary
+from tf_mmdvlae.evaluation.features import feature_space
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +121,22 @@ def test_a_classifier_of_another_image_size_is_refused(finished_run, picture_fol
         evaluate(
             run_subject(finished_run[0]), tmp_path, ["arithmetic"], judge=tmp_path / "classifier"
         )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "known"), [("synthetic_faces", True), ("synthetic_faces:1.0.0", False)]
+)
+def test_only_the_faces_that_are_drawn_today_have_a_known_answer(
+    finished_run, monkeypatch, dataset, known
+):
+    subject = run_subject(finished_run[0])
+    pictures = functools.partial(pipeline.load_split, subject.data)
+    monkeypatch.setattr(
+        "tf_mmdvlae.data.pipeline.load_split", lambda data, shape, split: pictures(shape, split)
+    )
+    data = dataclasses.replace(subject.data, dataset=dataset)
+    case = _case(
+        dataclasses.replace(subject, data=data), feature_space("pixels", (8, 8, 1)), None, 0, None
+    )
+    assert (case.render is not None) == known
+    assert case.factors == tuple(case.test.labels)

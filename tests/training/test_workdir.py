@@ -1,5 +1,7 @@
 """Whose folder it is, and what stays in it."""
 
+import json
+
 import pytest
 
 from tf_mmdvlae.common.errors import InputError
@@ -111,3 +113,13 @@ def test_of_many_differences_the_data_set_comes_first(workdir, run_config, repla
         InputError, match=r"settings \(data.dataset: 'image_folder' there, .*; and 1 more\)"
     ):
         workdir.claim(other)
+
+
+def test_a_run_on_old_synthetic_faces_does_not_go_on_with_new_ones(workdir, run_config, replace):
+    new = replace(run_config, "data.dataset", "synthetic_faces")
+    record = new.to_dict()
+    record["data"]["dataset"] = "synthetic_faces"  # As version 0.2.0 wrote it.
+    workdir.config_file.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"'synthetic_faces:1.0.0' there, 'synthetic_faces:2.0.0'"):
+        workdir.claim(new)
+    workdir.claim(replace(run_config, "data.dataset", "synthetic_faces:1.0.0"))

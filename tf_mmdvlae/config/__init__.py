@@ -19,9 +19,18 @@ def known_datasets() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(presets.__path__))
 
 
+def unversioned(dataset: str) -> str:
+    """The name of a data set without the version that may follow it: "mnist" of "mnist:3.0.1"."""
+    return dataset.partition(":")[0]
+
+
 def presets_of(dataset: str) -> dict[str, Config]:
-    """The presets, by name, of a data set that has a config file."""
-    return importlib.import_module(f"{presets.__name__}.{dataset}").PRESETS
+    """The presets, by name, of a data set that has a config file, at the version that is named."""
+    name = unversioned(dataset)
+    configs = importlib.import_module(f"{presets.__name__}.{name}").PRESETS
+    if name == dataset:
+        return configs
+    return {preset: c.changed(data={"dataset": dataset}) for preset, c in configs.items()}
 
 
 def get_config(
@@ -30,7 +39,7 @@ def get_config(
     """The settings for a data set.
 
     Args:
-      dataset: the name of a config file, or of another TFDS image set.
+      dataset: the name of a config file, or of another TFDS image set; a version may follow it.
       preset: one of the data set's presets.
       describe: for a set that has no config file: a function without arguments that returns an
         object with `image_shape` (height, width and channels, None where they vary) and `splits`.
@@ -38,7 +47,7 @@ def get_config(
     Raises:
       InputError: if the preset is not known; the message lists the known ones.
     """
-    configs = presets_of(dataset) if dataset in known_datasets() else {}
+    configs = presets_of(dataset) if unversioned(dataset) in known_datasets() else {}
     if not configs and describe is None:
         raise InputError(
             f"{dataset} has no config file. Those that have one: {', '.join(known_datasets())}."

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config import get_config, known_datasets
+from tf_mmdvlae.config import get_config, known_datasets, unversioned
 from tf_mmdvlae.config.ladders import fitted, side_for
 from tf_mmdvlae.config.settings import Config, DataConfig, TrainConfig
 
@@ -80,7 +80,7 @@ def settings_for(
         one = len(choices.latent_dims) == 1
         latent_dims = choices.latent_dims * (len(latent_dims) if one else 1)
     fields["model"].setdefault("latent_dims", latent_dims)
-    pictures_decide = dataset == "image_folder" or dataset not in known_datasets()
+    pictures_decide = dataset == "image_folder" or unversioned(dataset) not in known_datasets()
     if pictures_decide or choices.epochs:
         images = describe(data).count(config.changed(data=fields["data"]).data.train_split)
         train = {**vars(config.train), **fields["train"]}

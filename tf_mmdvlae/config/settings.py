@@ -233,12 +233,18 @@ class ModelConfig:
         return self._per_layer(1.0 - self.info_vae_alpha)
 
 
+SYNTHETIC_FACES = "synthetic_faces:2.0.0"
+"""The version of the synthetic faces that this package draws."""
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which images, and how they reach the model.
 
     Attributes:
-      dataset: a TFDS name, "synthetic_faces" or "image_folder".
+      dataset: a TFDS name, "synthetic_faces" or "image_folder". A version may follow the first two
+        ("mnist:3.0.1"); "synthetic_faces" alone becomes the version that this package draws, so
+        that the record of a run says which pictures it saw.
       data_dir: the root of the TFDS data sets; None is TFDS's own default.
       train_split, test_split: TFDS split expressions, slices included ("train[:50000]"). For
         "image_folder" the splits are "train" and "test".
@@ -265,6 +271,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check(self, "data")
+        if self.dataset == "synthetic_faces":
+            object.__setattr__(self, "dataset", SYNTHETIC_FACES)
 
 
 @dataclass(frozen=True)
@@ -388,5 +396,11 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: object) -> Config:
-        """The inverse of `to_dict`, also after a trip through JSON; InputError for unknown keys."""
-        return from_dict(cls, values)
+        """The inverse of `to_dict`, also after a trip through JSON; InputError for unknown keys.
+
+        "synthetic_faces" without a version is 1.0.0: the only one when records had no version.
+        """
+        config = from_dict(cls, values)
+        if isinstance(values, dict) and values.get("data", {}).get("dataset") == "synthetic_faces":
+            return config.changed(data={"dataset": "synthetic_faces:1.0.0"})
+        return config

@@ -37,6 +37,8 @@ def find_builder(data: DataConfig) -> tfds.core.DatasetBuilder:
 
             return SyntheticFaces(data_dir=data_dir, version=version or None)
         return tfds.builder(data.dataset, data_dir=data_dir)
+    except InputError:
+        raise
     except tfds.core.DatasetNotFoundError as error:
         raise InputError(_unknown(data.dataset)) from error
     except (ValueError, ImportError, RuntimeError, AssertionError) as error:

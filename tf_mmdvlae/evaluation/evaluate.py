@@ -16,9 +16,9 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import make_folder, write_json
 from tf_mmdvlae.common.progress import Progress, duration
 from tf_mmdvlae.common.provenance import provenance
-from tf_mmdvlae.config import get_config, known_datasets
+from tf_mmdvlae.config import get_config, known_datasets, unversioned
 from tf_mmdvlae.config.parsing import from_dict
-from tf_mmdvlae.config.settings import Config, DataConfig, ModelConfig
+from tf_mmdvlae.config.settings import SYNTHETIC_FACES, Config, DataConfig, ModelConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.data.faces.renderer import render
 from tf_mmdvlae.evaluation.case import Case, Encode, Part, Update, floats
@@ -103,7 +103,7 @@ def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Sub
     """
     served = load(export)
     manifest = served.manifest
-    preset = get_config(dataset) if dataset in known_datasets() else Config()
+    preset = get_config(dataset) if unversioned(dataset) in known_datasets() else Config()
     data = {"dataset": dataset, "crop": manifest["crop"], **data}
     return Subject(
         name=str(served.path),
@@ -205,7 +205,7 @@ def _case(
         directions = find_directions(train.means, labels, splits[0].class_names)
     codes = posterior_samples(train.means, train.deviations, seed)
     samplers = subject.samplers or fit_samplers(codes, seed=seed)
-    prefix = _CAUSES.get(data.dataset)
+    prefix = _CAUSES.get(unversioned(data.dataset))
     causes = () if prefix is None else tuple(n for n in splits[1].labels if n.startswith(prefix))
     return Case(
         encode=subject.encode,
@@ -221,7 +221,7 @@ def _case(
         features=space,
         untrained=_untrained(subject),
         factors=causes,
-        render=render if data.dataset == "synthetic_faces" else None,
+        render=render if data.dataset == SYNTHETIC_FACES else None,
         directions=directions,
         judge=judge,
         seed=seed,
@@ -232,7 +232,7 @@ def _case(
 def _part(split, count, subject, unit):
     images = np.asarray(split.images[:count])
     labels = {name: values[:count] for name, values in split.labels.items()}
-    if subject.data.dataset == "mnist" and subject.model.image_shape[-1] == 1:
+    if unversioned(subject.data.dataset) == "mnist" and subject.model.image_shape[-1] == 1:
         labels |= digit_shapes(floats(images))
     return Part.encoded(images, labels, subject.encode, _progress(unit))
 

@@ -17,7 +17,7 @@ from tf_mmdvlae.metrics.estimates import estimate, ratio, unknown
 from tf_mmdvlae.model.latents import Latents, arithmetic, row_count, take
 
 APART = 0.25
-"""Two independent uniform draws are closer than this share of their range in 44% of all cases."""
+"""Two independent draws have less than this share between them in 44% of all cases."""
 CHANGED_LEVELS = 4
 CHANGED_SHARE = 0.001
 
@@ -34,10 +34,11 @@ def known_arithmetic(
 ) -> dict[str, Any]:
     """How near arithmetic comes to the truth: for each factor, by set of layers.
 
-    Each factor f has triples of its own. Faces are drawn uniformly and independently, except that
-    a's and plus's values of f are of different classes, or uniform among the pairs that lie a
-    quarter of the range apart. The result is decode(E(a) + w_l (E(plus) - E(minus))) with weights
-    of one in the layers of the set and zero elsewhere, where E gives posterior means.
+    Each factor f has triples of its own. Faces are drawn from the factors' distributions,
+    independently, except that a's and plus's values of f are of different classes, or so far apart
+    that at least a quarter of f's distribution lies between them. The result is decode(E(a) + w_l
+    (E(plus) - E(minus))) with weights of one in the layers of the set and zero elsewhere, where E
+    gives posterior means.
 
     An error is the mean of |result - truth| over the channels of the pixels that change from `a`
     to the truth (by more than 4 of 255 levels in a channel, as less is rounding), averaged over
@@ -56,7 +57,7 @@ def known_arithmetic(
       sum v (read(result) - read(r)) / sum v^2, the slope of the change on the right one, and an
       `estimates.ratio`. For a categorical f, the share of results that are read as plus's class.
     * others_moved: the mean of |read(result) - read(r)| over the other continuous factors, each in
-      standard deviations of a uniform draw from its range, (high - low) / sqrt(12).
+      standard deviations of its distribution.
     * others_kept: the share of the other categorical factors that are read as in r.
 
     The reconstruction of the truth gives the same three numbers: what the model and the reader
@@ -64,8 +65,7 @@ def known_arithmetic(
 
     Args:
       render: factor name -> values [n] -> uint8 images [n, H, W, C].
-      factors: factor name -> what has `kind` ("continuous" or "categorical"), `low`, `high` and
-        `classes`, such as `data.faces.factors.FACTORS`.
+      factors: factor name -> its range and distribution, such as `data.faces.factors.FACTORS`.
       read: images -> factor name -> values [n] in the factor's unit, or class probabilities [n, k];
         None leaves out what needs it.
       triples: for each factor, at least 1.
@@ -116,8 +116,8 @@ def known_arithmetic(
 
 def _draw_faces(factors, name, count, generator):
     """{"a", "minus", "plus", "truth"} -> factor name -> values [count]."""
-    a = {other: _uniform(factor, count, generator) for other, factor in factors.items()}
-    plus = {other: _uniform(factor, count, generator) for other, factor in factors.items()}
+    a = {other: _sample(factor, count, generator) for other, factor in factors.items()}
+    plus = {other: _sample(factor, count, generator) for other, factor in factors.items()}
     factor = factors[name]
     if not factor.high > factor.low:
         raise InputError(f"{name} has one value only, and cannot be changed: leave it out.")
@@ -126,23 +126,18 @@ def _draw_faces(factors, name, count, generator):
         plus[name] = (a[name] + steps) % len(factor.classes)
     else:
         # Opening a gap between two uniform draws from a shorter range makes the pair uniform among
-        # all pairs that lie so far apart.
+        # all pairs of shares that lie so far apart.
         positions = generator.uniform(0, 1 - APART, (2, count))
         positions += APART * (positions >= positions[::-1])
-        a[name], plus[name] = (_within(factor, share) for share in positions)
+        a[name], plus[name] = map(factor.quantile, positions)
     minus, truth = {**plus, name: a[name]}, {**a, name: plus[name]}
     return {"a": a, "minus": minus, "plus": plus, "truth": truth}
 
 
-def _uniform(factor, count, generator):
+def _sample(factor, count, generator):
     if factor.kind == "categorical":
         return generator.integers(0, len(factor.classes), count)
-    return _within(factor, generator.uniform(0, 1, count))
-
-
-def _within(factor, shares):
-    low, high = np.float32(factor.low), np.float32(factor.high)
-    return (factor.low + (factor.high - factor.low) * shares).astype(np.float32).clip(low, high)
+    return factor.quantile(generator.uniform(0, 1, count))
 
 
 def _images_and_codes(encode, render, faces):
@@ -253,8 +248,7 @@ def _moves(factors, name, start, goal, before, after, note):
         if other != name and factor.kind == "categorical":
             stays.append(after[other] == before[other])
         elif other != name:
-            deviation = (factor.high - factor.low) / np.sqrt(12)
-            shifts.append(np.abs(after[other] - before[other]) / deviation)
+            shifts.append(np.abs(after[other] - before[other]) / factor.spread)
     return {
         "moved": moved,
         "others_moved": _mean_over_others(shifts, "continuous", note),

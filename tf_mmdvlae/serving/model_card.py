@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import jinja2
 
+from tf_mmdvlae.config import unversioned
+
 _TERMS = {
     None: "Not recorded.",
     "mnist": "MNIST (LeCun, Cortes and Burges): handwritten digits.",
@@ -33,7 +35,8 @@ _TERMS = {
 def model_card(manifest: dict) -> str:
     """Writes the model card of an export, in Markdown, from its manifest."""
     dataset = manifest["dataset"]
-    terms = _TERMS.get(dataset, f"{dataset}, as TensorFlow Datasets has it; see its page there.")
+    elsewhere = f"{dataset}, as TensorFlow Datasets has it; see its page there."
+    terms = _TERMS.get(unversioned(dataset or ""), elsewhere)
     layers = [f"z_{number}" for number in range(1, len(manifest["latent_dims"]) + 1)]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tf_mmdvlae", "serving"),

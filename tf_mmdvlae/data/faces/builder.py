@@ -42,7 +42,8 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
 
     An example has `image`, uint8 [64, 64, 3], and each factor of `FACTORS` by its name: float32 in
     the factor's unit, or a class label with names. A split has `SPLIT_SIZES` faces, whose factors
-    are drawn with the seed `SPLIT_SEEDS`. Version 1.0.0 can be read where it was prepared.
+    are drawn with the seed `SPLIT_SEEDS`. Version 1.0.0 is read where it is
+    prepared; where it is not, opening it is an `InputError`.
     """
 
     VERSION = tfds.core.Version("2.0.0")
@@ -58,6 +59,15 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
     SPLIT_SIZES: ClassVar[dict[str, int]] = {"train": 16_000, "validation": 2_000, "test": 2_000}
     SPLIT_SEEDS: ClassVar[dict[str, int]] = {"train": 101, "validation": 102, "test": 103}
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        if self.version != self.VERSION and not self.is_prepared():
+            raise InputError(
+                f"{self.name}:{self.version} is not prepared in {self.data_dir_root}, and this "
+                f"version of tf_mmdvlae draws {self.VERSION}.\nCopy {self.name}/{self.version} "
+                f"there from where it is prepared, or start a new run with --dataset={self.name}."
+            )
+
     def _info(self) -> tfds.core.DatasetInfo:
         image = tfds.features.Image(shape=(IMAGE_SIZE, IMAGE_SIZE, 3), encoding_format="png")
         factors = {name: _feature(factor) for name, factor in FACTORS.items()}
@@ -65,16 +75,6 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
         return self.dataset_info_from_configs(
             description=_DESCRIPTION, features=features, license=_LICENSE
         )
-
-    def download_and_prepare(self, **settings: Any) -> None:
-        """Draws the faces where they are not there; an old version's is an InputError."""
-        if self.version != self.VERSION and not self.is_prepared():
-            raise InputError(
-                f"{self.name}:{self.version} is not prepared in {self.data_dir_root}, and this "
-                f"version of tf_mmdvlae draws {self.VERSION} only. Copy the folder "
-                f"{self.name}/{self.version} there, or use --dataset={self.name}."
-            )
-        super().download_and_prepare(**settings)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         del dl_manager  # Nothing to download.

@@ -6,6 +6,7 @@ The functions return the factors of n faces in the order of `FACTORS`, as arrays
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,6 +52,15 @@ class Factor:
             values = middle + self.deviation * ndtri(below + (1 - 2 * below) * shares)
         # Rounding may step over a bound that float32 cannot hold.
         return values.astype(np.float32).clip(low, high)
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of a continuous factor's values."""
+        if self.deviation is None:
+            return (self.high - self.low) / math.sqrt(12)
+        end = (self.high - self.low) / 2 / self.deviation
+        density = math.exp(-end * end / 2) / math.sqrt(2 * math.pi)
+        return self.deviation * math.sqrt(1 - 2 * end * density / math.erf(end / math.sqrt(2)))
 
 
 def _continuous(
