@@ -21,6 +21,7 @@ PRESETS = {
         model={
             "latent_dims": (2, 2, 2),
             "deviation_floor": 0.02,
+            "initial_deviation": 0.5,
             "joint_mmd_weight": 30.0,
             "nested_dropout": 0.25,
         },

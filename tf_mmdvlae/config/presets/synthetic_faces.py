@@ -36,12 +36,12 @@ _SMALL = _DEFAULT.changed(
         "reconstruction": "mse",
         "reconstruction_weight": 1000.0,
     },
-    train={"steps": 10_000, "first_stage": 0.16, "stage": 0.08, "log_every": 50},
+    train={"steps": 25_000, "first_stage": 0.12, "stage": 0.06, "log_every": 50},
 )
 
 PRESETS = {
     "default": _DEFAULT,
     "small": _SMALL,
     # `make demo` may take five minutes on two cores, which is enough for many small steps.
-    "demo": _SMALL.changed(train={"steps": 2000, "batch_size": 32}),
+    "demo": _SMALL.changed(train={"steps": 4500, "batch_size": 32}),
 }
