@@ -61,7 +61,9 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        if self.version != self.VERSION and not self.is_prepared():
+        # TFDS would warn of a folder that is not there.
+        prepared = self.data_path.exists() and self.is_prepared()
+        if self.version != self.VERSION and not prepared:
             raise InputError(
                 f"{self.name}:{self.version} is not prepared in {self.data_dir_root}, and this "
                 f"version of tf_mmdvlae draws {self.VERSION}.\nCopy {self.name}/{self.version} "

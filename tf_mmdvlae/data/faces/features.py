@@ -8,7 +8,7 @@ from tf_mmdvlae.data.faces.geometry import EYE_HEIGHT, Face, Head, solid, square
 from tf_mmdvlae.data.faces.painting import Window, cover, paint, soft_cover, sphere, spot, wave
 
 _BACK_HAIR = Window(-0.82, 0.82, -1.0, 0.38)
-_BODY = Window(-np.inf, np.inf, -np.inf, -0.45)
+_BODY = Window(-1.02, 1.02, -np.inf, -0.45)
 _HAIR = Window(-0.84, 0.84, -0.85, 1.06)
 _EARS = {-1: Window(-0.75, -0.25, -0.3, 0.25), 1: Window(0.25, 0.75, -0.3, 0.25)}
 _NOSE = Window(-0.56, 0.56, -0.75, 0.38)

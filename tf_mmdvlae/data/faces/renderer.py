@@ -28,7 +28,7 @@ IMAGE_SIZE = 64
 """Height and width of a face in pixels."""
 
 # Few enough faces at once that the planes of a chunk stay in the processor's cache.
-_CHUNK = 4
+_CHUNK = 3
 
 
 def render(factors: Mapping[str, ArrayLike]) -> np.ndarray:
@@ -79,7 +79,7 @@ def _render_chunk(factors: dict) -> np.ndarray:
         features.draw_glasses(canvas, face, head)
     if hair:
         hair.draw_near_side(canvas)
-    return _develop(_cut(canvas, face))
+    return _develop(canvas, face)
 
 
 def _background(face: Face) -> np.ndarray:
@@ -98,21 +98,18 @@ def _hue(degrees: np.ndarray) -> np.ndarray:
     return np.clip(np.stack(channels), 0, 1)
 
 
-def _cut(canvas: np.ndarray, face: Face) -> np.ndarray:
-    """The part of the grid that is each face's picture, [3, n, 128, 128]."""
+def _develop(canvas: np.ndarray, face: Face) -> np.ndarray:
+    """Cuts each face's picture from the grid, averages it down, and encodes to display bytes.
+
+    Highlights are compressed.
+    """
     tops = (MARGIN + face.rows).astype(int).ravel()
     lefts = (MARGIN - face.columns).astype(int).ravel()
-    pictures = [
-        canvas[:, number, top : top + PICTURE, left : left + PICTURE]
-        for number, (top, left) in enumerate(zip(tops, lefts, strict=True))
-    ]
-    return np.stack(pictures, axis=1)
-
-
-def _develop(canvas: np.ndarray) -> np.ndarray:
-    """Averages the grid down to pixels, compresses highlights and encodes to display bytes."""
-    light = canvas[..., ::2, ::2] + canvas[..., 1::2, ::2]
-    light += canvas[..., ::2, 1::2] + canvas[..., 1::2, 1::2]
+    light = np.empty((3, len(tops), IMAGE_SIZE, IMAGE_SIZE), np.float32)
+    for number, (top, left) in enumerate(zip(tops, lefts, strict=True)):
+        grid = canvas[:, number, top : top + PICTURE, left : left + PICTURE]
+        halves = grid[:, ::2] + grid[:, 1::2]
+        light[:, number] = halves[..., ::2] + halves[..., 1::2]
     light = np.maximum(light * 0.25, 0)
     light /= 1 + 0.3 * light
     display = np.sqrt(np.minimum(light, 1)) * 255 + 0.5
