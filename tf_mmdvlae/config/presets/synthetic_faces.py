@@ -10,10 +10,10 @@ made the export in `exports/synthetic_faces/2`, in 52 minutes on one busy CPU co
 AVX-512; TensorFlow 2.21), with seed 0. On the test split L1 is 0.0221 and MSE 0.0013. A linear
 regression on the mean codes of all layers has R^2 0.95 for the light's direction, 0.85 for its
 level, 0.90 for its temperature, 0.84 and 0.97 for the background's hue and brightness, 0.96 for
-skin, 0.81 and 0.94 for the face's width and height, 0.95 for the distance of the eyes, 0.96 for yaw
-and pitch, 0.52 for the nose, 0.43 for the smile and 0.00 for the width of the mouth. Fifteen nearest
-neighbours find hair colour, hair style, glasses and beard with accuracy 0.81, 0.84, 0.90 and 0.75;
-layer 1 alone finds glasses with 0.95.
+skin, 0.81 and 0.94 for the face's width and height, 0.95 for the distance of the eyes, 0.96 for
+yaw and pitch, 0.52 for the nose, 0.43 for the smile and 0.00 for the width of the mouth. Fifteen
+nearest neighbours find hair colour, hair style, glasses and beard with accuracy 0.81, 0.84, 0.90
+and 0.75; layer 1 alone finds glasses with 0.95.
 
 The preset `default`, that of `image_folder`, was not trained.
 """
