@@ -34,6 +34,8 @@ def test_a_finished_run_says_so(run_command, finished_run, run_config):
         "--config.model.latent_dims=2,3",
         "--config.model.blocks=(('conv4/2',),('conv6/2',),('dense8',))",
         "--config.model.head_width=5",
+        "--config.model.deviation_floor=0.08",
+        "--config.model.initial_deviation=0.5",
         "--config.data.test_fraction=0.3",
         "--config.train.log_every=4",
         "--config.train.checkpoint_every=4",
