@@ -136,7 +136,8 @@ def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_pat
         load_run(tmp_path / "run").weights, load_run(tmp_path / "one").weights, strict=True
     ):
         # Moving averages hold variances above 1, whose rounding is relative.
-        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=5e-5, atol=1e-5)
+        relative = 0 if mine.trainable else 2e-5
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=relative, atol=1e-5)
 
 
 @pytest.mark.slow
