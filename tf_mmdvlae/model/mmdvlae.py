@@ -269,29 +269,12 @@ class MMDVLAE(keras.Model):
           draw: None for training's noise, or the number of a draw from a stream of its own.
         """
         config = self.config
-        total = sum(config.latent_dims)
-        kinds = 1 + (self.fade_in is not None) + (config.prior == "sampled")
         replica = devices.replica() if training else devices.ALONE
-        rows = tf.shape(images)[0]
-        shape = (rows * replica.count, kinds * total)
-        stream = (_TRAIN, step) if draw is None else (_TEST, draw)
-        noise = iter(tf.split(self._noise(shape, *stream), kinds, axis=1))
         static_rows = images.shape[0] and images.shape[0] * replica.count
-        frequency_noise = self._feature_noise(static_rows, *stream)
+        frequency_noise = self._feature_noise(static_rows, *_stream(step, draw))
+        means, deviations, codes, inputs, prior = self._codes(images, step, training, draw, replica)
 
-        means, deviations = self.encode(images, training=training)
-        mean = tf.concat(list(means.values()), axis=1)
-        deviation = tf.concat(list(deviations.values()), axis=1)
-        codes = mean + deviation * replica.part(next(noise))
-        inputs = codes
-        strengths = self._fading(step)
-        if strengths is not None:
-            per_dimension = zip(config.latent_dims, strengths, strict=True)
-            alpha = tf.concat([tf.fill([d], strength) for d, strength in per_dimension], axis=0)
-            inputs = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * replica.part(next(noise))
-        prior = next(noise) if config.prior == "sampled" else None
-
-        keep = self._row_masks(rows * replica.count) if training else None
+        keep = self._row_masks(tf.shape(images)[0] * replica.count) if training else None
         keep = keep and [replica.part(layer) for layer in keep]
         logits = self._logits(self._split(inputs), training, keep)
         terms = {"reconstruction": self._reconstruction(images, logits)}
@@ -309,6 +292,36 @@ class MMDVLAE(keras.Model):
             terms[f"deviation_{layer}"] = ops.mean(deviations[name])
         terms["mmd_joint"] = mmd_squared(inputs, prior, self._kernels[-1])
         return {"loss": self._weigh(terms), **terms}
+
+    def sampled_error(
+        self, images: tf.Tensor, step: int | tf.Tensor, draw: int | tf.Tensor
+    ) -> tf.Tensor:
+        """The term "reconstruction" of `losses` outside training, computed without the others."""
+        *_, inputs, _ = self._codes(images, step, False, draw, devices.ALONE)
+        return self._reconstruction(images, self._logits(self._split(inputs), training=False))
+
+    def _codes(self, images, step, training, draw, replica):
+        """Means and deviations (latent dicts), codes, what the decoder takes, draws of the prior.
+
+        The last three are [rows, all dimensions]; those of the prior are None in closed form.
+        """
+        config = self.config
+        total = sum(config.latent_dims)
+        kinds = 1 + (self.fade_in is not None) + (config.prior == "sampled")
+        shape = (tf.shape(images)[0] * replica.count, kinds * total)
+        noise = iter(tf.split(self._noise(shape, *_stream(step, draw)), kinds, axis=1))
+        means, deviations = self.encode(images, training=training)
+        mean = tf.concat(list(means.values()), axis=1)
+        deviation = tf.concat(list(deviations.values()), axis=1)
+        codes = mean + deviation * replica.part(next(noise))
+        inputs = codes
+        strengths = self._fading(step)
+        if strengths is not None:
+            per_dimension = zip(config.latent_dims, strengths, strict=True)
+            alpha = tf.concat([tf.fill([d], strength) for d, strength in per_dimension], axis=0)
+            inputs = alpha * codes + tf.sqrt(1.0 - tf.square(alpha)) * replica.part(next(noise))
+        prior = next(noise) if config.prior == "sampled" else None
+        return means, deviations, codes, inputs, prior
 
     def _weigh(self, terms):
         config = self.config
@@ -375,6 +388,11 @@ class MMDVLAE(keras.Model):
     def get_config(self) -> dict[str, Any]:
         own = {"config": {**vars(self.config)}, "seed": self.seed, "fade_in": self.fade_in}
         return {**super().get_config(), **own}
+
+
+def _stream(step, draw):
+    """The stream and number of a batch's noise: training's, or that of a draw beside it."""
+    return (_TRAIN, step) if draw is None else (_TEST, draw)
 
 
 def _normal(shape, step, stream):

@@ -50,14 +50,12 @@ class HeldOut:
     def measure(self, model: MMDVLAE, step: int) -> dict[str, float]:
         """Measures {"train_reconstruction", "val_reconstruction"} after `step` steps."""
         if self._error is None:
-
-            def error(images, step, draw):
-                return model.losses(images, step, draw=draw)["reconstruction"]
-
             shape = [None, *model.config.image_shape]
             number = tf.TensorSpec([], tf.int64)
             signature = [tf.TensorSpec(shape, tf.float32), number, number]
-            self._error = tf.function(error, input_signature=signature)
+            self._error = tf.function(
+                model.sampled_error, input_signature=signature, autograph=False
+            )
         values = {}
         for name, batches in self._parts.items():
             errors = [float(self._error(batch, step, k)) for k, batch in enumerate(batches)]
