@@ -1,5 +1,6 @@
 """What the SavedModel computes: equal to the live model, row by row, and checked."""
 
+import functools
 import io
 import json
 import subprocess
@@ -229,7 +230,8 @@ def test_a_twin_hands_each_picture_to_its_own_place(images):
     image = [tf.TensorSpec([None, 8, 8, 1], tf.float32, name=name) for name in names]
     number = tf.TensorSpec([None], tf.float32, name="t")
     signature = Signature(function, [*image, number])
-    twin, specifications = on_bytes(signature, (8, 8, 1), 1.0)
+    read = functools.partial(image_bytes.from_bytes, image_shape=(8, 8, 1), crop=1.0)
+    twin, specifications = on_bytes(signature, read)
     assert [spec.name for spec in specifications] == ["a_bytes", "minus_bytes", "plus_bytes", "t"]
     a, minus, plus = images[:2], 0.25 * images[:2], 0.5 * images[2:4]
     inputs = {

@@ -38,8 +38,11 @@ def jit_compile(xla: str) -> bool | str:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles a function of arrays or tensors to a graph that serves any number of rows."""
-    return tf.function(function, reduce_retracing=True)
+    """Compiles a function of arrays or tensors to a graph that serves any number of rows.
+
+    Its `if` and loops are Python's own: none may depend on a tensor.
+    """
+    return tf.function(function, reduce_retracing=True, autograph=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tf_mmdvlae.common.files import hidden_folder, place_folder, write_json
 from tf_mmdvlae.serving.loaded import version_numbers
 from tf_mmdvlae.serving.manifest import describe
 from tf_mmdvlae.serving.model_card import model_card
-from tf_mmdvlae.serving.signatures import archive, signatures
+from tf_mmdvlae.serving.signatures import save, signatures
 from tf_mmdvlae.serving.warmup import example_requests, write_warmup
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def export(
     advice = "No version was added; make room or choose another --export_dir."
     try:
         with explained(failure, advice), hidden_folder(export_dir / "incomplete") as hidden:
-            archive(table).write_out(str(hidden), verbose=False)
+            save(table, model, hidden)
             manifest = describe(model, list(table), data, directions, metrics, mixture)
             folder = hidden / "assets.extra"
             folder.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
 import pathlib
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
-from tf_mmdvlae.serving.signatures import archive, signatures
+from tf_mmdvlae.serving.signatures import save, signatures
 
 SIGNATURES = ("encode", "decode", "reconstruct", "arithmetic", "interpolate")
 """The signatures that these formats can hold; they have no text, encoded images or seeded noise."""
@@ -60,7 +61,7 @@ def other_formats(
                     f"pip install 'tf_mmdvlae[{name}]' (in a checkout: pip install --editable "
                     f"'.[{name}]')."
                 ) from error
-    writers = {"tflite": _write_tflite, "onnx": _write_onnx}
+    writers = {"tflite": functools.partial(_write_tflite, model), "onnx": _write_onnx}
 
     def write(saved_model):
         unchecked = signatures(model, checked=False)
@@ -104,11 +105,11 @@ def _inputs(served, images):
     }
 
 
-def _write_tflite(folder, table, examples):
+def _write_tflite(model, folder, table, examples):
     from ai_edge_litert.interpreter import Interpreter
 
     with tempfile.TemporaryDirectory() as temporary:
-        archive(table).write_out(temporary, verbose=False)
+        save(table, model, temporary)
         for precision, tolerance in (("float32", _TOLERANCE), ("float16", _HALF_TOLERANCE)):
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 temporary, signature_keys=list(table)

@@ -24,10 +24,11 @@ bytes (string [n], in an input named `<input>_bytes`), and it returns PNG bytes 
 
 from __future__ import annotations
 
+import functools
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -76,29 +77,48 @@ def signatures(
     table = _on_images(model, directions, mixture)
     if checked:
         table = {name: _checked(signature) for name, signature in table.items()}
-    twins = {
-        f"{name}_bytes": on_bytes(signature, model.config.image_shape, crop)
-        for name, signature in table.items()
-    }
-    return table | twins
+    table = {name: _traced_once(signature) for name, signature in table.items()}
+
+    @_graph_of(tf.TensorSpec([None], tf.string, name="contents"))
+    def read(contents):
+        return image_bytes.from_bytes(contents, model.config.image_shape, crop)
+
+    twins = {f"{name}_bytes": on_bytes(each, read) for name, each in table.items()}
+    return table | {name: _traced_once(twin) for name, twin in twins.items()}
 
 
-def archive(table: Mapping[str, Signature]) -> keras.export.ExportArchive:
-    """Collects signatures for a SavedModel; its `write_out` writes the folder."""
-    saved_model = keras.export.ExportArchive()
-    for name, (function, inputs) in table.items():
-        if len(inputs) == 1:
-            # A single input is served as a tensor of its name, several as a dict.
-            function = _of_one_tensor(function, inputs[0].name)
-            saved_model.add_endpoint(name, function, input_signature=inputs)
-        else:
-            specification = {spec.name: spec for spec in inputs}
-            saved_model.add_endpoint(name, function, input_signature=[specification])
-    return saved_model
+def save(table: Mapping[str, Signature], model: MMDVLAE, folder: pathlib.Path | str) -> None:
+    """Writes signatures of a model as a SavedModel; the first is also `serving_default`.
+
+    `keras.export.ExportArchive` does the same, but traces each signature twice.
+    """
+    saved_model = tf.Module()
+    saved_model.weights = [weight.value for weight in model.weights]
+    functions = {name: _of_tensors(signature) for name, signature in table.items()}
+    for name, function in functions.items():
+        setattr(saved_model, name, function)
+    default = {"serving_default": next(iter(functions.values()))}
+    tf.saved_model.save(saved_model, str(folder), signatures=functions | default)
 
 
-def _of_one_tensor(function, name):
-    return lambda values: function({name: values})
+def _of_tensors(signature):
+    """The function as it is served: of a single input by its name, or of a dict of several."""
+    function, inputs = signature
+    if len(inputs) == 1:
+        (specification,) = inputs
+        return _graph_of(specification)(lambda values: function({specification.name: values}))
+    return function
+
+
+def _traced_once(signature):
+    """The same signature, whose function is one graph wherever others call it."""
+    specifications = {specification.name: specification for specification in signature.inputs}
+    return signature._replace(function=_graph_of(specifications)(signature.function))
+
+
+def _graph_of(*inputs):
+    """Decorates a function without control flow of its own that depends on a tensor."""
+    return functools.partial(tf.function, input_signature=inputs, autograph=False)
 
 
 def noise(seed: tf.Tensor, total: int) -> tf.Tensor:
@@ -174,18 +194,18 @@ def _on_images(model, directions, mixture):
     codes = {name: spec(name, dimension) for name, dimension in dimensions}
 
     # All signatures call these graphs; without them the export would hold thirty.
-    @tf.function(input_signature=[image("image")])
+    @_graph_of(image("image"))
     def encoded(image):
         means, deviations = model.encode(image)
         return _float32(means), _float32(deviations)
 
-    @tf.function(input_signature=[codes])
+    @_graph_of(codes)
     def decoded(codes):
         return tf.cast(model.decode(codes), tf.float32)
 
     drawing = [spec("seed", dtype=tf.int64), spec("temperature")]
 
-    @tf.function(input_signature=drawing)
+    @_graph_of(*drawing)
     def fitted(seed, temperature):
         return mixture_draws(mixture, seed, temperature)
 
@@ -270,15 +290,18 @@ def _on_images(model, directions, mixture):
     return table
 
 
-def on_bytes(signature: Signature, image_shape: tuple[int, ...], crop: float) -> Signature:
-    """Makes the twin of a signature that takes and returns images as JPEG or PNG bytes."""
+def on_bytes(signature: Signature, read: Callable[[tf.Tensor], tf.Tensor]) -> Signature:
+    """Makes the twin of a signature that takes and returns images as JPEG or PNG bytes.
+
+    `read` turns bytes, string [n], into images of the model.
+    """
     names = [spec.name for spec in signature.inputs if spec.name in _IMAGE_INPUTS]
 
     def function(inputs):
         inputs = dict(checks.same_rows(inputs))
         for name in names:
             contents = checks.rows(inputs.pop(f"{name}_bytes"), f"{name}_bytes")
-            inputs[name] = image_bytes.from_bytes(contents, image_shape, crop)
+            inputs[name] = read(contents)
         outputs = {}
         for name, values in signature.function(inputs).items():
             if name in _IMAGE_OUTPUTS:
