@@ -97,7 +97,7 @@ def start_workers(arguments, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_figures")
+@pytest.mark.usefixtures("training_alone")
 def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_path):
     arguments = [
         *(sys.executable, str(ROOT / "bin" / "train"), "--dataset=image_folder"),
@@ -141,7 +141,6 @@ def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_figures")
 def test_what_the_chief_refuses_ends_all(run_config, tmp_path):
     """With the code of a user's mistake: nobody should start the same workers again."""
     processes = start_workers(
