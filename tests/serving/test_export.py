@@ -26,17 +26,6 @@ def test_weights_are_stored_once(finished_run):
 
 
 @pytest.mark.slow
-def test_versions_count_up_and_leftovers_go(finished_run, tmp_path):
-    model = load_run(finished_run[0])
-    (tmp_path / "7").mkdir()
-    # A killed export left its folder and its lock.
-    (tmp_path / ".0123abcd.incomplete").mkdir()
-    (tmp_path / ".0123abcd.incomplete.lock").touch()
-    assert export(model, tmp_path) == tmp_path / "8"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
-
-
-@pytest.mark.slow
 def test_a_failed_export_leaves_no_version(finished_run, tmp_path, monkeypatch):
     model = load_run(finished_run[0])
 
@@ -96,10 +85,17 @@ def test_killed_at_any_moment_it_leaves_whole_versions_only(finished_run, tmp_pa
 def test_a_run_without_samplers_is_exported_without_their_signatures(
     finished_run, tmp_path, capsys
 ):
-    """As a run of an earlier version left it."""
+    """As a run of an earlier version left it; versions count up and leftovers go."""
     shutil.copytree(finished_run[0], tmp_path / "work")
     (tmp_path / "work" / "samplers.npz").unlink()
-    version = export_run(tmp_path / "work", tmp_path / "export")
+    exports = tmp_path / "export"
+    (exports / "7").mkdir(parents=True)
+    # A killed export left its folder and its lock.
+    (exports / ".0123abcd.incomplete").mkdir()
+    (exports / ".0123abcd.incomplete.lock").touch()
+    version = export_run(tmp_path / "work", exports)
+    assert version == exports / "8"
+    assert sorted(path.name for path in exports.iterdir()) == ["7", "8"]
     assert "no samplers.npz, so the export has no sample_fitted" in capsys.readouterr().out
     manifest = json.loads((version / "assets.extra" / "manifest.json").read_text())
     assert "sample" in manifest["signatures"]
