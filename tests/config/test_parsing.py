@@ -34,6 +34,7 @@ def test_a_file_of_version_0_1_is_read():
     config = Config.from_dict(stored)
     # A setting that the file lacks means what it meant then.
     stored["model"]["initial_deviation"] = 0.5
+    stored["data"]["listing"] = "0.3"
     stored["train"]["continued_from"] = 0
     assert json.loads(json.dumps(config.to_dict())) == stored
 

@@ -34,6 +34,16 @@ def test_the_record_of_a_run_says_which_synthetic_faces_it_saw():
     assert Config.from_dict(old.to_dict()) == old
 
 
+def test_a_record_without_a_listing_is_of_version_0_2():
+    data = {"dataset": "image_folder", "image_dir": "pictures"}
+    old = Config.from_dict({"data": data})
+    assert old.data.listing == "0.2"
+    assert Config.from_dict(old.to_dict()) == old
+    assert Config().changed(data=data).data.listing == "0.3"
+    # Other data sets are the same as before.
+    assert Config.from_dict({"data": {"dataset": "mnist"}}).data.listing == "0.3"
+
+
 def test_operations():
     assert parse_operation("conv32/2") == ("conv", 32, 2)
     assert parse_operation("dense256") == ("dense", 256, 1)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
-from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data import image_folder, pipeline
 
 SHAPE = (4, 4, 3)
 
@@ -238,8 +238,7 @@ def test_empty_column_is_left_out(tmp_path, caplog):
         ("1.png,0\n2.png,1\n", "has no heading; its first row is of the image 1.png"),
         ("name\n1.png\n", "needs a column of file names and then"),
         ("name,smiles\nx.png,0\n", "No row of .* names an image .* its first is 'x.png'"),
-        ("name,smiles\n1.png,0,1\n", "row 2: 3 fields, not 2"),
-        ("name,hair\n1.png,fair\n2.png,\n", "column 'hair': 1 fields are empty"),
+        ("name,smiles\n1.png,0,1\n", "line 2: 3 fields with commas between them, not 2"),
         (b"\xff\xfe\x00name", "is not a CSV file"),
         (None, "can't be read: No such file"),
     ],
@@ -295,7 +294,7 @@ def test_describe(folder):
 )
 def test_the_size_and_the_channels_that_most_pictures_have(tmp_path, sizes, modes, crop, shape):
     for number, (size, mode) in enumerate(zip(sizes, modes, strict=True)):
-        Image.new(mode, size).save(tmp_path / f"{number}.png")
+        Image.new(mode, size, number // 2).save(tmp_path / f"{number}.png")
     (tmp_path / "broken.png").write_text("no image")
     assert pipeline.describe(config(tmp_path, crop=crop)).image_shape == shape
 
@@ -320,3 +319,106 @@ def test_pictures_that_are_too_few_for_two_splits(tmp_path):
         write(tmp_path / f"{number}.png", number)
     with pytest.raises(InputError, match="3 pictures; at least 4 .* 2 to train on and 2 to test"):
         pipeline.describe(config(tmp_path))
+
+
+def test_copies_of_a_picture_stay_in_one_split(tmp_path, caplog):
+    for number in range(40):
+        write(tmp_path / f"{number}.png", number)
+        write(tmp_path / "more" / f"{number}.png", number)
+        write(tmp_path / f"other_{number}.png", 100 + number)
+    train, test = (numbers(load(tmp_path, which, test_fraction=0.5)) for which in ("train", "test"))
+    assert not set(train) & set(test)
+    assert len(train) + len(test) == 120
+    assert f"40 of the 120 pictures in {tmp_path} are copies of others" in caplog.text
+    # Without the rule they were in both; one that belongs into the training split takes all there.
+    settings = {"test_fraction": 0.5, "listing": "0.2"}
+    before = [numbers(load(tmp_path, which, **settings)) for which in ("train", "test")]
+    assert set(before[0]) & set(before[1])
+    assert set(train) == set(before[0])
+    assert [number for number in test if number >= 100] == [n for n in before[1] if n >= 100]
+    found = pipeline.describe(config(tmp_path, test_fraction=0.5))
+    assert found.splits == {"train": len(train), "test": len(test)}
+
+
+def test_pictures_that_are_all_copies(tmp_path):
+    for number in range(6):
+        write(tmp_path / f"{number}.png", number // 5)
+    with pytest.raises(InputError, match="6 pictures in .* are copies of 2; at least 4 different"):
+        pipeline.describe(config(tmp_path))
+
+
+def test_a_copy_that_changes_is_one_no_longer(tmp_path):
+    for number in range(8):
+        write(tmp_path / f"{number}.png", 7)
+    assert len(set(_places(tmp_path))) == 1
+    for number in range(8):
+        write(tmp_path / f"{number}.png", number)
+    assert len(set(_places(tmp_path))) == 8
+
+
+def _places(folder):
+    return image_folder._labelled(config(folder))[0].values()
+
+
+def test_an_old_run_keeps_its_files(tmp_path):
+    """Those of version 0.2: hidden folders, no WebP, no links to folders, copies anywhere."""
+    for number in range(20):
+        write(tmp_path / "a" / f"{number}.png", number)
+        write(tmp_path / "a" / ".thumbnails" / f"{number}.png", number)
+        write(tmp_path / "b" / f"{number}.webp", 50 + number, lossless=True)
+    (tmp_path / "c").symlink_to(tmp_path / "b")
+    old = [load(tmp_path, which, listing="0.2", test_fraction=0.4) for which in ("train", "test")]
+    assert sorted(numbers(old[0]) + numbers(old[1])) == sorted([*range(20)] * 2)
+    new = [load(tmp_path, which, test_fraction=0.4) for which in ("train", "test")]
+    assert sorted(numbers(new[0]) + numbers(new[1])) == [*range(20), *range(50, 70)]
+    assert new[0].class_names == {"class": ["a", "b"]}
+
+
+def test_no_labels(folder):
+    split = load(folder, labels="none")
+    assert (split.labels, split.class_names) == ({}, {})
+    assert numbers(split) == numbers(load(folder))
+
+
+def test_too_many_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_folder, "_MOST_CLASSES", 5)
+    for number in range(6):
+        write(tmp_path / f"{number}" / "1.png", number)
+    with pytest.raises(
+        InputError, match="6 sub-folders, and 5 classes are the most.\n?.*=none tra"
+    ):
+        load(tmp_path)
+    assert load(tmp_path, labels="none").size == 5
+    assert len(load(tmp_path, listing="0.2").class_names["class"]) == 6
+
+
+def test_pictures_are_known_by_their_content(tmp_path):
+    for number in range(12):
+        kind = ("PNG", "WEBP", "JPEG")[number % 3]
+        write(tmp_path / f"{number}.{('webp', 'png', 'jfif')[number // 4]}", 20 * number, kind=kind)
+    split = load(tmp_path, test_fraction=0.01)
+    assert split.skipped == 0
+    np.testing.assert_allclose(np.sort(numbers(split)), np.arange(12) * 20, atol=8)
+
+
+def test_what_is_left_out_is_named_where_nothing_is_left(tmp_path):
+    (tmp_path / "1.heic").touch()
+    with pytest.raises(InputError, match=r"1 files but no image .* There are 1 \.heic file\(s\)"):
+        load(tmp_path)
+
+
+def test_missing_values_go_through_the_caches(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for number in range(10):
+        write(tmp_path / "images" / f"{number}.png", number)
+    rows = "".join(f"{n}.png,{n % 2 if n else 'NA'},{'ab?'[n % 3]}\n" for n in range(10))
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,smile,hair\n{rows}")
+    data = config(tmp_path / "images", labels=str(path), test_fraction=0.01)
+    for cache in ("memory", "disk", "disk"):
+        split = pipeline.load_split(dataclasses.replace(data, cache=cache), SHAPE, "train")
+        order = np.array(numbers(split))
+        smile, hair = split.labels["smile"], split.labels["hair"]
+        np.testing.assert_array_equal(smile, np.where(order == 0, -1, order % 2))
+        np.testing.assert_array_equal(hair, np.where(order % 3 == 2, -1, order % 3))
+        assert (smile.dtype, split.class_names) == (np.int8, {"hair": ["a", "b"]})

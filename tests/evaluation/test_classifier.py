@@ -250,3 +250,10 @@ def test_a_classifier_reads_the_labels_by_the_names_of_the_directions(trained):
     assert sum(directions[name] for name in directions if "=" in name) == pytest.approx(
         np.ones(3), abs=1e-5
     )
+
+
+def test_images_that_lack_an_attribute_are_not_judged():
+    predictions, values = np.array([0.1, 0.9, 0.4, 0.8]), np.array([0, 1, -1, 0], np.int8)
+    # Of the two pairs of yes and no, both are in order.
+    assert judge("attribute", predictions, values)["value"] == 1.0
+    assert judge("attribute", predictions, values)["count"] == 3

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_mmdvlae.evaluation.classifier_network import Label, batches, loss
+from tf_mmdvlae.data.pipeline import Split
+from tf_mmdvlae.evaluation.classifier_network import Label, batches, find_labels, loss
 
 
 def test_missing_labels_change_nothing():
@@ -35,6 +36,14 @@ def test_missing_labels_change_nothing():
     assert np.isfinite(gradient).all()
     assert not gradient[1, :3].any()
     assert not gradient[1:3, 4].any()
+
+
+def test_an_attribute_that_some_images_lack():
+    values = np.array([1, -1, 0], np.int8)
+    split = Split("train", None, {"smiling": values}, {}, 3)
+    (label,) = find_labels(split)
+    assert label.kind == "attribute"
+    np.testing.assert_array_equal(label.targets(values), np.array([1, np.nan, 0], np.float32))
 
 
 def test_an_epoch_holds_every_image_once_with_its_labels():

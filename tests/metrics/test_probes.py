@@ -129,6 +129,27 @@ def test_rows_without_a_label_are_left_out_of_that_label_only():
             assert estimate == pytest.approx(kept["light"][predictor][layer])
 
 
+@pytest.mark.parametrize("label", ["digit", "smiling"])
+def test_rows_without_a_class_or_an_attribute_are_left_out(label):
+    train, train_labels = layered(600, 6)
+    test, test_labels = layered(300, 7)
+    known = latents.take(train, slice(100, None)), latents.take(test, slice(250))
+    kept = layer_knowledge(
+        known[0], {label: train_labels[label][100:]}, known[1], {label: test_labels[label][:250]}
+    )[label]
+    kind = np.int64 if label == "digit" else np.int8
+    train_labels, test_labels = (part[label].astype(kind) for part in (train_labels, test_labels))
+    train_labels[:100] = test_labels[250:] = -1
+    result = layer_knowledge(train, {label: train_labels}, test, {label: test_labels})[label]
+    assert (result["measure"], result["chance"]) == (kept["measure"], kept["chance"])
+    for predictor in ("neighbours", "linear"):
+        for layer, estimate in result[predictor].items():
+            assert "50 of 300 test rows have no label" in estimate.pop("note")
+            assert estimate == pytest.approx(kept[predictor][layer])
+    nothing = layer_knowledge(train, {label: train_labels}, test, {label: 0 * test_labels - 1})
+    assert math.isnan(nothing[label]["linear"]["all"]["value"])
+
+
 def test_codes_that_do_not_vary_know_nothing():
     (_, train_labels), (_, test_labels) = layered(600, 8), layered(300, 9)
     result = layer_knowledge(

@@ -80,6 +80,21 @@ def test_missing_values_of_a_factor_do_not_spoil_the_others(generator):
     np.testing.assert_allclose(latents.join(directions.of("light"))[0], [1, 0, 0], atol=0.05)
 
 
+def test_missing_values_of_attributes_and_classes_do_not_spoil_the_others(generator):
+    """As if the images without them were not there, but for what these know of other labels."""
+    smiling, digit = generator.random(ROWS) < 0.3, generator.integers(0, 3, ROWS)
+    parts = (smiling, [0, 2, 0]), (digit == 1, [3, 0, 0]), (digit == 2, [0, 0, 3])
+    codes = codes_of(*parts, generator=generator)
+    whole = find_directions(codes, {"smiling": smiling, "digit": digit})
+    unknown = smiling.astype(np.int8)
+    unknown[:40] = digit[20:60] = -1
+    partial = find_directions(codes, {"smiling": unknown, "digit": digit})
+    assert partial.names == ("smiling", "digit=0", "digit=1", "digit=2")
+    for name in whole.names:
+        wanted, found = (latents.join(one.of(name)) for one in (whole, partial))
+        np.testing.assert_allclose(found, wanted, atol=0.15)
+
+
 def test_they_survive_the_disk_and_name_what_is_known(generator, tmp_path):
     attribute = generator.random(ROWS) < 0.3
     codes = codes_of((attribute, [0, 2, 0]), generator=generator)

@@ -63,6 +63,15 @@ def test_a_run_that_took_all_its_steps_goes_on_with_more(workdir, run_config, re
     assert workdir.claim(replace(run_config, "train.steps", 21)).train.continued_from == 20
 
 
+def test_a_run_keeps_its_listing(workdir, run_config):
+    """A folder's files stay in the split that they are in."""
+    record = run_config.to_dict()
+    del record["data"]["listing"]
+    workdir.config_file.write_text(json.dumps(record))
+    assert workdir.claim(run_config).data.listing == "0.2"
+    assert workdir.read_config().data.listing == "0.2"
+
+
 def test_results_of_fewer_steps_finish_no_run(workdir, run_config, replace):
     workdir.metrics_file.write_text('{"steps": 12}')
     (workdir.checkpoints / "step_00000012.json").touch()

@@ -250,7 +250,10 @@ class DataConfig:
         "image_folder" the splits are "train" and "test".
       image_dir: the folder of "image_folder", read at any depth.
       labels: a CSV file for "image_folder": a column of file names, then one column per attribute;
-        None takes the first level of sub-folders as classes.
+        None takes the first level of sub-folders as classes, "none" takes no labels.
+      listing: the version whose rules say which files of an image folder are read, and in which
+        split: "0.2" reads hidden folders, no WebP and no links to folders, and lets a picture and
+        its copy lie in both splits.
       test_fraction: fraction of an image folder that becomes its test split.
       crop: side of the centre square that is kept, as a fraction of the shorter edge.
       flip: True mirrors half of the training images, left to right.
@@ -264,6 +267,7 @@ class DataConfig:
     test_split: str = "test"
     image_dir: str | None = None
     labels: str | None = None
+    listing: Literal["0.2", "0.3"] = "0.3"
     test_fraction: Annotated[float, _OPEN_FRACTION] = 0.1
     crop: Annotated[float, _FRACTION_ABOVE_ZERO] = 1.0
     flip: bool = False
@@ -398,9 +402,13 @@ class Config:
     def from_dict(cls, values: object) -> Config:
         """The inverse of `to_dict`, also after a trip through JSON; InputError for unknown keys.
 
-        "synthetic_faces" without a version is 1.0.0: the only one when records had no version.
+        "synthetic_faces" without a version is 1.0.0, the only one when records had no version, and
+        an "image_folder" without a listing has that of version 0.2.
         """
         config = from_dict(cls, values)
-        if isinstance(values, dict) and values.get("data", {}).get("dataset") == "synthetic_faces":
+        data = values.get("data", {}) if isinstance(values, dict) else {}
+        if data.get("dataset") == "synthetic_faces":
             return config.changed(data={"dataset": "synthetic_faces:1.0.0"})
+        if data.get("dataset") == "image_folder" and "listing" not in data:
+            return config.changed(data={"listing": "0.2"})
         return config

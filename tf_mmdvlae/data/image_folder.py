@@ -1,11 +1,9 @@
-"""A folder of JPEG and PNG images as a data set."""
+"""A folder of JPEG, PNG and WebP images as a data set."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import logging
 import os
 import pathlib
 from collections.abc import Iterator
@@ -14,8 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageMode
 
-from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.data.copies import copies
 from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.data.label_file import read_label_file
+from tf_mmdvlae.data.listing import ENDINGS, OLD_RULES, in_words, list_pictures, warn_once
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -23,40 +24,37 @@ if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
     from tf_mmdvlae.data.reading import Shape
 
-_log = logging.getLogger(__name__)
+NO_LABELS = "none"
+"""The value of `DataConfig.labels` that takes sub-folders for no classes."""
 
-ENDINGS = (".jpg", ".jpeg", ".png")
-
-_FEW_INTEGERS = 100
 _MOST_CLASSES = 1000
 _LOOKED_AT = 1000
 # A batch normalization and an MMD need two.
 _LEAST_OF_SPLIT = 2
-_TRUE = {"1", "true"}
-_FALSE = ({"0", "false"}, {"-1", "false"})
 
 
 class FolderSource:
     """One split of a folder of images at any depth, a `reading.Source`.
 
     A file is in the test split when a hash of its name within the folder says so; a file keeps its
-    split when others are added. The order within a split is that of the same hashes, so that it is
+    split when others are added. But files with the same bytes are all in the training split if one
+    of them belongs there. The order within a split is that of the same hashes, so that it is
     always the same and the first n images come from all sub-folders. Labels are the columns of
-    `data.labels`, or else "class", the first level of sub-folders, where there are two or more.
-    Both splits have the same classes. Images are turned as their EXIF orientation says.
+    `data.labels`, or else "class", the first level of sub-folders, where there are two or more, up
+    to 1,000. Both splits have the same classes. Images are turned as their EXIF orientation says.
 
-    A folder that is missing or holds fewer than two images, an empty split, and a file of labels
-    that is missing, malformed or of other images are an InputError.
+    A folder that is missing or holds fewer than two images or too many classes, an empty split, and
+    a file of labels that is missing, malformed or of other images are an InputError.
     """
 
     def __init__(self, data: DataConfig, which: str) -> None:
         self._root = _root(data)
         self.class_names: dict[str, list[str]]
-        names, labels, self.class_names = _labelled(data)
+        by_name, labels, self.class_names = _labelled(data)
+        names, places = list(by_name), list(by_name.values())
         limit = data.test_fraction * 2**64
-        hashes = [_hash(name) for name in names]
-        rows = [row for row in range(len(names)) if (hashes[row] < limit) == (which == "test")]
-        rows.sort(key=hashes.__getitem__)
+        rows = [row for row in range(len(names)) if (places[row] < limit) == (which == "test")]
+        rows.sort(key=places.__getitem__)
         self._names = [names[row] for row in rows]
         self._labels = {name: values[rows] for name, values in labels.items()}
         self.name = f"{self._root} {which}"
@@ -119,13 +117,23 @@ def describe_folder(data: DataConfig) -> tuple[tuple[int, int, int], dict[str, i
     Raises:
       InputError: for fewer than four pictures, and as for `FolderSource`.
     """
-    root, (names, _, _) = _root(data), _labelled(data)
+    root, (places, _, _) = _root(data), _labelled(data)
+    names = sorted(places, key=places.__getitem__)
     if len(names) < 2 * _LEAST_OF_SPLIT:
         raise InputError(_too_few(root, len(names)))
-    names = sorted(names, key=_hash)
-    shares = [_hash(name) / 2**64 for name in names]
+    shares = [places[name] / 2**64 for name in names]
     wanted = sum(share < data.test_fraction for share in shares)
-    count = min(max(wanted, _LEAST_OF_SPLIT), len(names) - _LEAST_OF_SPLIT)
+    counts = [
+        count
+        for count in range(_LEAST_OF_SPLIT, len(names) - _LEAST_OF_SPLIT + 1)
+        if shares[count - 1] < shares[count]
+    ]
+    if not counts:
+        raise InputError(
+            f"The {len(names)} pictures in {root} are copies of {len(set(shares))}; at least "
+            f"{2 * _LEAST_OF_SPLIT} different ones are needed."
+        )
+    count = min(counts, key=lambda count: abs(count - wanted))
     fraction = data.test_fraction
     if count != wanted:
         below, above = shares[count - 1], shares[count]
@@ -149,64 +157,34 @@ def _usual_shape(paths, crop):
 
 
 def _labelled(data):
-    """The names of the images within the folder, column -> [n] labels, column -> class names."""
-    names = _image_names(_root(data))
-    if data.labels:
-        return _read_labels(data.labels, names)
+    """Names within the folder -> places; column -> [n] labels of these; column -> class names.
+
+    A place is a number below 2**64. Those of files with the same bytes are the same.
+    """
+    root, names = _root(data), _pictures(data)
+    places = dict(zip(names, map(_hash, names), strict=True))
+    if data.listing != OLD_RULES:
+        groups = copies([str(root / name) for name in names])
+        for group in groups:
+            # They lie in the training split if one of them does.
+            place = max(places[names[row]] for row in group)
+            places |= dict.fromkeys((names[row] for row in group), place)
+        if extra := sum(map(len, groups)) - len(groups):
+            warn_once(f"{extra} of the {len(names)} pictures in {root} are copies of others.")
+    if data.labels and data.labels != NO_LABELS:
+        names, labels, class_names = read_label_file(data.labels, names, data.listing)
+        return {name: places[name] for name in names}, labels, class_names
     folders = sorted({_folder(name) for name in names})
-    if len(folders) == 1:
-        return names, {}, {}
+    if data.labels == NO_LABELS or len(folders) == 1:
+        return places, {}, {}
+    if len(folders) > _MOST_CLASSES and data.listing != OLD_RULES:
+        raise InputError(
+            f"{root} has {len(folders):,} sub-folders, and {_MOST_CLASSES:,} classes are the most. "
+            "--labels=none trains without classes, --labels=FILE.csv names other labels."
+        )
     ids = {folder: number for number, folder in enumerate(folders)}
     classes = np.array([ids[_folder(name)] for name in names], np.int64)
-    return names, {"class": classes}, {"class": folders}
-
-
-def _read_labels(path, names):
-    """Reads a CSV file of labels: a heading, then one row per image.
-
-    The first column is a file's name, with its folders or without them where that is unique. Of
-    the others, those of true and false, of 1 and 0 or of 1 and -1 become bool (but with 0 and -1
-    both, classes), those of words or of at most 100 different integers classes, and those of other
-    numbers float32 (an empty field is NaN). A column without any value is left out.
-
-    Returns those of `names` that have a row, column -> [n] values, and column -> class names.
-    """
-    heading, rows = _read_csv(path)
-    by_name = {name: name for name in names}
-    for name in names:
-        base = name.rpartition("/")[2]
-        if base != name:
-            by_name[base] = None if base in by_name else name
-    if by_name.get(heading[0]):
-        raise InputError(f"{path} has no heading; its first row is of the image {heading[0]}.")
-    if len(heading) < 2:
-        raise InputError(f"{path} needs a column of file names and then one column per attribute.")
-    values_of, strangers = {}, 0
-    for row in rows:
-        name = by_name.get(row[0].strip().replace("\\", "/").removeprefix("./"))
-        if name is None:
-            strangers += 1
-        else:
-            values_of[name] = [value.strip() for value in row[1:]]
-    if not rows:
-        raise InputError(f"{path} has no row below its heading.")
-    if not values_of:
-        examples = f"its first is {rows[0][0]!r}, an image is {names[0]!r}"
-        raise InputError(f"No row of {path} names an image of the folder; {examples}.")
-    labelled = [name for name in names if name in values_of]
-    if strangers:
-        _log.warning("%d rows of %s name no image (or several) and are left out.", strangers, path)
-    if without := len(names) - len(labelled):
-        _log.warning("%d images have no row in %s and are left out.", without, path)
-    labels, class_names = {}, {}
-    for column, label in enumerate(heading[1:]):
-        values = [values_of[name][column] for name in labelled]
-        array, classes = _typed(values, f"{path}, column {label!r}")
-        if array is not None:
-            labels[label] = array
-        if classes:
-            class_names[label] = classes
-    return labelled, labels, class_names
+    return places, {"class": classes}, {"class": folders}
 
 
 def _root(data):
@@ -218,13 +196,13 @@ def _root(data):
     return root
 
 
-def _image_names(root):
-    files = [pathlib.Path(folder, name) for folder, _, names in os.walk(root) for name in names]
-    images = [file for file in files if file.suffix.lower() in ENDINGS and file.name[0] != "."]
-    names = sorted(image.relative_to(root).as_posix() for image in images)
+def _pictures(data):
+    root = _root(data)
+    names, files, left_out = list_pictures(root, data.listing)
     if not names:
-        what = f"{len(files)} files but no" if files else "nothing, and no"
-        raise InputError(f"{root} holds {what} image ({', '.join(ENDINGS)}) at any depth.")
+        what = f"{files} files but no" if files else "nothing, and no"
+        others = f" There are {in_words(left_out)}." if left_out else ""
+        raise InputError(f"{root} holds {what} image ({', '.join(ENDINGS)}) at any depth.{others}")
     if len(names) == 1:
         raise InputError(_too_few(root, 1))
     return names
@@ -244,51 +222,3 @@ def _hash(name):
 
 def _folder(name):
     return name.partition("/")[0] if "/" in name else "."
-
-
-def _read_csv(path):
-    path = pathlib.Path(path).expanduser()
-    failure = f"--labels={path} can't be read"
-    try:
-        with explained(failure), open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"--labels={path} is not a CSV file: {error}") from error
-    if not rows:
-        raise InputError(f"--labels={path} is empty; it needs a heading and one row per image.")
-    heading = [field.strip() for field in rows[0]]
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(heading):
-            raise InputError(f"{path}, row {number}: {len(row)} fields, not {len(heading)}.")
-    return heading, rows[1:]
-
-
-def _typed(values, where):
-    different = set(values)
-    lower = {value.lower() for value in different}
-    if any(lower <= _TRUE | false for false in _FALSE):
-        return np.array([value.lower() in _TRUE for value in values], bool), None
-    integers = _all_parse(different, int)
-    if not (integers and len(different) <= _FEW_INTEGERS) and _all_parse(different - {""}, float):
-        array = np.array([value or "nan" for value in values], np.float32)
-        if not np.isfinite(array).any():
-            _log.warning("%s has no value and is left out.", where)
-            return None, None
-        return array, None
-    if "" in different:
-        raise InputError(f"{where}: {values.count('')} fields are empty.")
-    if len(different) > _MOST_CLASSES:
-        _log.warning("%s has %d different words and is left out.", where, len(different))
-        return None, None
-    classes = sorted(different, key=int if integers else None)
-    ids = {value: number for number, value in enumerate(classes)}
-    return np.array([ids[value] for value in values], np.int64), classes
-
-
-def _all_parse(values, kind):
-    try:
-        for value in values:
-            kind(value)
-    except ValueError:
-        return False
-    return True

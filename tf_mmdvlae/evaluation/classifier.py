@@ -19,6 +19,7 @@ from tf_mmdvlae.common.files import make_folder, replacing_folder, require_space
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config.settings import TrainConfig
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data.labels import has_value
 from tf_mmdvlae.evaluation.classifier_network import FEATURE_COUNT, build, find_labels, fit
 from tf_mmdvlae.evaluation.features import (
     DETAILS_FILE,
@@ -180,10 +181,11 @@ def judge(kind: str, predictions: np.ndarray, labels: np.ndarray) -> Estimate:
     Args:
       kind: "class", "attribute" or "factor".
       predictions: the label's entry of `Classifier.predict`, for n images.
-      labels: [n]; class ids below zero and numbers that are not finite stand for no label.
+      labels: [n], as in `data.labels`.
     """
-    labelled = labels >= 0 if kind == "class" else np.isfinite(labels)
+    labelled = has_value(labels)
     predictions, labels = predictions[labelled].astype(np.float64), labels[labelled]
+    labels = labels.astype(bool) if kind == "attribute" else labels
     measure = {"class": "accuracy", "attribute": "auc", "factor": "r2"}[kind]
     if not len(labels) or (kind != "class" and np.all(labels == labels[0])):
         return {"measure": measure, **unknown(len(labels), "no two test images differ in it")}

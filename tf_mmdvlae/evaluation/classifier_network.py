@@ -14,6 +14,7 @@ from keras import ops
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.progress import Progress
+from tf_mmdvlae.data.labels import has_value, kind_of
 from tf_mmdvlae.evaluation.features import FEATURES, ImageShape
 
 if TYPE_CHECKING:
@@ -49,24 +50,24 @@ class Label:
     def targets(self, values: np.ndarray) -> np.ndarray:
         """Labels [n] as the loss takes them: float32 class ids, 0 and 1, or standardised factors.
 
-        NaN stands for a missing label; so do class ids below zero, as some data sets mark them.
+        NaN stands for a missing label.
         """
         targets = np.asarray(values, np.float32)
-        labelled = (targets >= 0) if self.kind == "class" else np.isfinite(targets)
+        labelled = has_value(np.asarray(values))
         standardised = (targets - np.float32(self.mean)) / np.float32(self.deviation)
         return np.where(labelled, standardised, np.float32(np.nan))
 
 
 def find_labels(split: Split) -> list[Label]:
-    """The labels of a training split: integers are classes, bools attributes, floats factors.
+    """The labels of a training split, of the kinds that `data.labels` tells apart.
 
     A split without labels is an `InputError`.
     """
     labels = []
     for name, values in split.labels.items():
-        if values.dtype.kind == "b":
+        if kind_of(values) == "attribute":
             labels.append(Label(name, "attribute"))
-        elif values.dtype.kind in "iu":
+        elif kind_of(values) == "class":
             labels.append(Label(name, "class", tuple(split.class_names[name])))
         elif (numbers := values[np.isfinite(values)].astype(np.float64)).size:
             # A factor that does not vary stays at its mean.

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.faces.factors import FACTORS
+from tf_mmdvlae.data.labels import has_value, kind_of
 from tf_mmdvlae.evaluation.case import Case, Part, floats
 from tf_mmdvlae.evaluation.report import key_numbers, section_plots
 from tf_mmdvlae.evaluation.report.key_numbers import KeyNumber
@@ -163,19 +164,25 @@ def semi_supervised(case: Case) -> dict[str, Any]:
 
     The labels are those of classes and the five most balanced attributes.
     """
-    labels = case.test.labels
-    classes = [name for name, values in labels.items() if values.dtype.kind in "iu"]
-    attributes = [name for name, values in labels.items() if values.dtype.kind == "b"]
-    balanced = sorted(attributes, key=lambda name: abs(labels[name].mean() - 0.5))
+    train, test = case.train, case.test
+    labels = {
+        name: values
+        for name, values in test.labels.items()
+        if has_value(values).any() and has_value(train.labels[name]).any()
+    }
+    classes = [name for name, values in labels.items() if kind_of(values) == "class"]
+    attributes = [name for name, values in labels.items() if kind_of(values) == "attribute"]
+    balanced = sorted(attributes, key=lambda name: abs((labels[name] > 0).mean() - 0.5))
     names = classes + balanced[:_SEMI_SUPERVISED_LABELS]
     if not names:
         return {"skipped": "the data set has no classes or attributes"}
-    train, test, errors = case.train, case.test, {}
-    progress = case.progress("labels")
+    progress, errors = case.progress("labels"), {}
     for name in names:
-        errors[name] = semi_supervised_errors(
-            train.means, train.labels[name], test.means, test.labels[name], seed=case.seed
-        )
+        codes_and_labels = []
+        for part in (train, test):
+            rows = has_value(part.labels[name])
+            codes_and_labels += [latents.take(part.means, rows), part.labels[name][rows]]
+        errors[name] = semi_supervised_errors(*codes_and_labels, seed=case.seed)
         progress(len(errors), len(names))
     return errors
 

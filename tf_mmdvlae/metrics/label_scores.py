@@ -1,7 +1,7 @@
 """How well predictions match a label: accuracy, area under the ROC curve, or R^2.
 
-The label's type decides: whole numbers are classes ("accuracy"), bools an attribute ("auc"), and
-floats a factor ("r2"). A label that is not finite is a missing one.
+The label's kind decides (see `data.labels`, which also says which rows have no value): classes have
+an "accuracy", attributes an "auc", factors an "r2".
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import numpy as np
 from scipy.stats import rankdata
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.data.labels import kind_of
 from tf_mmdvlae.metrics.estimates import Estimate, estimate, share
 
 
 def measure_for(name: str, train: np.ndarray, test: np.ndarray) -> str:
     """What a label is judged by: "accuracy", "auc" or "r2"."""
-    kinds = {train.dtype.kind, test.dtype.kind}
-    for measure, known in (("auc", {"b"}), ("accuracy", {"i", "u"}), ("r2", {"f"})):
-        if kinds <= known:
+    kinds = {kind_of(train), kind_of(test)}
+    for measure, kind in (("auc", "attribute"), ("accuracy", "class"), ("r2", "factor")):
+        if kinds == {kind}:
             return measure
     raise InputError(
         f"Label {name!r} is {train.dtype} in train and {test.dtype} in test; a label must be of "
@@ -26,16 +27,16 @@ def measure_for(name: str, train: np.ndarray, test: np.ndarray) -> str:
 
 
 def chance(measure: str, train: np.ndarray, test: np.ndarray) -> float:
-    """What a guess without codes reaches: accuracy of train's most frequent class; 0.5; 0."""
+    """What a guess without codes reaches: accuracy of train's most frequent class; 0.5; 0.
+
+    The labels are complete; without any the accuracy is NaN.
+    """
     if measure != "accuracy":
         return {"auc": 0.5, "r2": 0.0}[measure]
+    if not (len(train) and len(test)):
+        return float("nan")
     classes, counts = np.unique(train, return_counts=True)
     return float(np.mean(test == classes[np.argmax(counts)]))
-
-
-def has_label(labels: np.ndarray) -> np.ndarray:
-    """Which rows have a label, bool [n]."""
-    return np.isfinite(labels) if labels.dtype.kind == "f" else np.ones(labels.shape, bool)
 
 
 def obstacle(measure: str, train: np.ndarray, test: np.ndarray) -> str:

@@ -16,6 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.data.labels import has_value
 from tf_mmdvlae.metrics import label_scores
 from tf_mmdvlae.metrics.estimates import unknown
 from tf_mmdvlae.model import latents
@@ -29,7 +30,7 @@ _BOTH = dict.fromkeys(NEIGHBOURS, ("neighbours", "linear"))
 _ONE = {"accuracy": ("neighbours",), "auc": ("linear",), "r2": ("linear",)}
 
 Labels = dict[str, np.ndarray]
-"""Label name -> [n]: whole numbers (classes), bools (an attribute) or floats (a factor)."""
+"""Label name -> [n], as in `data.labels`: classes, an attribute or a factor."""
 
 
 def layer_knowledge(
@@ -149,9 +150,11 @@ class _Label:
 
     def __init__(self, name, train, test):
         self.measure = label_scores.measure_for(name, train, test)
-        self.chance = label_scores.chance(self.measure, train, test)
-        self.train_rows, self.test_rows = map(label_scores.has_label, (train, test))
+        self.train_rows, self.test_rows = map(has_value, (train, test))
         self.train, self.test = train[self.train_rows], test[self.test_rows]
+        if self.measure == "auc":
+            self.train, self.test = self.train.astype(bool), self.test.astype(bool)
+        self.chance = label_scores.chance(self.measure, self.train, self.test)
         self._obstacle = label_scores.obstacle(self.measure, self.train, self.test)
         notes = [
             f"{np.sum(~rows)} of {len(rows)} {split} rows have no label and are left out"

@@ -11,6 +11,7 @@ import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import read_arrays, write_arrays
+from tf_mmdvlae.data.labels import has_value, kind_of
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.latents import Latents
 
@@ -67,8 +68,8 @@ def find_directions(
 
     Args:
       means: posterior means of the training images, a latent dict [n, d_l].
-      labels: name -> [n]: class ids (whole numbers), attributes (bools) or factors (floats; the
-        factor's mean stands in for a value that is not finite). Another n is an InputError.
+      labels: name -> [n]: class ids, attributes or factors, as `data.labels` says; the mean of the
+        others stands in for a value that an image lacks. Another n is an InputError.
       class_names: label name -> the classes' names, for labels that are class ids; without them
         the ids are the names.
     """
@@ -98,21 +99,23 @@ def find_directions(
 
 def _features_of(name, values, class_names):
     """[(feature, its column of the regression, its share of the images if it is a class)]."""
-    if values.dtype.kind == "b":
-        return [(name, values.astype(np.float64), None)] if 0 < values.mean() < 1 else []
-    if values.dtype.kind == "f":
-        finite = np.isfinite(values)
-        spread = np.std(values[finite], dtype=np.float64) if finite.any() else 0.0
+    kind, known = kind_of(values), has_value(values)
+    if kind == "attribute":
+        share = (values[known] > 0).mean() if known.any() else 0.0
+        return [(name, np.where(known, values, share), None)] if 0 < share < 1 else []
+    if kind == "factor":
+        spread = np.std(values[known], dtype=np.float64) if known.any() else 0.0
         if not spread > 0:
             return []
-        centred = values.astype(np.float64) - np.mean(values[finite], dtype=np.float64)
-        return [(name, np.where(finite, centred, 0.0) / spread, None)]
+        centred = values.astype(np.float64) - np.mean(values[known], dtype=np.float64)
+        return [(name, np.where(known, centred, 0.0) / spread, None)]
     classes = []
-    for number in np.unique(values):
-        column = (values == number).astype(np.float64)
+    for number in np.unique(values[known]):
+        share = (values[known] == number).mean()
+        column = np.where(known, values == number, share)
         is_named = class_names is not None and 0 <= number < len(class_names)
         title = class_names[number] if is_named else number
-        classes.append((f"{name}={title}", column, column.mean()))
+        classes.append((f"{name}={title}", column, share))
     return classes if len(classes) > 1 else []
 
 

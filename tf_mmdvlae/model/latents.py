@@ -91,7 +91,7 @@ def posterior_samples(means: Latents, deviations: Latents, seed: int = 0) -> Lat
 
 
 def take(latents: Latents, rows: slice | Sequence[int] | np.ndarray) -> Latents:
-    """Some rows of every layer: a slice, or indices."""
+    """Some rows of every layer: a slice, indices, or a mask."""
     return {name: codes[rows] for name, codes in check(latents).items()}
 
 

@@ -78,6 +78,8 @@ class Workdir:
                 "Put that file back, empty the folder, or give another --workdir."
             )
         before = self.read_config()
+        # What lies in which split stays, whatever rules have come since.
+        config = config.changed(data={"listing": before.data.listing})
         if not config.train.continued_from:
             # A run that was stopped while it wrote its results took all its steps, too.
             last = self.checkpoints / f"step_{before.train.steps:08d}.json"
