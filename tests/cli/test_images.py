@@ -1,5 +1,6 @@
 """Words of flags that name pictures, layers, strengths and files."""
 
+import os
 import pathlib
 import types
 
@@ -22,6 +23,19 @@ def test_files_with_commas_folders_and_names_that_hold_commas(tmp_path):
     assert images.find(str(comma), "a") == [comma]
     names = [path.name for path in images.find(str(tmp_path), "a")]
     assert names == ["a.JPG", "b.png", "c.jpeg", "x,y.png"]
+
+
+def test_a_folder_is_listed_as_for_training(tmp_path):
+    for name in ("album.png/1.png", "2.webp", "@eaDir/3.png", "z/4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    os.mkfifo(tmp_path / "pipe.png")
+    found = images.find(str(tmp_path), "image_dir")
+    assert [str(path.relative_to(tmp_path)) for path in found] == [
+        *("2.webp", "album.png/1.png", "z/4.png"),
+    ]
+    with pytest.raises(InputError, match="pipe.png is neither a file nor a folder"):
+        images.find(str(tmp_path / "pipe.png"), "image")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """bin/train: what it says, and what it refuses."""
 
+import json
 import re
+import shutil
 
 import pytest
 
@@ -89,3 +91,51 @@ def test_the_settings_that_pictures_decide_are_printed(run_command, picture_fold
     (blocks,) = re.findall(r"^ *blocks +(.*)$", out, re.MULTILINE)
     assert override(config, [("model.blocks", blocks)]) == config
     assert "--batch_size=" in errors
+
+
+def test_two_folders_of_pictures_have_folders_of_their_own(
+    run_command, picture_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "My cats & dogs").symlink_to(picture_folder)
+    for folder in (picture_folder / "even", tmp_path / "My cats & dogs"):
+        run_command("train", "--dataset=image_folder", f"--image_dir={folder}", "--batch_size=500")
+    runs = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert runs == ["image_folder_My_cats_dogs", "image_folder_even"]
+
+
+def test_an_old_run_on_a_folder_goes_on_where_and_as_it_began(
+    run_command, picture_folder, tmp_path, monkeypatch
+):
+    """In runs/image_folder, with the pictures that version 0.2 read."""
+    monkeypatch.chdir(tmp_path)
+    pictures = tmp_path / "pictures"
+    shutil.copytree(picture_folder, pictures)
+    shutil.copytree(picture_folder / "even", pictures / ".hidden")
+    arguments = ("--dataset=image_folder", f"--image_dir={pictures}", "--batch_size=500")
+    old = tmp_path / "runs" / "image_folder"
+    old.mkdir(parents=True)
+    (old / "config.json").write_text(
+        json.dumps({"data": {"dataset": "image_folder", "image_dir": str(pictures)}})
+    )
+    _, out, _ = run_command("train", *arguments)
+    assert "Pictures: 72," in out
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["image_folder"]
+    assert Workdir(old).read_config().data.listing == "0.2"
+    _, out, _ = run_command("train", *arguments, "--workdir=runs/new")
+    assert "Pictures: 48," in out
+    assert Workdir(tmp_path / "runs" / "new").read_config().data.listing == "0.3"
+
+
+def test_an_export_of_another_model_is_found_before_the_first_step(
+    run_command, finished_run, picture_folder, tmp_path
+):
+    _, _, errors = run_command(
+        "train",
+        "--dataset=image_folder",
+        f"--image_dir={picture_folder}",
+        f"--workdir={tmp_path / 'run'}",
+        f"--export_dir={finished_run[1]}",
+    )
+    assert "is a model of images of shape [8, 8, 1], not [28, 28, 1]; give another" in errors
+    assert not (tmp_path / "run").exists()

@@ -12,8 +12,10 @@ import pytest
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import DataConfig
 from tf_mmdvlae.serving import formats
-from tf_mmdvlae.serving.export import export
+from tf_mmdvlae.serving.export import check_place, export
+from tf_mmdvlae.serving.manifest import folder_digest
 from tf_mmdvlae.training.finish import export_run
 from tf_mmdvlae.training.run import load_run
 
@@ -42,6 +44,45 @@ def test_a_folder_that_cannot_be_written(finished_run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="Could not export"):
         export(load_run(finished_run[0]), tmp_path / "file" / "exports")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ({"image_shape": [64, 64, 3]}, "of images of shape .64, 64, 3., not .28, 28, 1."),
+        ({"dataset": "mnist"}, "of mnist, not image_folder"),
+        ({"folder": "0123456789abcdef"}, "of another folder of pictures than .*pictures"),
+        ({"image_shape": "?"}, "of images of shape ., not"),
+        ({"folder": None}, None),
+        ({"dataset": None}, None),
+    ],
+)
+def test_the_next_version_is_of_the_same_model(tmp_path, manifest, message):
+    data = DataConfig(dataset="image_folder", image_dir=str(tmp_path / "pictures"))
+    check_place(tmp_path / "exports", (28, 28, 1), data)
+    folder = tmp_path / "exports" / "10" / "assets.extra"
+    folder.mkdir(parents=True)
+    (tmp_path / "exports" / "9").mkdir()
+    check_place(tmp_path / "exports", (28, 28, 1), data)
+    same = {"image_shape": [28, 28, 1], "dataset": "image_folder", "folder": folder_digest(data)}
+    (folder / "manifest.json").write_text(json.dumps({**same, **manifest}))
+    (tmp_path / "link").symlink_to(tmp_path / "pictures")
+    linked = DataConfig(dataset="image_folder", image_dir=str(tmp_path / "link"))
+    for source in (data, linked):
+        if message is None:
+            check_place(tmp_path / "exports", (28, 28, 1), source)
+        else:
+            message = message.replace("than .*pictures", "than .*")
+            with pytest.raises(InputError, match=f"10 is a model {message}.*another --export_dir"):
+                check_place(tmp_path / "exports", (28, 28, 1), source)
+
+
+def test_versions_of_a_data_set_are_one_data_set(tmp_path):
+    (tmp_path / "1" / "assets.extra").mkdir(parents=True)
+    manifest = {"image_shape": [64, 64, 3], "dataset": "synthetic_faces:1.0.0"}
+    (tmp_path / "1" / "assets.extra" / "manifest.json").write_text(json.dumps(manifest))
+    check_place(tmp_path, (64, 64, 3), DataConfig(dataset="synthetic_faces"))
+    check_place(tmp_path, (64, 64, 3))
 
 
 def versions(folder):

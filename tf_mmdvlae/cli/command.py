@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -165,6 +166,11 @@ def absolute_path(text: str) -> str:
     return os.path.abspath(os.path.expanduser(text))
 
 
+def labels_path(text: str) -> str:
+    """As `absolute_path`, but "none" is no path: it takes the labels away."""
+    return text if text == "none" else absolute_path(text)
+
+
 EXPORT = Flag(
     str, "an export, such as exports/mnist (its newest version) or exports/mnist/3", required=True
 )
@@ -182,10 +188,13 @@ DATA_DIR = Flag(
 RUN_DATA_DIR = Flag(absolute_path, "root of the TFDS data sets [default: the run's]")
 DATA_FLAGS = {
     "data_dir": DATA_DIR,
-    "image_dir": Flag(absolute_path, "folder of JPEG and PNG pictures, for --dataset=image_folder"),
+    "image_dir": Flag(
+        absolute_path, "folder of JPEG, PNG and WebP pictures, for --dataset=image_folder"
+    ),
     "labels": Flag(
-        absolute_path,
-        "CSV file, for --dataset=image_folder: a file name per row, then a column per attribute",
+        labels_path,
+        "CSV file, for --dataset=image_folder: a file name per row, then a column per attribute; "
+        "or none [default: the sub-folders are classes]",
     ),
 }
 
@@ -204,6 +213,17 @@ def data_settings(values: SimpleNamespace) -> dict[str, str]:
         if name in settings and values.dataset != "image_folder":
             raise InputError(f"--{name} needs --dataset=image_folder, not {values.dataset}.")
     return settings
+
+
+def data_name(values: SimpleNamespace) -> str:
+    """The name that default folders have: --dataset, and for an image folder its own name too.
+
+    Letters, digits, dots and hyphens of that name stay; it is cut to 40 characters.
+    """
+    if values.dataset != "image_folder" or not values.image_dir:
+        return values.dataset
+    folder = re.sub(r"[^\w.-]+", "_", os.path.basename(values.image_dir))
+    return f"image_folder_{folder[:40]}"
 
 
 def settings_for(

@@ -11,7 +11,9 @@ from tf_mmdvlae.cli.command import EXPORT, Command, Flag
 
 FLAGS = {
     "export": EXPORT,
-    "image_dir": Flag(str, "folder of JPEG and PNG pictures, read at any depth", required=True),
+    "image_dir": Flag(
+        str, "folder of JPEG, PNG and WebP pictures, read at any depth", required=True
+    ),
     "out": Flag(str, "file for the codes, ending in .npz or .csv", required=True),
 }
 

@@ -2,16 +2,22 @@
 
   bin/export --workdir=runs/mnist
   bin/export --workdir=runs/mnist --tflite --onnx
+  bin/export --workdir=runs/image_folder_pets --labels=FILE.csv     edits along these labels
 
 Earlier versions stay as they are.
 """
 
-from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag
+from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag, labels_path
 
 FLAGS = {
     "workdir": Flag(str, "folder of the run, such as runs/mnist", required=True),
     "export_dir": Flag(str, "folder of the SavedModel's versions [default: that of the run]"),
     "data_dir": RUN_DATA_DIR,
+    "labels": Flag(
+        labels_path,
+        "for a run on an image folder: a CSV file of labels as in bin/train, or none "
+        "[default: the run's labels]",
+    ),
     "tflite": Flag(bool, "write TensorFlow Lite files too (needs '.[tflite]')"),
     "onnx": Flag(bool, "write ONNX files too (needs '.[onnx]')"),
 }
@@ -22,7 +28,7 @@ def _run(flags):
 
     formats = [name for name in ("tflite", "onnx") if getattr(flags, name)]
     print(f"Exporting {flags.workdir} ...", flush=True)
-    path = export_run(flags.workdir, flags.export_dir, formats, flags.data_dir)
+    path = export_run(flags.workdir, flags.export_dir, formats, flags.data_dir, flags.labels)
     print(f"SavedModel:  {path}")
 
 

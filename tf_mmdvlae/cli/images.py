@@ -15,7 +15,7 @@ import numpy as np
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import replacing
 from tf_mmdvlae.common.progress import Progress
-from tf_mmdvlae.data.image_folder import ENDINGS
+from tf_mmdvlae.data.listing import ENDINGS, list_pictures
 from tf_mmdvlae.data.reading import TOLERATED
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 def find(text: str, flag: str) -> list[pathlib.Path]:
     """The picture files that a flag names: files with commas between them, or folders.
 
-    A folder's files come at any depth, sorted by name; `flag` is the flag's name, for messages.
+    A folder's pictures are those of `list_pictures`, sorted by name; `flag` is the flag's name, for
+    messages.
     """
     files: list[pathlib.Path] = []
     is_one_path = pathlib.Path(text).expanduser().exists()
@@ -41,11 +42,15 @@ def find(text: str, flag: str) -> list[pathlib.Path]:
         path = pathlib.Path(part).expanduser()
         if not path.exists():
             raise InputError(f"--{flag}: there is no file {path}.")
-        inside = sorted(path.rglob("*")) if path.is_dir() else []
-        pictures = [p for p in inside if p.suffix.lower() in ENDINGS and p.name[0] != "."]
-        if path.is_dir() and not pictures:
-            raise InputError(f"--{flag}: {path} holds no image ({', '.join(ENDINGS)}).")
-        files += pictures or [path]
+        if path.is_dir():
+            pictures = list_pictures(path).names
+            if not pictures:
+                raise InputError(f"--{flag}: {path} holds no image ({', '.join(ENDINGS)}).")
+            files += sorted(path / name for name in pictures)
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise InputError(f"--{flag}: {path} is neither a file nor a folder.")
     if not files:
         raise InputError(f"--{flag} names no file.")
     return files

@@ -9,8 +9,11 @@ If a run was stopped, the same command resumes it. Any field of the config can b
 stand in tf_mmdvlae/config/settings.py.
 """
 
+import contextlib
+
 from tf_mmdvlae.cli import command
 from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag, absolute_path
+from tf_mmdvlae.common.errors import InputError
 
 _TRAIN_FLAGS = {
     "steps": Flag(
@@ -33,8 +36,11 @@ _TRAIN_FLAGS = {
 FLAGS = {
     "dataset": DATASET,
     "preset": Flag(str, "preset of the data set's config", "default"),
-    "workdir": Flag(str, "folder of the run [default: runs/<dataset>]"),
-    "export_dir": Flag(str, "folder of the SavedModel's versions [default: exports/<dataset>]"),
+    "workdir": Flag(
+        str,
+        "folder of the run [default: runs/<dataset>, or runs/image_folder_<name of the folder>]",
+    ),
+    "export_dir": Flag(str, "folder of the SavedModel's versions [default: exports/<likewise>]"),
     **DATA_FLAGS,
     "cache": Flag(str, "where decoded images are kept: auto, memory, disk or none"),
     **SIZE_FLAGS,
@@ -60,14 +66,37 @@ def _run(flags):
     if flags.latent_dims is not None:
         dims = fields_by_section([("model.latent_dims", flags.latent_dims)])
         latent_dims = dims["model"]["latent_dims"]
+    name = _name(flags)
+    workdir, export_dir = flags.workdir or f"runs/{name}", flags.export_dir or f"exports/{name}"
+    if flags.dataset == "image_folder" and (data := _data_of(workdir)):
+        # Steps and splits follow from the files that the run began with.
+        fields["data"].setdefault("listing", data.listing)
     config = command.settings_for(
         flags, flags.preset, fields, latent_dims=latent_dims, epochs=flags.epochs
     )
-    workdir = flags.workdir or f"runs/{flags.dataset}"
-    export_dir = flags.export_dir or f"exports/{flags.dataset}"
     result = train_run(config, workdir, export_dir, flags.overwrite)
     if result is not None:
         _print_result(result)
+
+
+def _name(flags):
+    """The name of the default folders, `command.data_name` but for old runs on image folders.
+
+    Those lie in runs/image_folder, and go on there.
+    """
+    before = _data_of("runs/image_folder") if flags.dataset == "image_folder" else None
+    if before and flags.image_dir and before.image_dir == flags.image_dir:
+        return flags.dataset
+    return command.data_name(flags)
+
+
+def _data_of(workdir):
+    """The data settings of the run in a folder; None where there is none that can be read."""
+    from tf_mmdvlae.training.workdir import Workdir
+
+    with contextlib.suppress(InputError):
+        return Workdir(workdir).read_config().data
+    return None
 
 
 def _print_result(result):

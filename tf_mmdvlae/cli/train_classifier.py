@@ -12,7 +12,11 @@ from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Fla
 
 FLAGS = {
     "dataset": DATASET,
-    "out": Flag(str, "folder of the classifier [default: classifiers/<dataset>]"),
+    "out": Flag(
+        str,
+        "folder of the classifier [default: classifiers/<dataset>, or "
+        "classifiers/image_folder_<name of the folder>]",
+    ),
     **DATA_FLAGS,
     **SIZE_FLAGS,
     "steps": Flag(int, "training steps", 2000),
@@ -28,22 +32,23 @@ def _run(flags):
     if flags.dataset == "image_folder":
         flags.data_dir = None
     config = command.settings_for(flags, "default", {})
-    out = flags.out or f"classifiers/{flags.dataset}"
+    name = command.data_name(flags)
+    out = flags.out or f"classifiers/{name}"
     shape = config.model.image_shape
     details = train_classifier(
         config.data, shape, out, flags.steps, flags.batch_size, flags.seed, flags.overwrite
     )
-    _print_details(details, out, flags.dataset)
+    _print_details(details, out, name)
 
 
-def _print_details(details, out, dataset):
+def _print_details(details, out, name):
     print(f"\nTest split ({details['test_images']:,} images):")
-    for name, label in details["labels"].items():
+    for title, label in details["labels"].items():
         test = label["test"]
         estimate = f"{test['value']:.4f} +- {test['standard_error']:.1g}"
-        print(f"  {name:<24}{test['measure']:<10}{test.get('note', estimate)}")
+        print(f"  {title:<24}{test['measure']:<10}{test.get('note', estimate)}")
     print(f"\nClassifier:  {out}")
-    print(f"Next:        bin/evaluate --workdir=runs/{dataset} --features={out}")
+    print(f"Next:        bin/evaluate --workdir=runs/{name} --features={out}")
 
 
 main = Command("train_classifier", __doc__, FLAGS, _run)

@@ -104,6 +104,9 @@ def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Sub
     served = load(export)
     manifest = served.manifest
     preset = get_config(dataset) if unversioned(dataset) in known_datasets() else Config()
+    if manifest["dataset"] == dataset == "image_folder":
+        # What the model was not trained on lies in the test split by the rules of its run alone.
+        data = {"listing": manifest["config"]["data"].get("listing", "0.2"), **data}
     data = {"dataset": dataset, "crop": manifest["crop"], **data}
     return Subject(
         name=str(served.path),

@@ -178,11 +178,14 @@ def semi_supervised(case: Case) -> dict[str, Any]:
         return {"skipped": "the data set has no classes or attributes"}
     progress, errors = case.progress("labels"), {}
     for name in names:
-        codes_and_labels = []
-        for part in (train, test):
-            rows = has_value(part.labels[name])
-            codes_and_labels += [latents.take(part.means, rows), part.labels[name][rows]]
-        errors[name] = semi_supervised_errors(*codes_and_labels, seed=case.seed)
+        rows = [has_value(part.labels[name]) for part in (train, test)]
+        errors[name] = semi_supervised_errors(
+            latents.take(train.means, rows[0]),
+            train.labels[name][rows[0]],
+            latents.take(test.means, rows[1]),
+            test.labels[name][rows[1]],
+            seed=case.seed,
+        )
         progress(len(errors), len(names))
     return errors
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, explained
-from tf_mmdvlae.common.files import hidden_folder, place_folder, write_json
+from tf_mmdvlae.common.files import hidden_folder, place_folder, read_json, write_json
+from tf_mmdvlae.config import unversioned
 from tf_mmdvlae.serving.loaded import version_numbers
-from tf_mmdvlae.serving.manifest import describe
+from tf_mmdvlae.serving.manifest import describe, folder_digest
 from tf_mmdvlae.serving.model_card import model_card
 from tf_mmdvlae.serving.signatures import save, signatures
 from tf_mmdvlae.serving.warmup import example_requests, write_warmup
@@ -21,6 +23,34 @@ if TYPE_CHECKING:
     from tf_mmdvlae.model.directions import Directions
     from tf_mmdvlae.model.mmdvlae import MMDVLAE
     from tf_mmdvlae.model.samplers import Samplers
+
+
+def check_place(
+    export_dir: pathlib.Path | str, image_shape: tuple[int, ...], data: DataConfig | None = None
+) -> None:
+    """Refuses a folder whose newest version is of another data set or of images of another shape.
+
+    A server would replace that model by this one. What an older manifest does not say, and versions
+    of a data set, are not compared. The refusal is an `InputError`.
+    """
+    newest = max(version_numbers(pathlib.Path(export_dir)), default=None)
+    if newest is None:
+        return
+    path = pathlib.Path(export_dir) / str(newest)
+    there: dict[str, Any] = {}
+    # A version that can't be read is nobody's model.
+    with contextlib.suppress(InputError):
+        there = read_json(path / "assets.extra" / "manifest.json")
+    what, shape = None, list(image_shape)
+    if there.get("image_shape", shape) != shape:
+        what = f"images of shape {there['image_shape']}, not {shape}"
+    elif data and there.get("dataset"):
+        if unversioned(data.dataset) != unversioned(there["dataset"]):
+            what = f"{there['dataset']}, not {data.dataset}"
+        elif there.get("folder") not in (None, folder_digest(data)):
+            what = f"another folder of pictures than {data.image_dir}"
+    if what:
+        raise InputError(f"{path} is a model of {what}; give another --export_dir.")
 
 
 def export(
@@ -54,9 +84,11 @@ def export(
       samplers: the samplers of the signature `sample_fitted`; None leaves that signature out.
 
     Raises:
-      InputError: if the folder cannot be written or the disk is full; no version is added.
+      InputError: if the folder cannot be written or is another model's (see `check_place`), or the
+        disk is full; no version is added.
     """
     export_dir = pathlib.Path(export_dir)
+    check_place(export_dir, model.config.image_shape, data)
     mixture = samplers.joint if samplers else None
     table = signatures(model, directions, data.crop if data else 1.0, mixture=mixture)
     failure = f"Could not export to {export_dir}"

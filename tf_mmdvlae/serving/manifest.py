@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,13 @@ FORMAT = 1
 _PLACES = ("data_dir", "image_dir", "labels", "init_from")
 
 
+def folder_digest(data: DataConfig) -> str | None:
+    """Tells an image folder from others without telling where it lies; None for other data sets."""
+    if not data.image_dir:
+        return None
+    return hashlib.sha256(os.fsencode(os.path.realpath(data.image_dir))).hexdigest()[:16]
+
+
 def describe(
     model: MMDVLAE,
     signatures: Sequence[str],
@@ -34,7 +43,8 @@ def describe(
     `mixture` is that of `sample_fitted`; the other arguments are those of `export`.
 
     Returns:
-      A dict that JSON can hold: "format", "dataset", "image_shape", "latent_dims", "crop",
+      A dict that JSON can hold: "format", "dataset", "folder" (a hash of an image folder's path,
+      None for other data), "image_shape", "latent_dims", "crop",
       "attributes", "signatures", "mixture_components" (None without a mixture), "weights" ("last":
       those of the last step), "test" and "test_images" (the test split's metrics; {} and 0 without
       them), "probes" (how well each label is read from the codes: label -> "measure", "chance",
@@ -47,6 +57,7 @@ def describe(
     return {
         "format": FORMAT,
         "dataset": data.dataset if data else None,
+        "folder": folder_digest(data) if data else None,
         "image_shape": list(model.config.image_shape),
         "latent_dims": list(model.config.latent_dims),
         "crop": data.crop if data else 1.0,

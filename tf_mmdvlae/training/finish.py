@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import replacing, require_space, write_json
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.common.provenance import provenance
@@ -23,10 +24,10 @@ from tf_mmdvlae.metrics.probes import probe_layers
 from tf_mmdvlae.metrics.reconstruction import reconstruction_errors
 from tf_mmdvlae.model.directions import Directions, find_directions
 from tf_mmdvlae.model.functions import BATCH, joined, mmd_to_prior, numpy_functions
-from tf_mmdvlae.model.latents import posterior_samples
+from tf_mmdvlae.model.latents import posterior_samples, row_count
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
-from tf_mmdvlae.serving.export import export
+from tf_mmdvlae.serving.export import check_place, export
 from tf_mmdvlae.serving.formats import other_formats
 from tf_mmdvlae.training.checkpoints import saved_size
 from tf_mmdvlae.training.held_out import overfitting
@@ -132,11 +133,7 @@ def measure(
     numbers |= prior_match(means, deviations, mmd, config.train.batch_size, seed)
     count = min(_TRAIN_IMAGES, train.size)
     train_means, train_deviations = joined([encode(batch) for batch in _batches(train, count)])
-    probes, directions = {}, None
-    if train.labels:
-        labels = {name: values[:count] for name, values in train.labels.items()}
-        probes = probe_layers(train_means, labels, means, test.labels)
-        directions = find_directions(train_means, labels, train.class_names)
+    probes, directions = _read_labels(splits, train_means, means)
     print("Fitting mixtures to the codes ...", flush=True)
     samples = posterior_samples(train_means, train_deviations, seed)
     results = {
@@ -147,6 +144,17 @@ def measure(
         "skipped_images": train.skipped + test.skipped,
     }
     return results, directions, fit_samplers(samples, seed=seed)
+
+
+def _read_labels(splits, train_means, test_means):
+    """How well labels are read from codes, those of the first training images and of all test
+    images, and the labels' directions."""
+    train, test = splits["train"], splits["test"]
+    if not train.labels:
+        return {}, None
+    labels = {name: values[: row_count(train_means)] for name, values in train.labels.items()}
+    probes = probe_layers(train_means, labels, test_means, test.labels)
+    return probes, find_directions(train_means, labels, train.class_names)
 
 
 def draw(
@@ -180,23 +188,48 @@ def export_run(
     export_dir: pathlib.Path | str | None = None,
     formats: Sequence[str] = (),
     data_dir: pathlib.Path | str | None = None,
+    labels: str | None = None,
 ) -> pathlib.Path:
     """Exports a finished run again, in the next free version; returns the version's path.
 
     `export_dir` is the folder of versions; None is that of the run. `formats` are further formats
     to write into the version's `assets.extra/`, "tflite" or "onnx"; test images compare them with
     the SavedModel, and their packages must be installed. `data_dir` is as for `draw_run`.
+    `labels`, for a run on an image folder, is `DataConfig.labels` in place of the run's: directions
+    are found for these labels, from the images that have some. The run itself stays as it is.
     """
     model, folder = load_run(workdir), Workdir(workdir)
     config, metrics = folder.read_config(), folder.read_metrics()
-    directions = _load(Directions, folder.directions_file, "the export cannot edit")
+    export_dir = export_dir or pathlib.Path(metrics["export"]).parent
+    check_place(export_dir, config.model.image_shape, config.data)
+    if labels is None:
+        directions = _load(Directions, folder.directions_file, "the export cannot edit")
+    else:
+        metrics["probes"], directions = _relabelled(model, config, labels)
     samplers = _load(Samplers, folder.samplers_file, "the export has no sample_fitted")
     extras = None
     if formats:
         images = next(_batches(_test_split(config, data_dir), _CHECKED_IMAGES))
         extras = other_formats(formats, model, images)
-    export_dir = export_dir or pathlib.Path(metrics["export"]).parent
     return export(model, export_dir, config.data, directions, metrics, extras, samplers)
+
+
+def _relabelled(model, config, labels):
+    """What `_read_labels` gives for other labels of an image folder."""
+    if config.data.dataset != "image_folder":
+        raise InputError(f"--labels is for runs on image folders, not on {config.data.dataset}.")
+    config = config.changed(data={"labels": labels})
+    encode, _ = numpy_functions(model)
+    splits = {
+        name: pipeline.load_split(config.data, config.model.image_shape, name)
+        for name in ("train", "test")
+    }
+    counts = min(_TRAIN_IMAGES, splits["train"].size), splits["test"].size
+    means = [
+        joined([encode(batch)[0] for batch in _batches(split, count)])
+        for split, count in zip(splits.values(), counts, strict=True)
+    ]
+    return _read_labels(splits, *means)
 
 
 def _load(kind, path, loss):

@@ -12,6 +12,7 @@ from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.serving.export import check_place
 from tf_mmdvlae.training.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.training.finish import Result, finish
 from tf_mmdvlae.training.held_out import HeldOut
@@ -55,6 +56,8 @@ def train(
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.workers.stop_on_lost_worker())
         with run.workers.refuse_together():
+            if run.workers.is_chief:
+                check_place(export_dir, config.model.image_shape, config.data)
             stack.enter_context(run.workdir.locked())
             if run.workers.is_chief:
                 run.config = run.workdir.claim(config)
