@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from tf_mmdvlae.config.parsing import from_dict
 from tf_mmdvlae.config.settings import ModelConfig
 from tf_mmdvlae.model import devices, mmd
 from tf_mmdvlae.model.fused import averaging_since_start
+from tf_mmdvlae.model.image_checks import check_format, check_range, checked, refusals
 from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBlock
 
 # Three kinds of noise, each a stream of its own under one seed.
@@ -153,9 +154,11 @@ class MMDVLAE(keras.Model):
         """Posterior means and deviations, two dicts {"z_1": [batch, d_1], ..., "z_L": ...}.
 
         Images are [batch, height, width, channels] in [0, 1]; `training` normalizes by the batch's
-        statistics.
+        statistics. Others are an InputError; inside a graph the values are not looked at.
         """
         features = ops.convert_to_tensor(images)
+        check_format(features, self.config.image_shape)
+        check_range(features)
         means, deviations = {}, {}
         for index in range(len(self.config.blocks)):
             layer = index - self._untapped
@@ -179,6 +182,10 @@ class MMDVLAE(keras.Model):
         return ops.sigmoid(self._logits(latents, training))
 
     def _check_latents(self, latents):
+        if not isinstance(latents, Mapping):
+            raise InputError(
+                "decode takes one dict of latents; encode returns two, means and deviations."
+            )
         expected = dict(zip(self.latent_names, self.config.latent_dims, strict=True))
         shapes = {name: tuple(code.shape)[1:] for name, code in latents.items()}
         if shapes != {name: (dimension,) for name, dimension in expected.items()}:
@@ -343,14 +350,29 @@ class MMDVLAE(keras.Model):
 
     def _images(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        shape, expected = tuple(images.shape[1:]), tuple(self.config.image_shape)
-        if shape != expected:
-            raise InputError(f"Images have shape {shape}; this model was made for {expected}.")
-        if not images.dtype.is_floating:
-            raise InputError(
-                f"Images are {images.dtype.name}; give float32 in [0, 1] (uint8 images / 255)."
-            )
+        check_format(images, self.config.image_shape)
         return tf.cast(images, tf.float32)
+
+    def fit(self, x: Any = None, *args: Any, validation_data: Any = None, **kwargs: Any) -> Any:
+        """As in Keras; values outside [0, 1], NaN and frozen weights are an InputError."""
+        if not self.trainable_weights:
+            raise InputError("The model has no weights to train; set trainable = True.")
+        if isinstance(validation_data, tuple | list):
+            validation_data = (checked(validation_data[0]), *validation_data[1:])
+        else:
+            validation_data = checked(validation_data)
+        with refusals():
+            return super().fit(checked(x), *args, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; values outside [0, 1] and NaN are an InputError."""
+        with refusals():
+            return super().evaluate(checked(x), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras: reconstructions; values outside [0, 1] and NaN are an InputError."""
+        with refusals():
+            return super().predict(checked(x), *args, **kwargs)
 
     def train_step(self, data: Any) -> Tensors:
         images = self._images(data)
