@@ -7,10 +7,8 @@ bin/benchmark --scaling                        two workers beside one; networks 
 bin/benchmark --serving --export=exports/mnist  beside the live model's predict
 """
 
-import pathlib
-
 from benchmarks import tables
-from tf_mmdvlae.cli.command import DATA_DIR, EXPORT, Command, Flag, absolute_path
+from tf_mmdvlae.cli.command import DATA_DIR, EXPORT, Command, Flag, absolute_path, place
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config import get_config, presets_of
 
@@ -28,7 +26,7 @@ FLAGS = {
     "image_dir": Flag(absolute_path, "folder of pictures, for --input --datasets=image_folder"),
     "images": Flag(int, "number of a data set's images for --input", 8000, at_least=1),
     "rounds": Flag(int, "number of times that each measurement is repeated", 5, at_least=1),
-    "out": Flag(str, "JSON file for the figures"),
+    "out": Flag(place, "JSON file for the figures"),
 }
 
 
@@ -41,14 +39,10 @@ def _run(flags):
     if flags.serving:
         main.require(flags, "export")
     from benchmarks.harness import machine
-    from tf_mmdvlae.common.files import make_folder, write_json
+    from tf_mmdvlae.common.files import require_file, write_json
     from tf_mmdvlae.common.provenance import provenance
 
-    out = flags.out and pathlib.Path(flags.out)
-    if out:
-        if out.is_dir():
-            raise InputError(f"--out={out} is a folder; give a file.")
-        make_folder(out.parent)
+    out = flags.out and require_file(flags.out)
     figures = {**provenance(), "machine": machine()}
     where, versions = figures["machine"], figures["versions"]
     print(

@@ -2,11 +2,14 @@
 
 import os
 import pathlib
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 
+import absl.flags
 import pytest
 import tensorflow as tf
 
@@ -172,10 +175,74 @@ def test_the_help_keeps_long_flags_apart_from_what_they_do():
     assert "how many [default: 3]" in COMMAND.help()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--name="], "--name has an empty value"),
+        (["--name=one", "--words="], "--words has an empty value"),
+        (["--name=one", "--words=one,,two"], "--words has an empty value"),
+        (["--name=one", "--folder= "], "--folder has an empty value"),
+        (["--name=one", "--config.data.labels="], "--config.data.labels has an empty value"),
+        (["--name=one", f"--count={10**30}"], "of more than 64 bits"),
+        (["--name=one", f"--folder=a/{'x' * 300}/b"], "more than 240 bytes"),
+        (["--name=one", "--folder=~nobody_has_it/a"], "can't be found"),
+    ],
+)
+def test_values_that_can_never_be_right(arguments, message):
+    with pytest.raises(InputError, match=message):
+        COMMAND.parse(arguments)
+
+
+@pytest.mark.parametrize("name", ["flagfile", "undefok"])
+def test_flags_of_another_package_are_unknown(name):
+    with pytest.raises(absl.flags.Error, match=f"--{name} is not a flag of bin/any"):
+        COMMAND.parse(["--name=one", f"--{name}=/dev/zero"])
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(36, "File name too long", "a\nb"), r"error: a\\nb: File name too long\."),
+        (MemoryError("Unable to allocate 9 TiB"), "not enough memory. Unable to allocate 9 TiB"),
+        (InputError("\x1b[31mred" + "x" * 9_000 + "end"), r"error: \\x1b\[31mredx+ \.\.\. x+end"),
+    ],
+)
+def test_faults_of_the_machine_and_long_or_odd_words_come_in_a_line(capsys, error, message):
+    def run(values):
+        raise error
+
+    assert Command("any", "Does nothing.", {}, run)([]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+    assert len(line) < 2_000
+
+
+@pytest.mark.parametrize("into", ["| head -c 9", "2>&1 | head -c 9", "> /dev/full"])
+def test_a_reader_that_leaves_ends_a_command_quietly(into):
+    program = (
+        "import sys\n"
+        "from tf_mmdvlae.cli import command\n"
+        "command._load_tensorflow = lambda: None\n"
+        "def run(values):\n"
+        "    for number in range(100_000):\n"
+        "        print(number)\n"
+        "sys.exit(command.Command('any', '', {}, run)([]))"
+    )
+    line = f'{shlex.quote(sys.executable)} -c "$0" {into}; echo "code ${{PIPESTATUS[0]}}"'
+    answer = subprocess.run(
+        ["bash", "-c", line, program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    if "head" in into:
+        assert answer.stdout == "0\n1\n2\n3\n4code 141\n"
+        assert answer.stderr == ""
+    else:
+        assert answer.stderr == "error: No space left on device.\n"
+
+
 @pytest.fixture
 def signals():
     """Puts back the handlers that a command sets."""
-    numbers = (signal.SIGTERM, signal.SIGALRM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before, strict=True):
@@ -204,6 +271,24 @@ def while_finalizing(values):
 def test_sigterm_ends_a_command(call, capsys, signals):
     assert Command("any", "Does nothing.", {}, call)([]) == 128 + signal.SIGTERM
     assert "Stopped; nothing is left half written." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("other", [TypeError, InputError, RuntimeError])
+def test_an_interruption_that_becomes_another_exception_ends_a_command(
+    number, other, capsys, signals
+):
+    """As inside of TensorFlow, or where a file is read."""
+
+    def run(values):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            raise other("error_already_set") from None
+
+    assert Command("any", "Does nothing.", {}, run)([]) == 128 + number
+    assert capsys.readouterr().err.startswith("error: Stopped; nothing is left half written.")
 
 
 @pytest.mark.parametrize("level", [None, "0"])

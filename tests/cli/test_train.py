@@ -68,13 +68,30 @@ def test_a_bad_setting_is_refused_before_a_data_set_is_downloaded(run_command, f
     assert message in errors
 
 
-def test_the_settings_that_pictures_decide_are_printed(run_command, picture_folder, tmp_path):
-    """A batch that the pictures don't fill ends the run after its summary."""
+@pytest.fixture
+def admitted(monkeypatch, tmp_path):
+    """Name of a run's folder -> its settings, also of runs that are refused later."""
+    configs = {}
+    admit = Workdir.admit
+
+    def noted(self, config):
+        configs[self.path.name] = admit(self, config)
+        return configs[self.path.name]
+
+    monkeypatch.setattr(Workdir, "admit", noted)
+    monkeypatch.chdir(tmp_path)
+    return configs
+
+
+def test_the_settings_that_pictures_decide_are_printed(
+    run_command, picture_folder, tmp_path, admitted
+):
+    """A batch that the pictures don't fill ends the run after its summary, and leaves nothing."""
     code, out, errors = run_command(
         "train",
         "--dataset=image_folder",
         f"--image_dir={picture_folder}",
-        f"--workdir={tmp_path}",
+        "--workdir=new/run",
         "--image_size=16",
         "--latent_dims=2",
         "--learning_rate=0.003",
@@ -83,7 +100,8 @@ def test_the_settings_that_pictures_decide_are_printed(run_command, picture_fold
     )
     assert code == 1
     assert "Pictures: 48, grey, most at least 8 pixels a side: training at 16x16x1;" in out
-    config = Workdir(tmp_path).read_config()
+    config = admitted["run"]
+    assert not list(tmp_path.iterdir())
     assert config.model.image_shape == (16, 16, 1)
     assert config.model.latent_dims == (2, 2, 2)
     assert config.train.learning_rate == 0.003
@@ -94,21 +112,18 @@ def test_the_settings_that_pictures_decide_are_printed(run_command, picture_fold
 
 
 def test_two_folders_of_pictures_have_folders_of_their_own(
-    run_command, picture_folder, tmp_path, monkeypatch
+    run_command, picture_folder, tmp_path, admitted
 ):
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "My cats & dogs").symlink_to(picture_folder)
     for folder in (picture_folder / "even", tmp_path / "My cats & dogs"):
         run_command("train", "--dataset=image_folder", f"--image_dir={folder}", "--batch_size=500")
-    runs = sorted(path.name for path in (tmp_path / "runs").iterdir())
-    assert runs == ["image_folder_My_cats_dogs", "image_folder_even"]
+    assert sorted(admitted) == ["image_folder_My_cats_dogs", "image_folder_even"]
 
 
 def test_an_old_run_on_a_folder_goes_on_where_and_as_it_began(
-    run_command, picture_folder, tmp_path, monkeypatch
+    run_command, picture_folder, tmp_path, admitted
 ):
     """In runs/image_folder, with the pictures that version 0.2 read."""
-    monkeypatch.chdir(tmp_path)
     pictures = tmp_path / "pictures"
     shutil.copytree(picture_folder, pictures)
     shutil.copytree(picture_folder / "even", pictures / ".hidden")
@@ -121,10 +136,10 @@ def test_an_old_run_on_a_folder_goes_on_where_and_as_it_began(
     _, out, _ = run_command("train", *arguments)
     assert "Pictures: 72," in out
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["image_folder"]
-    assert Workdir(old).read_config().data.listing == "0.2"
+    assert admitted["image_folder"].data.listing == "0.2"
     _, out, _ = run_command("train", *arguments, "--workdir=runs/new")
     assert "Pictures: 48," in out
-    assert Workdir(tmp_path / "runs" / "new").read_config().data.listing == "0.3"
+    assert admitted["new"].data.listing == "0.3"
 
 
 def test_an_export_of_another_model_is_found_before_the_first_step(

@@ -1,7 +1,6 @@
 """Files and folders appear whole or not at all, whatever happens to the process that writes."""
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -192,7 +191,31 @@ def test_digest_is_sha256(tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="Cannot write to .*Choose another folder"):
-        files.make_folder(tmp_path / "file" / "run")
+        files.require_folder(tmp_path / "file" / "run")
+    with pytest.raises(InputError, match="Cannot write .*Choose another file"):
+        files.require_file(tmp_path / "file" / "a.json")
+    for name in (".", "file/..", "x" * 250):
+        with pytest.raises(InputError, match="Cannot write"):
+            files.require_file(tmp_path / name)
+    with pytest.raises(InputError, match="no regular file"):
+        files.require_file("/dev/null")
+
+
+def test_a_place_is_proved_without_a_trace(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "old.json").write_text("old")
+    assert files.require_folder(tmp_path / "new" / "deep") == tmp_path / "new" / "deep"
+    files.require_folder(tmp_path / "mine")
+    files.require_file(tmp_path / "new" / "a.json")
+    files.require_file(tmp_path / "old.json")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "old.json"}
+    assert (tmp_path / "old.json").read_text() == "old"
+
+
+def test_a_folder_made_for_a_block_stays_if_something_is_left_in_it(tmp_path):
+    with files.made_folder(tmp_path / "a" / "b") as folder:
+        (folder / "file").touch()
+    assert (tmp_path / "a" / "b" / "file").exists()
 
 
 def test_json_has_null_for_what_is_not_a_number(tmp_path):
@@ -215,8 +238,9 @@ def test_json_is_read_as_it_was_written(tmp_path):
         (b'{"step": 3', "Expecting .*delimiter"),
         (b"\xff", ".*can't decode"),
         (b"[1]", "it holds no JSON object"),
-        (b'{"sha": "a"}', "it lacks 'step', or that is no int"),
-        (b'{"step": "a"}', "it lacks 'step', or that is no int"),
+        (b"[" * 200_000, "it is nested too deeply"),
+        (b'{"sha": "a"}', "it lacks 'step'"),
+        (b'{"step": "a"}', "'step' is no whole number"),
     ],
 )
 def test_json_that_cannot_be_read_is_an_error_with_advice(tmp_path, content, reason):
@@ -234,6 +258,17 @@ def test_arrays_are_read_as_they_were_written(tmp_path):
     files.write_arrays(tmp_path / "a.npz", arrays)
     for name, values in files.read_arrays(tmp_path / "a.npz").items():
         np.testing.assert_array_equal(values, arrays[name])
-    (tmp_path / "a.npz").write_text(json.dumps(1))
-    with pytest.raises(InputError, match="a.npz cannot be read"):
-        files.read_arrays(tmp_path / "a.npz")
+    whole = (tmp_path / "a.npz").read_bytes()
+    np.save(tmp_path / "plain.npy", arrays["a"])
+    huge = whole.replace(b"'shape': (3,)", b"'shape': (9999999999999,)")
+    for content in (b"1", b"", whole[:-40], (tmp_path / "plain.npy").read_bytes(), huge):
+        (tmp_path / "a.npz").write_bytes(content)
+        with pytest.raises(InputError, match="a.npz cannot be read"):
+            files.read_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("read", [files.read_json, files.read_arrays])
+def test_a_pipe_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="no regular file"):
+        read(tmp_path / "pipe")

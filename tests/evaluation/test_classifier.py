@@ -220,7 +220,8 @@ def test_a_folder_without_a_classifier_is_refused(tmp_path):
     (tmp_path / "classifier.keras").write_bytes(b"nothing")
     with pytest.raises(InputError, match="classifier.json cannot be read"):
         load_classifier(tmp_path)
-    (tmp_path / "classifier.json").write_text('{"labels": {}, "train_images": 1, "data": {}}')
+    details = {"labels": {}, "train_images": 1, "data": {"dataset": "mnist", "crop": 1}}
+    (tmp_path / "classifier.json").write_text(json.dumps(details))
     with pytest.raises(InputError, match="can't be read as a Keras model"):
         load_classifier(tmp_path)
 

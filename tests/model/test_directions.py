@@ -109,8 +109,12 @@ def test_they_survive_the_disk_and_name_what_is_known(generator, tmp_path):
     with pytest.raises(InputError, match="Known: a, b"):
         read.of("c")
     (tmp_path / "broken.npz").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="cannot be read"):
-        Directions.load(tmp_path / "broken.npz")
+    np.savez(tmp_path / "two_names.npz", names=["a", "b"], z_1=np.ones((1, 2)))
+    np.savez(tmp_path / "words.npz", names=["a"], z_1=[["x"]])
+    np.savez(tmp_path / "no_layer.npz", names=["a"])
+    for name in ("broken", "two_names", "words", "no_layer"):
+        with pytest.raises(InputError, match=f"{name}.npz cannot be read"):
+            Directions.load(tmp_path / f"{name}.npz")
 
 
 def test_labels_of_another_length_are_refused(generator):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
+from tf_mmdvlae.common import files
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.model import latents, samplers
 from tf_mmdvlae.model.samplers import Mixture, Samplers, fit_samplers
@@ -127,6 +128,30 @@ def test_they_survive_the_disk(fitted, tmp_path):
     for name in ("broken.npz", "other.npz"):
         with pytest.raises(InputError, match=f"{name} cannot be read"):
             Samplers.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("joint_means", lambda array: array[:, :-1]),
+        ("joint_factors", lambda array: array[0]),
+        ("joint_weights", lambda array: 2 * array),
+        ("joint_weights", lambda array: -array),
+        ("layer_1_means", lambda array: array * np.nan),
+        ("layer_2_factors", lambda array: array.astype(str)),
+        ("latent_dims", lambda array: array[:1]),
+        ("latent_dims", lambda array: np.array(["a", "b"])),
+        ("joint_weights", lambda array: array[0]),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(fitted, tmp_path, name, change):
+    path = tmp_path / "samplers.npz"
+    fitted.save(path)
+    arrays = files.read_arrays(path)
+    arrays[name] = change(arrays[name])
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match="samplers.npz cannot be read"):
+        Samplers.load(path)
 
 
 def test_a_lot_is_drawn_from_more_codes_than_a_fit_looks_at(groups, monkeypatch):

@@ -52,7 +52,9 @@ def test_only_the_newest_stay(model, tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "no_record", "foreign_record"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "flipped", "no_record", "foreign_record", "deep_record", "rollbacks"]
+)
 def test_a_broken_checkpoint_is_named_and_the_one_before_is_used(model, tmp_path, caplog, damage):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(model, 1)
@@ -66,6 +68,11 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_is_used(model, tmp_path
         newest.write_bytes(contents)
     elif damage == "foreign_record":
         (tmp_path / "step_00000002.json").write_text("[]")
+    elif damage == "deep_record":
+        (tmp_path / "step_00000002.json").write_text("[" * 100_000)
+    elif damage == "rollbacks":
+        record = {"sha256": files.digest(newest), "rollbacks": 10**30}
+        files.write_json(tmp_path / "step_00000002.json", record)
     else:
         (tmp_path / "step_00000002.json").unlink()
     with caplog.at_level("WARNING"):

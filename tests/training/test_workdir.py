@@ -87,6 +87,32 @@ def test_a_begun_run_without_its_settings_is_refused(workdir, run_config):
     assert not workdir.config_file.exists()
 
 
+def test_a_damaged_line_of_the_log_is_left_out_and_those_after_it_stay(workdir, caplog):
+    whole = [{"step": step, "seconds": 1.5, "loss": 2.0, "val_l1": None} for step in (4, 8, 12)]
+    lines = [json.dumps(record).encode() for record in whole]
+    bad = [b"{}", b"[]", b'"', b"\xff\xfe", b'{"step": "4"}', lines[0][:-9], b"[" * 100_000]
+    bad.append(b'{"step": 3, "seconds": 1, "loss": "x"}')
+    workdir.history_file.write_bytes(b"\n".join([lines[0], *bad, *lines[1:]]))
+    assert workdir.read_history() == whole
+    assert f"Line 2 of {workdir.history_file} is left out: it lacks 'step'" in caplog.text
+    assert workdir.rewind_history(8) == whole[:2]
+    assert workdir.history_file.read_text().splitlines() == [json.dumps(r) for r in whole[:2]]
+
+
+def test_settings_are_admitted_before_they_are_written(run_config, tmp_path):
+    workdir = Workdir(tmp_path / "new" / "work")
+    with workdir.locked():
+        assert workdir.admit(run_config) == run_config
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "[" * 100_000, '{"test": {"l1": 3}}', "{"])
+def test_damaged_results_are_refused(workdir, content):
+    workdir.metrics_file.write_text(content)
+    with pytest.raises(InputError, match="metrics.json cannot be read.*Remove it"):
+        workdir.read_metrics()
+
+
 def test_what_a_killed_run_was_writing_is_removed(workdir):
     workdir.figures.mkdir()
     names = ("model.keras", "history.jsonl", "config.json", "metrics.json")

@@ -16,3 +16,6 @@ def start(module: str) -> int:
             file=sys.stderr,
         )
         return 1
+    except KeyboardInterrupt:
+        print("error: Stopped.", file=sys.stderr)
+        return 130

@@ -10,14 +10,14 @@ files by name); a single file serves every triple. If --out ends in .png, one pi
 per triple; if it is a folder, each result is a file there.
 """
 
-from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag
+from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag, place
 
 FLAGS = {
     "export": EXPORT,
     "a": Flag(str, "picture to start from", required=True),
     "minus": Flag(str, "picture to subtract", required=True),
     "plus": Flag(str, "picture to add", required=True),
-    "out": Flag(str, "PNG file for all results, or folder for one file each", required=True),
+    "out": Flag(place, "PNG file for all results, or folder for one file each", required=True),
     "layers": Flag(str, "latent layers that take part, such as 3,4 [default: all]"),
     "detail": DETAIL,
 }

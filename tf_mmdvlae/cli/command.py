@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import io
 import os
 import re
 import signal
@@ -17,13 +19,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from absl import flags
 
 from tf_mmdvlae import __version__
-from tf_mmdvlae.common.errors import InputError, TrainingStopped
+from tf_mmdvlae.common.errors import InputError, TrainingStopped, first_line
+from tf_mmdvlae.common.paths import expanded, require_short
 from tf_mmdvlae.config import known_datasets
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import Config
 
 _CONFIG = "--config."
+_LONGEST_LINE = 1_500
+# The numbers of the signals that came since the command began.
+_received: list[int] = []
 _DEFINITIONS: dict[Any, Any] = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
@@ -75,32 +81,49 @@ class Command:
         """Runs the command on `arguments`, or on those of `sys.argv`, and returns its exit code.
 
         Returns:
-          0; 1 if the user's input or the run made it impossible; 2 for flags that can't be read;
-          128 + the signal's number when a signal stopped the command.
+          0; 1 if the user's input, the machine or the run made it impossible; 2 for flags that
+          can't be read; 128 + the signal's number when a signal stopped the command, which is
+          SIGPIPE where nobody reads what it prints any more.
         """
         arguments = sys.argv[1:] if arguments is None else arguments
-        if {"--help", "-h", "--helpfull", "-help"} & set(arguments):
-            print(self.help())
-            return 0
-        if "--version" in arguments:
-            print(f"tf_mmdvlae {__version__}")
-            return 0
+        _received.clear()
+        for stream in (sys.stdout, sys.stderr):
+            # Names of files need not be text, and Python would refuse to print them.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
-            values = self.parse(arguments)
-            signal.signal(signal.SIGTERM, _interrupt)
-            _load_tensorflow()
-            self.run(values)
-        except flags.Error as error:
-            return _fail(f"{error} See bin/{self.name} --help.", 2)
-        except InputError as error:
-            return _fail(error, 1)
+            self._answer(arguments)
+            sys.stdout.flush()
         except TrainingStopped as error:
             return _fail(error, error.exit_code)
-        except KeyboardInterrupt as stop:
-            code = stop.args[0] if stop.args else 130
-            message = "Stopped; nothing is left half written. Give the same command again."
-            return _fail(message, code)
+        except BrokenPipeError:
+            return _leave_quietly()
+        except (Exception, KeyboardInterrupt) as error:
+            if _received or isinstance(error, KeyboardInterrupt):
+                # TensorFlow turns an interruption into errors of other kinds.
+                number = _received[0] if _received else signal.SIGINT
+                message = "Stopped; nothing is left half written. Give the same command again."
+                return _fail(message, 128 + number)
+            if isinstance(error, flags.Error):
+                return _fail(f"{error} See bin/{self.name} --help.", 2)
+            if isinstance(error, (InputError, OSError, MemoryError)):
+                return _fail(_reason(error), 1)
+            raise
         return 0
+
+    def _answer(self, arguments):
+        if {"--help", "-h", "--helpfull", "-help"} & set(arguments):
+            print(self.help())
+        elif "--version" in arguments:
+            print(f"tf_mmdvlae {__version__}")
+        else:
+            values = self.parse(arguments)
+            signal.signal(signal.SIGTERM, _interrupt)
+            # In the background of a shell Ctrl-C is ignored, and stays so.
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, _interrupt)
+            _load_tensorflow()
+            self.run(values)
 
     def parse(self, arguments: list[str]) -> SimpleNamespace:
         """Reads the command line without running anything.
@@ -111,7 +134,8 @@ class Command:
 
         Raises:
           flags.Error: if a flag is not known or its value can't be read.
-          InputError: if a required flag is missing or a value is not among a flag's choices.
+          InputError: if a required flag is missing, or a value is empty, a whole number of more
+            than 64 bits, the name of a file that can't be, or not among a flag's choices.
         """
         overrides, rest = _split_overrides(arguments) if self.takes_config else ([], arguments)
         definitions = flags.FlagValues()
@@ -120,6 +144,7 @@ class Command:
             define = _DEFINITIONS.get(flag.type, flags.DEFINE_string)
             define(name, flag.default, flag.help, flag_values=definitions, **limits)
         try:
+            _refuse_abseil_flags(rest)
             words = definitions([self.name, *rest])[1:]
         except flags.UnrecognizedFlagError as error:
             known = ", ".join(f"--{name}" for name in sorted(self.table))
@@ -128,10 +153,12 @@ class Command:
         if words:
             raise flags.Error(f"{words[0]!r} is not a flag; flags begin with --.")
         values = SimpleNamespace(**definitions.flag_values_dict(), overrides=overrides)
+        given = {name: getattr(values, name) for name in self.table if definitions[name].present}
+        _refuse_odd_values(given | {f"config.{path}": value for path, value in overrides})
         self.require(values, *(name for name, flag in self.table.items() if flag.required))
         for name, flag in self.table.items():
             value = getattr(values, name)
-            if not value:
+            if value is None:
                 continue
             for word in value if flag.type is list else [value]:
                 if flag.choices and word not in flag.choices:
@@ -144,7 +171,7 @@ class Command:
     def require(self, values: SimpleNamespace, *names: str) -> None:
         """Raises an InputError if one of these flags has no value."""
         for name in names:
-            if not getattr(values, name):
+            if getattr(values, name) is None:
                 raise InputError(f"Give --{name}: {self.table[name].help}.")
 
     def help(self) -> str:
@@ -161,9 +188,15 @@ class Command:
         return "\n".join(lines)
 
 
+def place(text: str) -> str:
+    """A path with a home folder in place of "~"; an InputError for a name that can't be."""
+    require_short(text)
+    return str(expanded(text))
+
+
 def absolute_path(text: str) -> str:
-    """A path that holds from any folder, as a run is resumed and drawn again from any."""
-    return os.path.abspath(os.path.expanduser(text))
+    """A `place` that holds from any folder, as a run is resumed and drawn again from any."""
+    return os.path.abspath(place(text))
 
 
 def labels_path(text: str) -> str:
@@ -172,7 +205,7 @@ def labels_path(text: str) -> str:
 
 
 EXPORT = Flag(
-    str, "an export, such as exports/mnist (its newest version) or exports/mnist/3", required=True
+    place, "an export, such as exports/mnist (its newest version) or exports/mnist/3", required=True
 )
 DATASET = Flag(
     str, f"one of {', '.join(known_datasets())}, or another TFDS image set", required=True
@@ -272,7 +305,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGALRM, lambda _, frame: _interrupt(number, frame))
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         return
-    raise KeyboardInterrupt(128 + number)
+    _received.append(number)
+    raise KeyboardInterrupt
 
 
 def _is_finalizing(frame):
@@ -324,6 +358,59 @@ def _split_overrides(arguments):
     return overrides, rest
 
 
+def _refuse_abseil_flags(arguments):
+    """Abseil reads two flags of its own in every command, one of them a file."""
+    for argument in arguments:
+        name = argument.lstrip("-").partition("=")[0]
+        if argument.startswith("-") and name in ("flagfile", "undefok"):
+            raise flags.UnrecognizedFlagError(name)
+
+
+def _refuse_odd_values(values):
+    for name, value in values.items():
+        words = value if isinstance(value, list) else [value]
+        if not all(word.strip() if isinstance(word, str) else True for word in words or [""]):
+            raise InputError(f"--{name} has an empty value; give one, or leave the flag out.")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InputError(f"--{name}={value} is a number of more than 64 bits.")
+
+
+def _reason(error):
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory. {first_line(error)}"
+    if isinstance(error, OSError) and error.strerror:
+        name = "" if error.filename is None else f"{_printable(os.fsdecode(error.filename))}: "
+        return f"{name}{error.strerror}."
+    return error
+
+
+def _leave_quietly():
+    """Leaves without a word where nobody reads what the command prints, as `| head` does."""
+    _abandon(sys.stdout)
+    _abandon(sys.stderr)
+    return 128 + signal.SIGPIPE
+
+
+def _abandon(stream):
+    """Keeps Python from writing what is left in a stream when it ends."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _printable(line):
+    """A line in which a name that a stranger chose can't steer a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
 def _fail(message, code):
-    print(f"error: {message}", file=sys.stderr)
+    lines = []
+    for line in map(_printable, str(message).splitlines()):
+        is_long = len(line) > _LONGEST_LINE
+        half = _LONGEST_LINE // 2
+        lines.append(f"{line[:half]} ... {line[-half:]}" if is_long else line)
+    for stream, text in ((sys.stdout, ""), (sys.stderr, "error: " + "\n".join(lines))):
+        try:
+            print(text, end="\n" if text else "", file=stream, flush=True)
+        except OSError:
+            _abandon(stream)
     return code

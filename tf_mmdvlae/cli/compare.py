@@ -7,7 +7,7 @@ The model `paper` is a network of its own; the others have the preset's network.
 was stopped, the same command continues it.
 """
 
-from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag
+from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag, place
 from tf_mmdvlae.cli.evaluate import judge_of
 from tf_mmdvlae.config import known_datasets
 from tf_mmdvlae.config.relatives import RELATIVES
@@ -21,9 +21,9 @@ FLAGS = {
     "models": Flag(list, f"some of {', '.join(_MODELS)} [default: all but paper]", choices=_MODELS),
     "metrics": Flag(list, "families of metrics; see bin/evaluate --help [default: all]"),
     "features": Flag(str, "space in which samples are compared; see bin/evaluate --help", "pixels"),
-    "judge": Flag(str, "folder of bin/train_classifier; see bin/evaluate --help"),
+    "judge": Flag(place, "folder of bin/train_classifier; see bin/evaluate --help"),
     "data_dir": DATA_DIR,
-    "workdir": Flag(str, "folder of the comparison [default: runs/compare/<dataset>]"),
+    "workdir": Flag(place, "folder of the comparison [default: runs/compare/<dataset>]"),
 }
 
 

@@ -16,7 +16,7 @@ edit changes nothing, the photograph stays. --detail=0 shows the model's own dra
 enlarges the change and adds it to the whole photograph at its own size, with faded borders.
 """
 
-from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag
+from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag, place
 
 FLAGS = {
     "export": EXPORT,
@@ -27,7 +27,7 @@ FLAGS = {
     "layers": Flag(str, "latent layers that take part, such as 3,4 [default: all]"),
     "detail": DETAIL,
     "full_size": Flag(bool, "write whole photographs at their own size"),
-    "out": Flag(str, "PNG file for all results, or folder for one file each"),
+    "out": Flag(place, "PNG file for all results, or folder for one file each"),
 }
 
 

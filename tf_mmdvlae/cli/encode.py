@@ -7,14 +7,14 @@ A .npz file holds `picture` [n] (names), `z_1` ... `z_L` [n, d_l] (posterior mea
 z_<layer>_<dimension>; layers and dimensions count from 1.
 """
 
-from tf_mmdvlae.cli.command import EXPORT, Command, Flag
+from tf_mmdvlae.cli.command import EXPORT, Command, Flag, place
 
 FLAGS = {
     "export": EXPORT,
     "image_dir": Flag(
-        str, "folder of JPEG, PNG and WebP pictures, read at any depth", required=True
+        place, "folder of JPEG, PNG and WebP pictures, read at any depth", required=True
     ),
-    "out": Flag(str, "file for the codes, ending in .npz or .csv", required=True),
+    "out": Flag(place, "file for the codes, ending in .npz or .csv", required=True),
 }
 
 
@@ -32,7 +32,7 @@ def _run(flags):
     if not flags.out.endswith((".npz", ".csv")):
         raise InputError(f"--out={flags.out} must end in .npz or .csv.")
     paths = images.find(flags.image_dir, "image_dir")
-    served, root = load(flags.export), pathlib.Path(flags.image_dir).expanduser()
+    served, root = load(flags.export), pathlib.Path(flags.image_dir)
     names, means, deviations = [], [], []
     for files, pictures in images.batches(paths, served):
         names += [str(file.relative_to(root)) if root.is_dir() else str(file) for file in files]

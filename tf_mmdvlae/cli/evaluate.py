@@ -10,15 +10,15 @@ A run is measured on its own data; an export needs --dataset.
 import pathlib
 from types import SimpleNamespace
 
-from tf_mmdvlae.cli.command import DATA_FLAGS, RUN_DATA_DIR, Command, Flag, data_settings
+from tf_mmdvlae.cli.command import DATA_FLAGS, RUN_DATA_DIR, Command, Flag, data_settings, place
 
 FLAGS = {
-    "workdir": Flag(str, "folder of a finished run"),
-    "export": Flag(str, "an export, such as exports/mnist, in place of a run"),
+    "workdir": Flag(place, "folder of a finished run"),
+    "export": Flag(place, "an export, such as exports/mnist, in place of a run"),
     "dataset": Flag(str, "data set on which an export is measured"),
     **DATA_FLAGS,
     "data_dir": RUN_DATA_DIR,
-    "out": Flag(str, "folder for both files [default: the run's, or runs/evaluation/<dataset>]"),
+    "out": Flag(place, "folder for both files [default: the run's, or runs/evaluation/<dataset>]"),
     "metrics": Flag(
         list,
         "families of metrics, with commas between them, such as reconstruction,samples; the "
@@ -31,7 +31,7 @@ FLAGS = {
         "pixels",
     ),
     "judge": Flag(
-        str,
+        place,
         "folder of bin/train_classifier whose classifier reads labels off edited pictures "
         "[default: --features, if that is such a folder]",
     ),

@@ -7,11 +7,15 @@
 Earlier versions stay as they are.
 """
 
-from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag, labels_path
+from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag, labels_path, place
 
 FLAGS = {
-    "workdir": Flag(str, "folder of the run, such as runs/mnist", required=True),
-    "export_dir": Flag(str, "folder of the SavedModel's versions [default: that of the run]"),
+    "workdir": Flag(place, "folder of the run, such as runs/mnist", required=True),
+    "export_dir": Flag(
+        place,
+        "folder of the SavedModel's versions [default: exports/<dataset>, if the run was exported "
+        "there]",
+    ),
     "data_dir": RUN_DATA_DIR,
     "labels": Flag(
         labels_path,

@@ -5,10 +5,10 @@
 The command prints the names of the pictures.
 """
 
-from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag
+from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag, place
 
 FLAGS = {
-    "workdir": Flag(str, "folder of a finished run, such as runs/mnist", required=True),
+    "workdir": Flag(place, "folder of a finished run, such as runs/mnist", required=True),
     "data_dir": RUN_DATA_DIR,
 }
 

@@ -6,11 +6,11 @@
 The command needs no network.
 """
 
-from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag, bars_on_terminals_only
+from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag, bars_on_terminals_only, place
 
 FLAGS = {
     "dataset": Flag(str, "celeb_a or mnist", required=True, choices=("celeb_a", "mnist")),
-    "source": Flag(str, "folder of the downloaded files", required=True),
+    "source": Flag(place, "folder of the downloaded files", required=True),
     "data_dir": DATA_DIR,
 }
 

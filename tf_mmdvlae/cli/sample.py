@@ -7,7 +7,7 @@ Image i has the seed --seed + i. If --out ends in .png, one picture shows all im
 folder, each image is a file there.
 """
 
-from tf_mmdvlae.cli.command import EXPORT, Command, Flag
+from tf_mmdvlae.cli.command import EXPORT, Command, Flag, place
 
 FLAGS = {
     "export": EXPORT,
@@ -15,7 +15,7 @@ FLAGS = {
     "seed": Flag(int, "seed of the first image", 0),
     "temperature": Flag(float, "factor on the deviation; 0 draws the means alone", 1.0),
     "fitted": Flag(bool, "draw from the fitted mixture, not from the prior"),
-    "out": Flag(str, "PNG file for all images, or folder for one file each", required=True),
+    "out": Flag(place, "PNG file for all images, or folder for one file each", required=True),
 }
 
 _MOST_IN_A_GRID = 1024

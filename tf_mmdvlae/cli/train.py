@@ -12,7 +12,15 @@ stand in tf_mmdvlae/config/settings.py.
 import contextlib
 
 from tf_mmdvlae.cli import command
-from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag, absolute_path
+from tf_mmdvlae.cli.command import (
+    DATA_FLAGS,
+    DATASET,
+    SIZE_FLAGS,
+    Command,
+    Flag,
+    absolute_path,
+    place,
+)
 from tf_mmdvlae.common.errors import InputError
 
 _TRAIN_FLAGS = {
@@ -37,10 +45,10 @@ FLAGS = {
     "dataset": DATASET,
     "preset": Flag(str, "preset of the data set's config", "default"),
     "workdir": Flag(
-        str,
+        place,
         "folder of the run [default: runs/<dataset>, or runs/image_folder_<name of the folder>]",
     ),
-    "export_dir": Flag(str, "folder of the SavedModel's versions [default: exports/<likewise>]"),
+    "export_dir": Flag(place, "folder of the SavedModel's versions [default: exports/<likewise>]"),
     **DATA_FLAGS,
     "cache": Flag(str, "where decoded images are kept: auto, memory, disk or none"),
     **SIZE_FLAGS,

@@ -8,12 +8,12 @@ hidden layer, and reads off its outputs what an edit changed.
 """
 
 from tf_mmdvlae.cli import command
-from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag
+from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag, place
 
 FLAGS = {
     "dataset": DATASET,
     "out": Flag(
-        str,
+        place,
         "folder of the classifier [default: classifiers/<dataset>, or "
         "classifiers/image_folder_<name of the folder>]",
     ),

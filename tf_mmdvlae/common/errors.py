@@ -39,5 +39,8 @@ def explained(failure: str, advice: str = "") -> Iterator[None]:
     """Turns an `OSError` of the block into an `InputError`: "<failure>: <reason>. <advice>"."""
     try:
         yield
+    except BrokenPipeError:
+        # The reader of what is printed has gone; no file is at fault.
+        raise
     except OSError as error:
         raise InputError(f"{failure}: {error.strerror or error}. {advice}".rstrip()) from error

@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.errors import InputError, explained, first_line
+from tf_mmdvlae.common.paths import expanded
+from tf_mmdvlae.common.shapes import misfit
 
 _log = logging.getLogger(__name__)
 
@@ -37,17 +39,21 @@ def replacing(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     temporary file is removed.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        with explained(f"Could not write {path}", "What was there is unchanged."):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    advice = "What was there is unchanged."
+    with explained(f"Could not write {path}", advice), made_folder(path.parent):
+        try:
             yield temporary
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _temporary(path):
+    return path.with_name(f".{os.getpid()}.{path.name}")
 
 
 @contextlib.contextmanager
@@ -88,18 +94,16 @@ def hidden_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     A folder that can't be made is an `OSError`.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(path.parent, glob.escape(path.name))
     hidden = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     lock = pathlib.Path(f"{hidden}.lock")
-    with locked(lock, f"Waiting for {lock} ...", wait=True) as is_locked:
-        if not is_locked:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(made_folder(path.parent))
+        remove_abandoned(path.parent, glob.escape(path.name))
+        if not stack.enter_context(locked(lock, f"Waiting for {lock} ...", wait=True)):
             lock.unlink(missing_ok=True)
-        try:
-            hidden.mkdir()
-            yield hidden
-        finally:
-            shutil.rmtree(hidden, ignore_errors=True)
+        stack.callback(shutil.rmtree, hidden, ignore_errors=True)
+        hidden.mkdir()
+        yield hidden
 
 
 def remove_abandoned(folder: pathlib.Path, name: str = "*") -> None:
@@ -159,15 +163,46 @@ def digest(path: pathlib.Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_folder(path: pathlib.Path | str) -> pathlib.Path:
-    """Makes the folder `path` and proves that files can be written there."""
+@contextlib.contextmanager
+def made_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
+    """Makes the folder `path` for a block; at the end, what it made and is still empty goes again.
+
+    A folder that can't be made is an `OSError`.
+    """
     path = pathlib.Path(path)
-    probe = path / f".{os.getpid()}.probe"
-    with explained(f"Cannot write to {path}", "Choose another folder."):
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
         path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+
+
+def require_folder(path: pathlib.Path | str) -> pathlib.Path:
+    """Proves that files can be written to the folder `path`, there or not, and leaves nothing."""
+    path = expanded(path)
+    with explained(f"Cannot write to {path}", "Choose another folder."), made_folder(path):
+        _touch(path / f".{os.getpid()}.probe")
     return path
+
+
+def require_file(path: pathlib.Path | str) -> pathlib.Path:
+    """Proves that `replacing` can write the file `path`, and leaves nothing."""
+    path = expanded(path)
+    with explained(f"Cannot write {path}", "Choose another file."), made_folder(path.parent):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file")
+        _touch(_temporary(path))
+    return path
+
+
+def _touch(path):
+    path.touch()
+    path.unlink()
 
 
 def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> None:
@@ -182,24 +217,36 @@ def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> No
 
 
 def read_json(
-    path: pathlib.Path | str, advice: str = "", fields: Mapping[str, type] | None = None
+    path: pathlib.Path | str, advice: str = "", fields: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Reads a JSON object that has `fields`: the keys, and the types of their values.
+    """Reads a JSON object that has `fields`: the keys, and the shapes of their values (`misfit`).
 
     `advice`, a sentence on what the user should do, ends the message of the InputError for a file
     that is missing, is not JSON, or lacks a field. The error's `__cause__` is the `OSError` or
     `ValueError` behind it.
     """
     try:
-        values = json.loads(pathlib.Path(path).read_text())
-        if not isinstance(values, dict):
-            raise ValueError("it holds no JSON object")
-        for key, kind in (fields or {}).items():
-            if not isinstance(values.get(key), kind):
-                raise ValueError(f"it lacks {key!r}, or that is no {kind.__name__}")
+        _require_regular(path)
+        return parse_json(pathlib.Path(path).read_text(encoding="utf-8"), fields)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({reason}). {advice}".rstrip()) from error
+
+
+def _require_regular(path):
+    # A pipe would be waited for, and a device read without end.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError("it is no regular file")
+
+
+def parse_json(text: str, fields: Mapping[Any, Any] | None = None) -> dict[str, Any]:
+    """A JSON object from text, with `fields` as in `read_json`; else a `ValueError`."""
+    try:
+        values = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if reason := misfit(values, dict(fields or {})):
+        raise ValueError(reason)
     return values
 
 
@@ -222,10 +269,12 @@ def _finite(values: Any) -> Any:
 def read_arrays(path: pathlib.Path | str) -> dict[str, np.ndarray]:
     """Reads what `write_arrays` wrote: name -> array."""
     try:
-        with np.load(path) as content:
+        _require_regular(path)
+        # A plain array, which NumPy reads too, is no archive.
+        with zipfile.ZipFile(path), np.load(path) as content:
             return dict(content)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # NumPy and zlib raise whatever their parsers ran into.
+        raise InputError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def write_arrays(path: pathlib.Path | str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -29,6 +29,11 @@ _ALL_POSITIVE = Limit(lambda numbers: min(numbers, default=0) > 0, "be one or mo
 _BELOW_ONE = Limit(lambda number: 0 <= number < 1, "be from 0 to below 1")
 _OPEN_FRACTION = Limit(lambda number: 0 < number < 1, "lie in (0, 1)")
 _FRACTION_ABOVE_ZERO = Limit(lambda number: 0 < number <= 1, "lie in (0, 1]")
+# Names become parts of paths: none may lead out of a folder.
+_NAME = Limit(
+    lambda name: bool(re.fullmatch(r"\w[\w.+*-]*([/:]\w[\w.+*-]*)*", name, re.ASCII)),
+    "be a name, such as mnist, mnist:3.0.1 or a_set/its_config",
+)
 _BELOW_2_32 = Limit(lambda number: number < 2**32, "be below 2**32")
 
 
@@ -261,7 +266,7 @@ class DataConfig:
         "disk" by their size, and "none" reads the images in another order.
     """
 
-    dataset: str = "synthetic_faces"
+    dataset: Annotated[str, _NAME] = "synthetic_faces"
     data_dir: str | None = None
     train_split: str = "train"
     test_split: str = "test"

@@ -13,6 +13,7 @@ import zlib
 
 from tf_mmdvlae.common.errors import InputError, explained
 from tf_mmdvlae.common.files import digest, hidden_folder
+from tf_mmdvlae.common.paths import expanded
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def prepare(
 
 
 def _find(dataset, source):
-    source = pathlib.Path(source).expanduser()
+    source = expanded(source)
     if not source.is_dir():
         raise InputError(f"--source={source} is not a folder.")
     files = (path for path in sorted(source.rglob("*"), reverse=True) if path.is_file())

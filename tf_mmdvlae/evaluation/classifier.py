@@ -15,7 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import make_folder, replacing_folder, require_space, write_json
+from tf_mmdvlae.common.files import (
+    expanded,
+    replacing_folder,
+    require_folder,
+    require_space,
+    write_json,
+)
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config.settings import TrainConfig
 from tf_mmdvlae.data import pipeline
@@ -91,7 +97,7 @@ def load_classifier(path: pathlib.Path | str) -> Classifier:
 
     A folder without a classifier, or with one that cannot be read, is an `InputError`.
     """
-    folder = pathlib.Path(path).expanduser()
+    folder = expanded(path)
     if not (folder / MODEL_FILE).is_file():
         raise InputError(f"{folder} holds no classifier; bin/train_classifier makes one.")
     details = read_details(folder)
@@ -133,7 +139,7 @@ def train_classifier(
         `out` cannot be written or holds something that may not be replaced.
     """
     TrainConfig(steps=steps, batch_size=batch_size, seed=seed)
-    out = pathlib.Path(out).expanduser()
+    out = expanded(out)
     _require_place(out, overwrite)
     cache = "auto" if data_config.cache == "none" else data_config.cache
     data = dataclasses.replace(data_config, cache=cache)
@@ -198,7 +204,8 @@ def _require_place(out, overwrite):
     """Refuses a folder with other files, and one with a classifier unless it may be replaced."""
     if out.is_file():
         raise InputError(f"{out} is a file; give a folder.")
-    make_folder(out if out.is_dir() else out.parent)
+    require_folder(out.parent)
+    require_folder(out)
     names = {path.name for path in out.glob("*")}
     if others := sorted(names - {MODEL_FILE, DETAILS_FILE}):
         raise InputError(f"{out} holds other files ({', '.join(others[:3])}); give a new folder.")

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import make_folder, read_json, replacing, write_json
+from tf_mmdvlae.common.files import read_json, replacing, require_folder, write_json
 from tf_mmdvlae.common.progress import duration
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config import presets_of
 from tf_mmdvlae.config.relatives import RELATIVES, relative
 from tf_mmdvlae.config.settings import Config
-from tf_mmdvlae.evaluation.evaluate import evaluate, run_subject
-from tf_mmdvlae.evaluation.families import summary
+from tf_mmdvlae.evaluation.evaluate import evaluate, load_judge, run_subject
+from tf_mmdvlae.evaluation.families import family, summary
+from tf_mmdvlae.evaluation.features import feature_space
 from tf_mmdvlae.evaluation.report.comparison import comparison_page, markdown_table
 from tf_mmdvlae.training.train import train
 from tf_mmdvlae.training.workdir import Workdir
@@ -55,9 +56,15 @@ def compare(
     """
     if unknown := ", ".join(name for name in models if name not in MODELS):
         raise InputError(f"These models are not known: {unknown}. Known: {', '.join(MODELS)}.")
-    workdir = make_folder(workdir)
-    # All settings are checked before the first hour of training.
+    # All that can be checked is, before the first hour of training.
     configs = {name: _config(config, name) for name in models}
+    for one in configs.values():
+        feature_space(features, one.model.image_shape)
+        if judge is not None:
+            load_judge(judge, one.model.image_shape)
+    for name in metrics or ():
+        family(name)
+    workdir = require_folder(workdir)
     entries = {}
     total = len(models) * seeds
     for index, name in enumerate(models):

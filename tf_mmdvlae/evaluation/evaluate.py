@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import make_folder, write_json
+from tf_mmdvlae.common.files import require_folder, write_json
 from tf_mmdvlae.common.progress import Progress, duration
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config import get_config, known_datasets, unversioned
@@ -24,7 +24,7 @@ from tf_mmdvlae.data.faces.renderer import render
 from tf_mmdvlae.evaluation.case import Case, Encode, Part, Update, floats
 from tf_mmdvlae.evaluation.classifier import Classifier, load_classifier
 from tf_mmdvlae.evaluation.families import FAMILIES, family
-from tf_mmdvlae.evaluation.features import FeatureSpace, feature_space
+from tf_mmdvlae.evaluation.features import FeatureSpace, ImageShape, feature_space
 from tf_mmdvlae.evaluation.report.page import write_report
 from tf_mmdvlae.metrics.digit_shapes import digit_shapes
 from tf_mmdvlae.model.directions import Directions, find_directions
@@ -33,7 +33,7 @@ from tf_mmdvlae.model.latents import Latents, posterior_samples
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.loaded import load
-from tf_mmdvlae.training.run import load_run
+from tf_mmdvlae.training.run import load_run, read_fitted
 from tf_mmdvlae.training.workdir import Workdir
 
 # Nearest-neighbour probes use no more training images, and they are plenty for samplers.
@@ -78,9 +78,6 @@ def run_subject(workdir: pathlib.Path | str, data_dir: str | None = None) -> Sub
     config = run.read_config()
     encode, decode = numpy_functions(model)
 
-    def read(path, load_file):
-        return load_file(path) if path.exists() else None
-
     return Subject(
         name=str(run.path),
         kind="run",
@@ -90,8 +87,8 @@ def run_subject(workdir: pathlib.Path | str, data_dir: str | None = None) -> Sub
         data=dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir),
         seed=config.train.seed,
         trained=_training(run.read_metrics()),
-        directions=read(run.directions_file, Directions.load),
-        samplers=read(run.samplers_file, Samplers.load),
+        directions=read_fitted(Directions, run.directions_file, model),
+        samplers=read_fitted(Samplers, run.samplers_file, model),
     )
 
 
@@ -155,9 +152,9 @@ def evaluate(
         that cannot be read.
     """
     families = {name: family(name) for name in metrics or FAMILIES}
-    out = make_folder(out)
+    out = require_folder(out)
     space = feature_space(features, subject.model.image_shape)
-    classifier = None if judge is None else _load_judge(judge, subject)
+    classifier = None if judge is None else load_judge(judge, subject.model.image_shape)
     case = _case(subject, space, classifier, seed, images)
     results, seconds = {}, {}
     for position, (name, entry) in enumerate(families.items(), start=1):
@@ -247,8 +244,12 @@ def _untrained(subject):
     return numpy_functions(MMDVLAE(subject.model, subject.seed))[0]
 
 
-def _load_judge(path, subject):
-    judge, shape = load_classifier(path), tuple(subject.model.image_shape)
+def load_judge(path: pathlib.Path | str, image_shape: ImageShape) -> Classifier:
+    """Loads a folder of `bin/train_classifier` that judges images of `image_shape`.
+
+    One for images of another shape is an `InputError`.
+    """
+    judge, shape = load_classifier(path), tuple(image_shape)
     if judge.image_shape != shape:
         raise InputError(
             f"The classifier in {path} was trained on images of shape {judge.image_shape}; this "

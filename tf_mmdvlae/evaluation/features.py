@@ -11,7 +11,6 @@ import dataclasses
 import math
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -22,10 +21,17 @@ import tensorflow as tf
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.files import digest, read_json
 from tf_mmdvlae.common.network import network_reachable
+from tf_mmdvlae.common.paths import expanded
 from tf_mmdvlae.model.functions import BATCH, in_batches
 
 FEATURES = "features"
 """The layer of a Keras model, or the output of a SavedModel, that is preferred to all others."""
+
+_DETAILS = {
+    "labels": {str: {"kind": str}},
+    "train_images": int,
+    "data": {"dataset": str, "crop": float},
+}
 
 # A classifier's folder; see `classifier.train_classifier`.
 MODEL_FILE, DETAILS_FILE = "classifier.keras", "classifier.json"
@@ -77,7 +83,7 @@ def feature_space(name: str, image_shape: ImageShape) -> FeatureSpace:
         return _pixels(image_shape)
     if name == "inception" or name.startswith("inception:"):
         return _inception(name, image_shape)
-    path = pathlib.Path(name).expanduser()
+    path = expanded(name)
     if (path / "saved_model.pb").is_file():
         return _saved_model(name, path, image_shape)
     file = path / MODEL_FILE if path.is_dir() else path
@@ -125,15 +131,14 @@ def on_images(
 def read_details(folder: pathlib.Path) -> dict[str, Any]:
     """Reads the `classifier.json` of a classifier's folder."""
     advice = "Make the folder anew with bin/train_classifier --overwrite."
-    fields = {"labels": dict, "train_images": int, "data": dict}
-    return read_json(folder / DETAILS_FILE, advice, fields)
+    return read_json(folder / DETAILS_FILE, advice, _DETAILS)
 
 
 def read_keras_model(path: pathlib.Path | str) -> keras.Model:
     """Loads a Keras model that is made of layers from one input of images."""
     try:
         model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Keras raises whatever its readers and a file's classes ran into.
         raise InputError(f"{path} can't be read as a Keras model: {first_line(error)}") from error
     inputs = getattr(model, "inputs", None)
     if not inputs:
@@ -177,7 +182,7 @@ def _pixels(image_shape):
 def _saved_model(name, folder, image_shape):
     try:
         loaded = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+    except Exception as error:  # TensorFlow raises whatever its parsers ran into.
         raise InputError(f"The SavedModel {folder} can't be read: {first_line(error)}") from error
     if not loaded.signatures:
         raise InputError(f"The SavedModel {folder} has no signature.")
@@ -226,7 +231,7 @@ def _version(file):
 
 
 def _inception(name, image_shape):
-    file = pathlib.Path(name.partition(":")[2]).expanduser()
+    file = expanded(name.partition(":")[2])
     if name == "inception":
         file = _inception_weights()
     elif not file.is_file():
@@ -234,7 +239,7 @@ def _inception(name, image_shape):
     try:
         network = keras.applications.InceptionV3(include_top=False, pooling="avg", weights=None)
         network.load_weights(file)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # h5py and Keras raise whatever their readers ran into.
         raise InputError(
             f"{file} can't be read as the weights of InceptionV3 without its classes "
             f"({_INCEPTION_FILE}): {first_line(error)}"
@@ -257,7 +262,7 @@ def _inception(name, image_shape):
 
 def _inception_weights():
     """The file of weights in Keras's cache, downloaded if it is missing."""
-    home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    home = expanded(os.environ.get("KERAS_HOME", "~/.keras"))
     file = home / "models" / _INCEPTION_FILE
     if file.is_file():
         return file

@@ -31,6 +31,11 @@ class Directions:
     names: tuple[str, ...]
     vectors: Latents
 
+    @property
+    def latent_dims(self) -> tuple[int, ...]:
+        """The dimensions of the layers, lowest first."""
+        return latents.dimensions(self.vectors)
+
     def of(self, name: str) -> Latents:
         """One feature's direction [1, d_l]; an InputError for an unknown name lists the known."""
         if name not in self.names:
@@ -47,7 +52,14 @@ class Directions:
         vectors = read_arrays(path)
         if "names" not in vectors:
             raise InputError(f"{path} cannot be read: it has no 'names'")
-        return cls(tuple(map(str, vectors.pop("names"))), latents.check(vectors))
+        names = tuple(map(str, np.atleast_1d(vectors.pop("names"))))
+        try:
+            vectors = latents.check(vectors)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+        if latents.row_count(vectors) != len(names) or not np.isfinite(latents.join(vectors)).all():
+            raise InputError(f"{path} cannot be read: it has no vector for each of its names")
+        return cls(names, vectors)
 
 
 def find_directions(

@@ -48,6 +48,17 @@ class Mixture:
     means: np.ndarray
     factors: np.ndarray
 
+    def check(self) -> None:
+        """Raises a ValueError for arrays of other shapes, or that describe no mixture."""
+        size, total = len(self.weights), sum(self.latent_dims)
+        shapes = {"weights": (size,), "means": (size, total), "factors": (size, total, total)}
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all():
+                raise ValueError(f"{name} are {array.dtype} {list(array.shape)}, not {list(shape)}")
+        if not (size and min(self.weights) >= 0 and np.isclose(self.weights.sum(), 1)):
+            raise ValueError("the weights do not sum to one")
+
     def sample(self, n: int, seed: int | np.random.Generator, temperature: float = 1.0) -> Latents:
         """Draws codes [n, d_l]: component k by its weight, then mean_k + temperature * factor_k e.
 
@@ -93,6 +104,11 @@ class Samplers:
     layers: LayerMixtures
 
     @property
+    def latent_dims(self) -> tuple[int, ...]:
+        """The dimensions of the layers, lowest first."""
+        return self.joint.latent_dims
+
+    @property
     def prior(self) -> Mixture:
         """The prior N(0, I) of the same layers, as a `Mixture` of one component."""
         total = sum(self.joint.latent_dims)
@@ -119,8 +135,12 @@ class Samplers:
                 Mixture(of, *(arrays[f"{name}_{part}"] for part in _PARTS))
                 for name, of in _names_and_dims(dims)
             )
+            for mixture in (joint, *layers):
+                mixture.check()
         except KeyError as error:
             raise InputError(f"{path} cannot be read: it has no {error}") from error
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
         return cls(joint, LayerMixtures(tuple(layers)))
 
 

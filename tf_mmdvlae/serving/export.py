@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, explained
-from tf_mmdvlae.common.files import hidden_folder, place_folder, read_json, write_json
+from tf_mmdvlae.common.files import (
+    hidden_folder,
+    place_folder,
+    read_json,
+    require_folder,
+    write_json,
+)
+from tf_mmdvlae.common.paths import require_plain
 from tf_mmdvlae.config import unversioned
 from tf_mmdvlae.serving.loaded import version_numbers
 from tf_mmdvlae.serving.manifest import describe, folder_digest
@@ -28,11 +35,13 @@ if TYPE_CHECKING:
 def check_place(
     export_dir: pathlib.Path | str, image_shape: tuple[int, ...], data: DataConfig | None = None
 ) -> None:
-    """Refuses a folder whose newest version is of another data set or of images of another shape.
+    """Refuses a folder that can't be written or read back, or is of another model; leaves nothing.
 
+    Another model is a newest version of another data set or of images of another shape.
     A server would replace that model by this one. What an older manifest does not say, and versions
     of a data set, are not compared. The refusal is an `InputError`.
     """
+    require_plain(require_folder(export_dir))
     newest = max(version_numbers(pathlib.Path(export_dir)), default=None)
     if newest is None:
         return
@@ -45,7 +54,7 @@ def check_place(
     if there.get("image_shape", shape) != shape:
         what = f"images of shape {there['image_shape']}, not {shape}"
     elif data and there.get("dataset"):
-        if unversioned(data.dataset) != unversioned(there["dataset"]):
+        if unversioned(data.dataset) != unversioned(str(there["dataset"])):
             what = f"{there['dataset']}, not {data.dataset}"
         elif there.get("folder") not in (None, folder_digest(data)):
             what = f"another folder of pictures than {data.image_dir}"

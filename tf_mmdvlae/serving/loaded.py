@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.files import read_json
+from tf_mmdvlae.common.paths import expanded, require_plain
 from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.functions import in_batches
@@ -32,17 +34,30 @@ def load(path: pathlib.Path | str) -> Served:
     manifest = read_json(
         path / "assets.extra" / "manifest.json",
         "bin/train and bin/export write exports with one.",
-        {"image_shape": list, "latent_dims": list, "attributes": list},
+        {"image_shape": [int], "latent_dims": [int], "attributes": [str], "crop": float},
     )
+    require_plain(path)
     try:
-        return Served(tf.saved_model.load(str(path)), manifest, path)
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(f"The SavedModel in {path} cannot be loaded: {error}") from error
+        served = Served(tf.saved_model.load(str(path)), manifest, path)
+        _require_match(served)
+        return served
+    except Exception as error:  # TensorFlow raises whatever its parsers ran into.
+        reason = first_line(error)
+        raise InputError(f"The SavedModel in {path} cannot be loaded: {reason}") from error
+
+
+def _require_match(served):
+    """Raises a ValueError if the manifest is of another model than the signatures."""
+    image = served.signatures["encode"].structured_input_signature[1]["image"].shape[1:]
+    codes = served.signatures["decode"].structured_input_signature[1]
+    dims = tuple(codes[f"z_{layer}"].shape[1] for layer in range(1, len(codes) + 1))
+    if (tuple(image), dims) != (served.image_shape, served.latent_dims):
+        raise ValueError(f"the manifest is of another model than this one of {tuple(image)} images")
 
 
 def version_numbers(folder: pathlib.Path) -> list[int]:
     """The numbers of the versions in a folder of versions."""
-    return [int(path.name) for path in folder.glob("*") if path.name.isdigit()]
+    return [int(path.name) for path in folder.glob("*") if re.fullmatch(r"[0-9]+", path.name)]
 
 
 def newest_version(path: pathlib.Path | str) -> pathlib.Path:
@@ -51,7 +66,7 @@ def newest_version(path: pathlib.Path | str) -> pathlib.Path:
     Raises:
       InputError: if the folder is neither.
     """
-    path = pathlib.Path(path).expanduser()
+    path = expanded(path)
     if (path / "saved_model.pb").exists():
         return path
     versions = version_numbers(path)

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,17 +36,26 @@ class StopRequest(contextlib.ExitStack):
 
     signal: int | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: dict[int, Any] = {}
+
     def __enter__(self) -> StopRequest:
         # Python lets the main thread alone set handlers.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self.callback(signal.signal, number, signal.signal(number, self._note))
+                self._before[number] = signal.signal(number, self._note)
+                self.callback(signal.signal, number, self._before[number])
         return self
 
-    def _note(self, number, _):
-        if self.signal is not None:
+    def _note(self, number, frame):
+        if self.signal is None:
+            self.signal = number
+        elif callable(self._before[number]):
+            # A command's own, which remembers what TensorFlow may turn into another exception.
+            self._before[number](number, frame)
+        else:
             raise KeyboardInterrupt
-        self.signal = number
 
 
 class RunCallback(keras.callbacks.Callback):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import pathlib
 
@@ -10,10 +9,13 @@ import keras
 from absl import logging
 
 from tf_mmdvlae.common.errors import InputError, explained
-from tf_mmdvlae.common.files import digest, replacing, require_space, write_json
+from tf_mmdvlae.common.files import digest, read_json, replacing, require_space, write_json
 
 _BYTES = 4
 _OVERHEAD = 2**20
+
+ROLLBACKS = 3
+"""How often a run may go back to a checkpoint."""
 
 
 class Checkpoints:
@@ -36,7 +38,7 @@ class Checkpoints:
         """The steps that have a checkpoint, oldest first, broken ones included."""
         names = (path.name for path in self.folder.glob("step_*.weights.h5"))
         steps = (name.removeprefix("step_").removesuffix(".weights.h5") for name in names)
-        return sorted(int(step) for step in steps if step.isdigit())
+        return sorted(int(step) for step in steps if step.isdecimal())
 
     def save(self, model: keras.Model, step: int, rollbacks: int = 0) -> None:
         """Saves `model` with its optimizer as the checkpoint of `step`, then removes the oldest."""
@@ -93,13 +95,16 @@ class Checkpoints:
 
     def _read_record(self, step):
         """The record of a checkpoint; None if the checkpoint is broken."""
-        with explained(f"The checkpoint of step {step} in {self.folder} cannot be read"):
-            try:
-                file, weights = self._files(step)
-                record = json.loads(file.read_text())
-                return record if record["sha256"] == digest(weights) else None
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
+        file, weights = self._files(step)
+        try:
+            record = read_json(file, fields={"sha256": str})
+        except InputError as error:
+            if isinstance(error.__cause__, (FileNotFoundError, ValueError)):
                 return None
+            raise
+        with explained(f"The checkpoint of step {step} in {self.folder} cannot be read"):
+            is_whole = weights.exists() and record["sha256"] == digest(weights)
+        return record if is_whole and record.get("rollbacks", 0) in range(ROLLBACKS + 1) else None
 
 
 def saved_size(model: keras.Model) -> int:

@@ -16,6 +16,7 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import replacing, require_space, write_json
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.common.provenance import provenance
+from tf_mmdvlae.config import unversioned
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.figures.run import draw_all
@@ -31,7 +32,7 @@ from tf_mmdvlae.serving.export import check_place, export
 from tf_mmdvlae.serving.formats import other_formats
 from tf_mmdvlae.training.checkpoints import saved_size
 from tf_mmdvlae.training.held_out import overfitting
-from tf_mmdvlae.training.run import Run, load_run
+from tf_mmdvlae.training.run import Run, load_run, read_fitted
 from tf_mmdvlae.training.workdir import Workdir
 
 # Probes, directions and mixtures gain little from more codes than these, and a layer's active
@@ -192,21 +193,29 @@ def export_run(
 ) -> pathlib.Path:
     """Exports a finished run again, in the next free version; returns the version's path.
 
-    `export_dir` is the folder of versions; None is that of the run. `formats` are further formats
-    to write into the version's `assets.extra/`, "tflite" or "onnx"; test images compare them with
-    the SavedModel, and their packages must be installed. `data_dir` is as for `draw_run`.
+    `export_dir` is the folder of versions; None is that of the run, if it is a default of
+    bin/train. `formats` are further formats to write into the version's `assets.extra/`, "tflite"
+    or "onnx"; test images compare them with the SavedModel, and their packages must be installed.
+    `data_dir` is as for `draw_run`.
     `labels`, for a run on an image folder, is `DataConfig.labels` in place of the run's: directions
     are found for these labels, from the images that have some. The run itself stays as it is.
     """
-    model, folder = load_run(workdir), Workdir(workdir)
+    folder = Workdir(workdir)
     config, metrics = folder.read_config(), folder.read_metrics()
-    export_dir = export_dir or pathlib.Path(metrics["export"]).parent
+    export_dir = export_dir or _default_export_dir(workdir, config, metrics)
     check_place(export_dir, config.model.image_shape, config.data)
+    model = load_run(workdir)
     if labels is None:
-        directions = _load(Directions, folder.directions_file, "the export cannot edit")
+        directions = read_fitted(Directions, folder.directions_file, model)
     else:
         metrics["probes"], directions = _relabelled(model, config, labels)
-    samplers = _load(Samplers, folder.samplers_file, "the export has no sample_fitted")
+    samplers = read_fitted(Samplers, folder.samplers_file, model)
+    for fitted, loss in (
+        (directions, f"no {folder.directions_file.name}, so the export cannot edit"),
+        (samplers, f"no {folder.samplers_file.name}, so the export has no sample_fitted"),
+    ):
+        if fitted is None:
+            print(f"{workdir} has {loss}.", flush=True)
     extras = None
     if formats:
         images = next(_batches(_test_split(config, data_dir), _CHECKED_IMAGES))
@@ -232,11 +241,19 @@ def _relabelled(model, config, labels):
     return _read_labels(splits, *means)
 
 
-def _load(kind, path, loss):
-    if path.exists():
-        return kind.load(path)
-    print(f"{path.parent} has no {path.name}, so {loss}.", flush=True)
-    return None
+def _default_export_dir(workdir, config, metrics):
+    """The folder of the run's export, if that is one which bin/train takes by itself.
+
+    Another folder is one that its user named, and a file must not name one in the user's place.
+    """
+    recorded = pathlib.Path(metrics["export"]).parent
+    is_usual = recorded.parent == pathlib.Path("exports").resolve()
+    if is_usual and recorded.name.startswith(unversioned(config.data.dataset)):
+        return recorded
+    raise InputError(
+        f"{workdir} was exported to {recorded}, which is not a default of bin/train here; say "
+        f"where the new version belongs, such as --export_dir={recorded}."
+    )
 
 
 def _test_split(config, data_dir):

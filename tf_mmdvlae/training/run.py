@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pathlib
-import zipfile
+from typing import TypeVar
 
 import keras
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model import devices
+from tf_mmdvlae.model.directions import Directions
 from tf_mmdvlae.model.fused import FusedAdam
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.model.samplers import Samplers
 from tf_mmdvlae.model.schedule import HoldThenCosine
 from tf_mmdvlae.training.checkpoints import Checkpoints
 from tf_mmdvlae.training.held_out import load_held_out
@@ -137,6 +139,12 @@ def load_run(workdir: pathlib.Path | str) -> MMDVLAE:
             "bin/train command again; it goes on where it stopped."
         )
     model = read_model(folder)
+    sizes = (config.model.image_shape, config.model.latent_dims)
+    if (model.config.image_shape, model.config.latent_dims) != sizes:
+        raise InputError(
+            f"{folder.model_file} has images of {model.config.image_shape} and layers of "
+            f"{model.config.latent_dims}, not {sizes[0]} and {sizes[1]} as config.json beside it."
+        )
     model.fade_in = None
     model.compile(optimizer=FusedAdam(config.train.learning_rate))
     return model
@@ -145,9 +153,31 @@ def load_run(workdir: pathlib.Path | str) -> MMDVLAE:
 def read_model(workdir: Workdir) -> MMDVLAE:
     """Reads `model.keras` with the optimizer as the run left it; refuses a broken file."""
     try:
-        return keras.saving.load_model(workdir.model_file)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        model = keras.saving.load_model(workdir.model_file)
+        if not isinstance(model, MMDVLAE):
+            raise TypeError(f"it holds a {type(model).__name__}, not a model of this package")
+    except Exception as error:  # Keras raises whatever its readers and a file's classes ran into.
         raise InputError(
-            f"{workdir.model_file} cannot be read ({error}); remove metrics.json there and "
-            "give the bin/train command again to write it anew."
+            f"{workdir.model_file} cannot be read ({first_line(error)}); remove metrics.json there "
+            "and give the bin/train command again to write it anew."
         ) from error
+    return model
+
+
+Fitted = TypeVar("Fitted", Directions, Samplers)
+
+
+def read_fitted(kind: type[Fitted], path: pathlib.Path, model: MMDVLAE) -> Fitted | None:
+    """Reads directions or samplers of a run; None where it has none.
+
+    Those of other layers than the model's are an `InputError`.
+    """
+    if not path.exists():
+        return None
+    fitted = kind.load(path)
+    if fitted.latent_dims != model.config.latent_dims:
+        raise InputError(
+            f"{path} is of layers of {fitted.latent_dims} dimensions; the run's model has "
+            f"{model.config.latent_dims}."
+        )
+    return fitted

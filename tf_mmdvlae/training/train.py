@@ -14,11 +14,10 @@ from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.serving.export import check_place
 from tf_mmdvlae.training.callbacks import RunCallback, StopRequest
+from tf_mmdvlae.training.checkpoints import ROLLBACKS
 from tf_mmdvlae.training.finish import Result, finish
 from tf_mmdvlae.training.held_out import HeldOut
 from tf_mmdvlae.training.run import Run, load_run, read_model
-
-_ROLLBACKS = 3
 
 
 def train(
@@ -60,14 +59,15 @@ def train(
                 check_place(export_dir, config.model.image_shape, config.data)
             stack.enter_context(run.workdir.locked())
             if run.workers.is_chief:
-                run.config = run.workdir.claim(config)
+                run.config = run.workdir.admit(config)
         with run.workers.refuse_together():
             start = run.workers.broadcast([run.config.train.continued_from])[0]
             if not run.workers.is_chief:
                 run.config = config.changed(train={"continued_from": int(start)})
-                run.config = run.workdir.claim(run.config)
+                run.config = run.workdir.admit(run.config)
         result = None
-        if not run.workers.any(run.workdir.is_finished and not overwrite):
+        has_results = run.workdir.has_results(run.config.train.steps)
+        if not run.workers.any(has_results and not overwrite):
             result = _train(run, export_dir)
         elif run.workers.is_chief:
             metrics = run.workdir.read_metrics()
@@ -79,7 +79,8 @@ def train(
 
 def _train(run: Run, export_dir: pathlib.Path | str) -> Result | None:
     workers, workdir = run.workers, run.workdir
-    if workers.any(workdir.is_finished and workdir.model_file.exists()):
+    has_results = workdir.has_results(run.config.train.steps)
+    if workers.any(has_results and workdir.model_file.exists()):
         with workers.refuse_together():
             if not workers.is_chief:
                 return None
@@ -104,6 +105,9 @@ def _train(run: Run, export_dir: pathlib.Path | str) -> Result | None:
     with workers.refuse_together():
         if not workers.is_chief:
             run.load_splits()
+    with workers.refuse_together():
+        # Nothing is written before everything that can be checked has been.
+        workdir.claim(run.config)
     model = _fit_with_rollbacks(run, model)
     with workers.refuse_together():
         if not workers.is_chief:
@@ -137,14 +141,14 @@ def _fit_with_rollbacks(run: Run, model: MMDVLAE) -> MMDVLAE:
                 _fit(run, model, start)
             return model
         except Diverged as error:
-            if train.on_divergence == "stop" or run.rollbacks == _ROLLBACKS:
+            if train.on_divergence == "stop" or run.rollbacks == ROLLBACKS:
                 raise
             run.rollbacks += 1
             if run.workers.is_chief:
                 rate = train.learning_rate / 2**run.rollbacks
                 print(
                     f"{str(error).partition('. ')[0]}. Rolling back, {run.rollbacks} of "
-                    f"{_ROLLBACKS} times: learning rate {rate:.3g} instead of {2 * rate:.3g}.",
+                    f"{ROLLBACKS} times: learning rate {rate:.3g} instead of {2 * rate:.3g}.",
                     flush=True,
                 )
             model = run.make_model()

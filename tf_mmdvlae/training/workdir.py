@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import pathlib
 import re
 from collections.abc import Iterator
 
 from tf_mmdvlae.common.errors import InputError, explained
-from tf_mmdvlae.common.files import locked, make_folder, read_json, replacing, write_json
+from tf_mmdvlae.common.files import (
+    locked,
+    made_folder,
+    parse_json,
+    read_json,
+    replacing,
+    require_folder,
+    write_json,
+)
+from tf_mmdvlae.common.shapes import misfit
 from tf_mmdvlae.config.settings import Config
 
 # These settings may change between two starts of one run: they change neither the images nor their
@@ -20,6 +30,20 @@ _FREE = {
     "train": ("distribute", "keep_checkpoints", "on_divergence", "steps_per_execution", "xla"),
 }
 _LISTED_DIFFERENCES = 4
+_MEASURE_AGAIN = "Remove it and give the same command again."
+_ESTIMATE = {"value": (float, None), "standard_error": (float, None)}
+_METRICS = {
+    "test": {str: _ESTIMATE},
+    "test_images": int,
+    "probes": {str: {"measure": str, "chance": (float, None), "layers": {str: _ESTIMATE}}},
+    "config": {str: dict},
+    "versions": {str: str},
+    "export": str,
+}
+_LOGGED = {str: (float, None)}
+_ALWAYS_LOGGED = {"step": int, "seconds": float, "loss": float}
+
+_log = logging.getLogger(__name__)
 
 
 class Workdir:
@@ -47,16 +71,28 @@ class Workdir:
         """Whether the run reached its last step and wrote all its results."""
         if not (self.metrics_file.exists() and self.config_file.exists()):
             return self.metrics_file.exists()
-        # The results of fewer steps stay until those of a run that goes on replace them.
-        steps = self.read_config().train.steps
-        return self.read_metrics().get("steps", steps) == steps
+        return self.has_results(self.read_config().train.steps)
+
+    def has_results(self, steps: int) -> bool:
+        """Whether the folder holds the results of a run of so many steps.
+
+        The results of fewer steps stay until those of a run that goes on replace them.
+        """
+        if not self.metrics_file.exists():
+            return False
+        return read_json(self.metrics_file, _MEASURE_AGAIN).get("steps", steps) == steps
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes out for the length of a block; refuses where one is at work."""
-        make_folder(self.path)
-        advice = "wait for it, or give another --workdir."
-        with locked(self.path / ".lock", f"Another process is at work in {self.path}; {advice}"):
+        """Keeps other processes out for the length of a block; refuses where one is at work.
+
+        A folder that is made for it, and in which the block leaves nothing, is removed.
+        """
+        require_folder(self.path)
+        at_work = (
+            f"Another process is at work in {self.path}; wait for it, or give another --workdir."
+        )
+        with made_folder(self.path), locked(self.path / ".lock", at_work):
             # A run that was killed leaves the temporary files of `files.replacing`.
             for path in (*self.path.glob(".[0-9]*"), *self.figures.glob(".[0-9]*")):
                 if re.fullmatch(r"\.\d+\..+\.(json|jsonl|keras|npz|png)", path.name):
@@ -64,13 +100,24 @@ class Workdir:
             yield
 
     def claim(self, config: Config) -> Config:
-        """Makes the folder this run's, or refuses, with the differences, where it is another's.
+        """Makes the folder this run's: writes the settings that `admit` returns."""
+        config = self.admit(config)
+        # A run that is resumed keeps its record.
+        if not self._has_begun or self.read_config().train.steps != config.train.steps:
+            write_json(self.config_file, config.to_dict())
+        return config
+
+    @property
+    def _has_begun(self):
+        return self.is_finished or any(self.checkpoints.glob("step_*"))
+
+    def admit(self, config: Config) -> Config:
+        """Refuses, with the differences, where the folder is another run's; writes nothing.
 
         While the folder holds no checkpoint, its settings may change. A run that took all its steps
         may go on with more. Returns the config with the step that the run is `continued_from`.
         """
-        if not self.is_finished and not any(self.checkpoints.glob("step_*")):
-            write_json(self.config_file, config.to_dict())
+        if not self._has_begun:
             return config
         if not self.config_file.exists():
             raise InputError(
@@ -91,8 +138,6 @@ class Workdir:
             more = {name: getattr(config.train, name) for name in ("steps", "continued_from")}
             before = before.changed(train=more)
         self._refuse_differences(before.to_dict(), config)
-        if goes_on:
-            write_json(self.config_file, config.to_dict())
         return config
 
     def _refuse_differences(self, before, config):
@@ -124,15 +169,27 @@ class Workdir:
 
     def read_metrics(self) -> dict:
         """Reads `metrics.json`."""
-        return read_json(self.metrics_file, "Remove it and give the same command again.")
+        return read_json(self.metrics_file, _MEASURE_AGAIN, _METRICS)
 
     def read_history(self) -> list[dict]:
-        """Reads the log: one dict per logged step, with the key "step"."""
+        """Reads the log: one dict per logged step, with the keys "step", "seconds" and "loss".
+
+        A line that is damaged is left out, and the program's log says so.
+        """
+        if not self.history_file.exists():
+            return []
+        with explained(f"{self.history_file} cannot be read"):
+            text = self.history_file.read_text(encoding="utf-8", errors="replace")
         records = []
-        # A run that has just begun has no log, and a killed one may have cut off its last line.
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            for line in self.history_file.read_text().splitlines():
-                records.append(json.loads(line))
+        for number, line in enumerate(text.splitlines(), start=1):
+            try:
+                record = parse_json(line, _LOGGED)
+                if reason := misfit(record, _ALWAYS_LOGGED):
+                    raise ValueError(reason)
+                records.append(record)
+            except ValueError as error:
+                # A killed run may have cut off its last line.
+                _log.warning("Line %d of %s is left out: %s.", number, self.history_file, error)
         return records
 
     def rewind_history(self, step: int) -> list[dict]:
