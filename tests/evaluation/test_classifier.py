@@ -235,7 +235,8 @@ def test_the_command_prints_what_it_wrote(data, tmp_path, monkeypatch, capsys):
     output = capsys.readouterr().out
     for words in ("width", "auc", "classifiers/image_folder", "bin/evaluate --workdir=runs/image"):
         assert words in output
-    details = load_classifier("classifiers/image_folder").details
+    (out,) = (tmp_path / "classifiers").iterdir()
+    details = load_classifier(out).details
     assert details["steps"] == 2
     assert details["image_shape"] == [28, 28, 1]
     assert command.main() == 1
