@@ -7,11 +7,10 @@ import pathlib
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
-from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data import decode, pipeline
 
 SHAPE = (8, 8, 3)
 
@@ -65,14 +64,14 @@ def test_disk_cache_is_reused_and_made_again_when_damaged(own_data_dir, caplog):
 
 def while_reading(monkeypatch, action):
     """Calls `action` once, when the first image is decoded."""
-    decoded, original = itertools.count(), Image.open
+    decoded, original = itertools.count(), decode.opened
 
     def opened(*arguments, **settings):
         if next(decoded) == 0:
             action()
         return original(*arguments, **settings)
 
-    monkeypatch.setattr(Image, "open", opened)
+    monkeypatch.setattr(decode, "opened", opened)
 
 
 def test_stopped_run_leaves_no_cache(own_data_dir, monkeypatch):

@@ -1,13 +1,18 @@
 """One encoded image -> pixels of the model's shape."""
 
 import io
+import os
+import struct
+import tracemalloc
+import warnings
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.data.decode import decode, decode_whole, opened
 
 
 def encoded(pixels, kind="PNG", **settings):
@@ -55,3 +60,52 @@ def test_decode_converts_channels():
     np.testing.assert_array_equal(deep[..., 0], grey.astype(int) * 4)
     clear = np.zeros((8, 8, 4), np.uint8)
     assert (decode(encoded(clear), (8, 8, 3))[0] == 255).all()
+
+
+def png_header(width, height):
+    """A PNG that claims to have that size, in 8-bit colour, and that ends before its pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    checksum = struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + checksum + b"\0\0\0\x01IDAT\0\0\0\0\0"
+
+
+def test_a_picture_is_what_it_holds_and_not_what_it_is_called(tmp_path):
+    grey = Image.new("RGB", (6, 6), (120, 120, 120))
+    for kind in ("JPEG", "PNG", "WEBP"):
+        grey.save(tmp_path / "any.jpg", kind)
+        assert np.abs(decode(str(tmp_path / "any.jpg"), (3, 3, 3))[0].astype(int) - 120).max() <= 1
+    # Pillow would start another program to read an EPS file.
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
+    for content in (postscript, encoded(np.zeros((3, 3), np.uint8), "GIF"), b"RIFF", b""):
+        (tmp_path / "any.png").write_bytes(content)
+        with pytest.raises(ValueError, match="neither JPEG nor PNG nor WebP"):
+            decode(content, (3, 3, 1))
+        with pytest.raises(ValueError, match="neither JPEG nor PNG nor WebP"):
+            decode_whole(str(tmp_path / "any.png"), 1)
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
+    """Of any size, without Pillow's own warnings and errors."""
+    path = tmp_path / "large.png"
+    for width, height in ((10_000, 5_001), (12_000, 12_000), (40_000, 40_000)):
+        path.write_bytes(png_header(width, height))
+        tracemalloc.start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(ValueError, match=f"it is {width}x{height} pixels, more than 50 me"):
+                decode(path.read_bytes(), (8, 8, 3))
+            with pytest.raises(ValueError, match=f"it is {width}x{height} pixels, more than 50 me"):
+                decode_whole(str(path), 3)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+        tracemalloc.stop()
+    path.write_bytes(png_header(10_000, 5_000))
+    assert opened(path).size == (10_000, 5_000)
+    with pytest.raises(ValueError, match=r"more than 0\.1 megapixels"):
+        decode(encoded(np.zeros((400, 300), np.uint8)), (8, 8, 1), max_megapixels=0.1)
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", tmp_path, "/dev/zero"):
+        with pytest.raises(ValueError, match="it is not a file of at most 1 GiB"):
+            opened(path)

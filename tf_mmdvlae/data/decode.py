@@ -1,16 +1,46 @@
-"""One JPEG or PNG image -> uint8 pixels of the model's shape."""
+"""One JPEG, PNG or WebP picture -> uint8 pixels of the model's shape.
+
+`serving/image_bytes.py` reads JPEG and PNG inside the graph by the same rules.
+"""
 
 from __future__ import annotations
 
 import io
 import math
+import os
+import stat
+import struct
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+MAX_MEGAPIXELS = 50.0
+"""Pictures of more megapixels than this are refused, unless an export says otherwise."""
+
+JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+ADOBE, SCAN = b"\xff\xee\x00\x0eAdobe", b"\xff\xda"
+MAX_SCANS = 100
+PIXELS_PER_BYTE = 512
+"""A block of 64 pixels takes at least one bit in the scans of a JPEG."""
+
+DAMAGED = "it is damaged or cut short"
+MANY_SCANS = f"it has more than {MAX_SCANS} scans"
+UNKNOWN_INKS = "it is a CMYK JPEG without Adobe's marker, which says what its numbers mean"
+DEEP_TRANSPARENCY = "it has a transparent colour of 16 bits a channel; save it with 8 bits"
+
+# No picture that the limit of megapixels lets pass is as large.
+_MOST_BYTES = 2**30
 
 
 def decode(
-    content: bytes | str, image_shape: tuple[int, ...], crop: float = 1.0, upright: bool = False
+    content: bytes | str | os.PathLike,
+    image_shape: tuple[int, ...],
+    crop: float = 1.0,
+    upright: bool = False,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> tuple[np.ndarray, bool]:
     """Decodes an image, keeps its centre and scales that to `image_shape`.
 
@@ -20,17 +50,18 @@ def decode(
     the channels ask for; what is transparent becomes white.
 
     Args:
-      content: the encoded bytes, or a file's path. If they can't be read, any of Pillow's
-        exceptions comes through.
+      content: the encoded bytes, or a file's path. If they can't be read, a `ValueError` that says
+        why or any of Pillow's exceptions comes through.
       image_shape: height, width and 1 or 3 channels.
       crop: side of the centre that is kept, in (0, 1].
       upright: True turns the image as its EXIF orientation says.
+      max_megapixels: larger pictures are refused before anything is decoded.
 
     Returns:
       uint8 [height, width, channels] in 0..255, and whether the image had to be enlarged.
     """
     height, width, channels = image_shape
-    with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
+    with _checked(content, max_megapixels) as image:
         size = image.size
         reduction = _draft(image, max(height, width), crop)
         image.load()
@@ -51,18 +82,58 @@ def decode(
     return np.asarray(image, np.uint8).reshape(image_shape), enlarged
 
 
-def decode_whole(path: str, channels: int) -> Image.Image:
+def decode_whole(path: str, channels: int, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
     """Decodes a whole image file at its own size, upright, with 1 or 3 channels as in `decode`.
 
-    The image keeps its colour profile, unless its pixels had to be converted. Pillow's exceptions
-    come through.
+    The image keeps its colour profile, unless its pixels had to be converted. Exceptions come
+    through as in `decode`.
     """
-    with Image.open(path) as image:
+    with _checked(path, max_megapixels) as image:
         upright = ImageOps.exif_transpose(image)
     converted = _with_channels(upright, channels)
     if converted.mode != upright.mode:
         converted.info.pop("icc_profile", None)
     return converted
+
+
+def opened(
+    content: bytes | str | os.PathLike, max_megapixels: float = MAX_MEGAPIXELS
+) -> Image.Image:
+    """Opens a JPEG, PNG or WebP by what it is, not by its name, and decodes nothing yet.
+
+    Args:
+      content: the encoded bytes, or a file's path.
+      max_megapixels: a larger picture is a `ValueError`, as any other format is.
+
+    Returns:
+      The picture, which closes its file where it ends a `with`.
+    """
+    if isinstance(content, bytes):
+        start = content[:12]
+    else:
+        status = os.stat(content)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+            raise ValueError("it is not a file of at most 1 GiB")
+        with open(content, "rb") as file:
+            start = file.read(12)
+    # Pillow's own `open` warns of large pictures and refuses very large ones in other words.
+    if start.startswith(JPEG_START):
+        kind = JpegImageFile
+    elif start.startswith(PNG_START):
+        kind = PngImageFile
+    elif start[:4] == b"RIFF" and start[8:] == b"WEBP":
+        kind = WebPImageFile
+    else:
+        raise ValueError("it is neither JPEG nor PNG nor WebP")
+    try:
+        image = kind(io.BytesIO(content) if isinstance(content, bytes) else content)
+    except (SyntaxError, IndexError, TypeError, struct.error) as error:
+        raise ValueError(DAMAGED) from error
+    width, height = image.size
+    if width * height > max_megapixels * 1e6:
+        image.close()
+        raise ValueError(f"it is {width}x{height} pixels, more than {max_megapixels:g} megapixels")
+    return image
 
 
 def centre(
@@ -73,6 +144,40 @@ def centre(
     kept = max(1, round(width * scale)), max(1, round(height * scale))
     left, top = (size[0] - kept[0]) // 2, (size[1] - kept[1]) // 2
     return left, top, left + kept[0], top + kept[1]
+
+
+def _checked(content, max_megapixels):
+    """What `opened` gives, where decoders would differ or make a picture of nothing an error."""
+    image = opened(content, max_megapixels)
+    if not isinstance(content, bytes):
+        image.close()
+        with open(content, "rb") as file:
+            content = file.read()
+        image = opened(content, max_megapixels)
+    if image.format == "JPEG":
+        _check_jpeg(image, content)
+    elif image.format == "PNG":
+        depth, colours = content[24:26]
+        header, _, _ = content.partition(b"IDAT")
+        if (depth, colours) == (16, 2) and b"tRNS" in header:
+            raise ValueError(DEEP_TRANSPARENCY)
+        if image.mode == "L" and "transparency" in image.info:
+            # Pillow scales the pixels of few bits to 0..255, but not the one that is transparent.
+            image.info["transparency"] *= 255 // (2**depth - 1)
+    return image
+
+
+def _check_jpeg(image, content):
+    header, _, scans = content.partition(SCAN)
+    components = scans[2] if len(scans) > 2 else 0
+    # What follows the marker: the scan's header, its data, and the marker of the end.
+    data = len(scans) - (6 + 2 * components) - 2
+    if data * PIXELS_PER_BYTE < math.prod(image.size):
+        raise ValueError(DAMAGED)
+    if scans.count(SCAN) >= MAX_SCANS:
+        raise ValueError(MANY_SCANS)
+    if image.mode == "CMYK" and ADOBE not in header:
+        raise ValueError(UNKNOWN_INKS)
 
 
 def _draft(image, side, crop):
@@ -88,8 +193,11 @@ def _draft(image, side, crop):
 
 def _with_channels(image, channels):
     if image.mode.startswith("I"):
-        # Pillow's own conversion of 16-bit grey clips at 255.
-        image = Image.fromarray((np.asarray(image, np.int64) // 257).clip(0, 255).astype(np.uint8))
+        # Pillow's own conversion of 16-bit grey clips at 255 and knows no transparency.
+        levels = np.asarray(image)
+        grey = (levels // 257).astype(np.uint8)
+        grey[levels == image.info.get("transparency", -1)] = 255
+        image = Image.fromarray(grey)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

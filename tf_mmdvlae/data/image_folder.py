@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageMode
+from PIL import ImageMode
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.copies import copies
-from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.data.decode import decode, opened
 from tf_mmdvlae.data.label_file import read_label_file
 from tf_mmdvlae.data.listing import ENDINGS, OLD_RULES, in_words, list_pictures, warn_once
 
@@ -147,7 +147,7 @@ def _usual_shape(paths, crop):
     sides, all_grey = [], True
     for path in paths:
         # The pass over the images reports what can't be read.
-        with contextlib.suppress(OSError, ValueError, SyntaxError), Image.open(path) as image:
+        with contextlib.suppress(OSError, ValueError), opened(path) as image:
             sides.append(round(crop * min(image.size)))
             all_grey = all_grey and ImageMode.getmode(image.mode).basemode == "L"
     if not sides:
