@@ -299,6 +299,23 @@ def test_the_size_and_the_channels_that_most_pictures_have(tmp_path, sizes, mode
     assert pipeline.describe(config(tmp_path, crop=crop)).image_shape == shape
 
 
+@pytest.mark.parametrize("side", [60, 1200])
+@pytest.mark.parametrize(("height", "width"), [(12, 36), (36, 12)])
+def test_a_shape_that_is_no_square_cuts_and_never_squashes(tmp_path, side, height, width):
+    """Of a square picture the middle third is kept, also where a JPEG is reduced while decoded."""
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    down = np.broadcast_to(ramp[:, None], (side, side))
+    for number in range(4):
+        pixels = np.stack([down, down.T, np.full_like(down, number)], axis=-1)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", quality=95, subsampling=0)
+    images = load(tmp_path, shape=(height, width, 3), test_fraction=1e-9).images.astype(float)
+    for axis, count in ((1, height), (2, width)):
+        shown = images[..., axis - 1].mean(axis=(0, 3 - axis))
+        kept = count / max(height, width)
+        expected = 255 * (0.5 + kept * ((np.arange(count) + 0.5) / count - 0.5))
+        np.testing.assert_allclose(shown[1:-1], expected[1:-1], atol=4)
+
+
 @pytest.mark.parametrize("count", [4, 5, 12])
 @pytest.mark.parametrize("wanted", [1e-9, 0.1, 0.999])
 def test_a_test_fraction_that_fits_few_pictures(tmp_path, count, wanted):
