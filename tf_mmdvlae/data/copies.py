@@ -6,10 +6,13 @@ import collections
 import concurrent.futures
 import functools
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 
 from tf_mmdvlae.data.reading import processors
+
+_TASK = 256
 
 
 def copies(paths: Sequence[str]) -> list[list[int]]:
@@ -19,9 +22,10 @@ def copies(paths: Sequence[str]) -> list[list[int]]:
     """
     by_size = _grouped(range(len(paths)), map(_size, paths))
     alike = [position for group in by_size for position in group]
+    tasks = [alike[at : at + _TASK] for at in range(0, len(alike), _TASK)]
     with concurrent.futures.ThreadPoolExecutor(processors()) as pool:
-        digests = list(pool.map(_digest, (paths[position] for position in alike)))
-    return _grouped(alike, digests)
+        digests = pool.map(lambda task: [_digest(paths[position]) for position in task], tasks)
+        return _grouped(alike, itertools.chain.from_iterable(digests))
 
 
 def _grouped(positions: Iterable[int], keys: Iterable[object]) -> list[list[int]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import pathlib
 import re
 import stat
@@ -20,9 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError, explained
-from tf_mmdvlae.data.listing import OLD_RULES
-
-_log = logging.getLogger(__name__)
+from tf_mmdvlae.data.listing import OLD_RULES, warn_once
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SPACES = "spaces"
@@ -83,13 +80,13 @@ def read_label_file(
         examples = f"its first is {rows[0][1][0]!r}, an image is {names[0]!r}"
         raise InputError(f"No row of {path} names an image of the folder; {examples}.")
     if strangers:
-        _log.warning(
-            "%d rows of %s name no image (or several) and are left out, the first in line %d.",
-            *(len(strangers), path, strangers[0]),
+        warn_once(
+            f"{len(strangers)} rows of {path} name no image (or several) and are left out, the "
+            f"first in line {strangers[0]}."
         )
     labelled = [name for name in names if name in row_of]
     if without := len(names) - len(labelled):
-        _log.warning("%d images have no row in %s and are left out.", without, path)
+        warn_once(f"{without} images have no row in {path} and are left out.")
     labels, class_names = {}, {}
     for column, label in enumerate(heading[1:]):
         fields = [(row_of[name][0], row_of[name][1][column]) for name in labelled]
@@ -232,7 +229,7 @@ def _typed(fields, path, label, separator):
         # Beside other words, as in a column of beards, it is one of them.
         present, words = present - words, set()
     if not present:
-        _log.warning("%s has no value and is left out.", column)
+        warn_once(f"{column} has no value and is left out.")
         return None, None
     if not words and any({truths[text] for text in present} <= bools for bools in _BOOLS):
         answers = {text: truths[text] == 1.0 for text in present}
@@ -252,7 +249,7 @@ def _typed(fields, path, label, separator):
         array = np.array([numbers.get(text, np.nan) for text in texts], np.float32)
         return array, None
     if len(present) > _MOST_CLASSES:
-        _log.warning("%s has %d different words and is left out.", column, len(present))
+        warn_once(f"{column} has {len(present)} different words and is left out.")
         return None, None
     classes = sorted(present, key=None if words else int)
     ids = {text: number for number, text in enumerate(classes)}
