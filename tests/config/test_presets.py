@@ -69,5 +69,5 @@ def test_a_version_of_a_data_set_has_the_presets_of_the_data_set():
     config = get_config("synthetic_faces:1.0.0", "small")
     small = get_config("synthetic_faces", "small")
     assert config == small.changed(data={"dataset": "synthetic_faces:1.0.0"})
-    with pytest.raises(InputError, match=r"Known: default, small, demo"):
+    with pytest.raises(InputError, match=r"Known: default, small, long, demo"):
         get_config("synthetic_faces:1.0.0", "paper")
