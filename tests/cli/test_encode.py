@@ -1,5 +1,6 @@
 """bin/encode on an export."""
 
+import csv
 import shutil
 
 import numpy as np
@@ -20,6 +21,16 @@ def test_encode_writes_codes_and_leaves_out_what_cannot_be_read(
         rows = (tmp_path / "codes.csv").read_text().splitlines()
         assert rows[0].startswith("picture,z_1_1,z_1_2,z_2_1")
         assert float(rows[1].split(",")[1]) == pytest.approx(codes["z_1"][0, 0], rel=1e-4)
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    names = ["=1+1.png", "@x.png", 'a "b", c.png', "d\ne.png"]
+    for name in names:
+        shutil.copy(files[0], odd / name)
+    run_command("encode", arguments[0], f"--image_dir={odd}", f"--out={tmp_path / 'odd.csv'}")
+    with open(tmp_path / "odd.csv", newline="") as file:
+        read = [row[0] for row in csv.reader(file)][1:]
+    # No formulas for a spreadsheet, and paths of the same files.
+    assert read == ["./=1+1.png", "./@x.png", *names[2:]]
     many = tmp_path / "many"
     many.mkdir()
     for number in range(200):

@@ -71,9 +71,22 @@ def test_detail_is_one_unless_the_export_is_too_old():
     assert images.detail(0.5, older, "retouch") == 0.5
 
 
-def test_one_picture_or_a_folder():
-    assert images.is_one_picture("rows.PNG", images.MOST_ROWS)
-    assert not images.is_one_picture("rows", 10_000)
+def test_a_name_fits_a_file_system_and_its_parts_stay_apart():
+    assert images.file_name("00001", "a/b\n", "+0.5") == "00001_a_b__+0.5.png"
+    long = images.file_name("00001", "\N{SNOWMAN}" * 99, "x" * 300, "+0.5")
+    assert len(long.encode()) < 200
+    assert long.endswith("x_+0.5.png")
+
+
+def test_one_picture_or_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert images.is_one_picture("new/rows.PNG", images.MOST_ROWS)
+    assert not images.is_one_picture("new/rows", 10_000)
+    (tmp_path / "file").touch()
+    for out in ("file", "file/rows.png"):
+        with pytest.raises(InputError, match="Cannot write"):
+            images.is_one_picture(out, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     with pytest.raises(InputError, match="too many for one picture"):
         images.is_one_picture("rows.png", images.MOST_ROWS + 1)
     with pytest.raises(InputError, match="written as .png"):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.figures import drawing, losses, run
+from tf_mmdvlae.figures import drawing, losses, plots, run
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.functions import BATCH
 
@@ -328,3 +328,22 @@ def test_losses_refuse_an_empty_history(tmp_path):
     for record in ({}, {"step": [1]}, {"loss": [1.0]}):
         with pytest.raises(InputError, match="step"):
             run.draw_losses(tmp_path / "losses.png", record)
+
+
+ODD = r"$\nosuch{ <b>&`_"
+
+
+def test_a_dollar_in_a_name_is_no_formula(tmp_path):
+    """Matplotlib refuses this one as a formula."""
+    images = np.zeros((1, 2, *SHAPE))
+    drawing.save_mosaic(
+        tmp_path / "mosaic.png", images, ODD, ODD, row_labels=[ODD], column_labels=[ODD] * 2
+    )
+    drawing.save_mosaic(tmp_path / "plain.png", images, "x", "x")
+    assert pixels(tmp_path / "mosaic.png").shape[1] > pixels(tmp_path / "plain.png").shape[1]
+    for svg in (
+        plots.heat_map([[0.5]], [ODD], [ODD]),
+        plots.bars([ODD], {ODD: [0.5]}, ODD, {}),
+        plots.curves([0, 1], {ODD: [0, 1]}, ODD, ODD),
+    ):
+        assert svg.startswith("<?xml")

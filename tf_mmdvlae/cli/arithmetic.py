@@ -51,7 +51,7 @@ def _run(flags):
             return
         for index, result in enumerate(results, start=start):
             stem = paths["a"][index if len(paths["a"]) > 1 else 0].stem
-            images.write(f"{flags.out}/{index:05d}_{stem}.png", result)
+            images.write(f"{flags.out}/{images.file_name(f'{index:05d}', stem)}", result)
         progress.update(start + len(results))
     progress.close()
     print(f"{rows:,} results in {flags.out}")

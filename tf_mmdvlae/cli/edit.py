@@ -53,7 +53,7 @@ def _run(flags):
     weights, layers = images.layer_weights(flags.layers, served)
     detail = images.detail(flags.detail, served, "retouch", needed=flags.full_size)
     change = (lambda *inputs: served.retouch(*inputs, detail)) if detail else served.edit
-    count, attribute = 0, flags.attribute.replace("/", "_")
+    count = 0
     for files, pictures in images.batches(paths, served, size=images.MOST_ROWS):
         edits = [change(pictures, flags.attribute, by, weights) for by in strengths]
         edits = np.stack(edits, axis=1)
@@ -66,7 +66,8 @@ def _run(flags):
             if flags.full_size:
                 results = in_photograph(path, row - picture, served.manifest["crop"])
             for strength, result in zip(strengths, results, strict=True):
-                file = f"{count:05d}_{path.stem}_{attribute}_{strength:+g}.png"
+                words = (f"{count:05d}", path.stem, flags.attribute, f"{strength:+.12g}")
+                file = images.file_name(*words)
                 images.write(flags.out if one_picture else f"{flags.out}/{file}", result)
             count += 1
     if one_picture:
@@ -79,9 +80,6 @@ def _run(flags):
 def _require_photographs(flags, paths, strengths, one_picture):
     from tf_mmdvlae.common.errors import InputError
 
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"--image: {path} is not a file; --full_size reads it twice.")
     if one_picture and (len(paths) > 1 or len(strengths) > 1):
         raise InputError(
             "--full_size writes one file per photograph and strength: give a folder, --out=DIR, or "

@@ -25,13 +25,14 @@ def _run(flags):
 
     from tf_mmdvlae.cli import images
     from tf_mmdvlae.common.errors import InputError
-    from tf_mmdvlae.common.files import replacing, write_arrays
+    from tf_mmdvlae.common.files import replacing, require_file, write_arrays
     from tf_mmdvlae.model import latents
     from tf_mmdvlae.serving.loaded import load
 
     if not flags.out.endswith((".npz", ".csv")):
         raise InputError(f"--out={flags.out} must end in .npz or .csv.")
     paths = images.find(flags.image_dir, "image_dir")
+    require_file(flags.out)
     served, root = load(flags.export), pathlib.Path(flags.image_dir)
     names, means, deviations = [], [], []
     for files, pictures in images.batches(paths, served):
@@ -56,12 +57,14 @@ def _write_csv(path, names, columns):
     heading = [
         f"{name}_{d + 1}" for name, values in columns.items() for d in range(values.shape[1])
     ]
-    with open(path, "w", newline="", errors="surrogateescape") as file:
+    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(["picture", *heading])
         for row, name in enumerate(names):
             numbers = [f"{x:.6g}" for values in columns.values() for x in values[row]]
-            writer.writerow([name, *numbers])
+            # A spreadsheet would take such a name for a formula; as a path it means the same.
+            is_formula = name[0] in "=+-@\t\r"
+            writer.writerow([f"./{name}" if is_formula else name, *numbers])
 
 
 main = Command("encode", __doc__, FLAGS, _run)

@@ -6,6 +6,7 @@ The functions raise an InputError for a flag or a file that they can't use.
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.files import replacing
+from tf_mmdvlae.common.files import replacing, require_file, require_folder
+from tf_mmdvlae.common.paths import expanded
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.data.listing import ENDINGS, list_pictures
 from tf_mmdvlae.data.reading import TOLERATED
@@ -27,6 +29,7 @@ MOST_ROWS = 40
 """The most rows of one picture."""
 
 _OTHER_FORMATS = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff")
+_LONGEST_PART = 80
 _log = logging.getLogger(__name__)
 
 
@@ -37,10 +40,10 @@ def find(text: str, flag: str) -> list[pathlib.Path]:
     messages.
     """
     files: list[pathlib.Path] = []
-    is_one_path = pathlib.Path(text).expanduser().exists()
-    for part in [text] if is_one_path else filter(None, text.split(",")):
-        path = pathlib.Path(part).expanduser()
-        if not path.exists():
+    for part in [text] if os.path.exists(expanded(text)) else filter(None, text.split(",")):
+        path = expanded(part)
+        # A name that is too long is an error of `Path.exists`.
+        if not os.path.exists(path):
             raise InputError(f"--{flag}: there is no file {path}.")
         if path.is_dir():
             pictures = list_pictures(path).names
@@ -129,7 +132,10 @@ def strengths(text: str) -> list[float]:
 
 
 def is_one_picture(out: str, rows: int) -> bool:
-    """Whether --out names one PNG file for all results (True) or a folder (False)."""
+    """Whether --out names one PNG file for all results (True) or a folder (False).
+
+    A place that can't be written is an InputError.
+    """
     suffix = pathlib.Path(out).suffix.lower()
     if suffix in _OTHER_FORMATS:
         raise InputError(f"--out={out}: pictures are written as .png; or give a folder.")
@@ -138,7 +144,15 @@ def is_one_picture(out: str, rows: int) -> bool:
             f"{rows} rows are too many for one picture (at most {MOST_ROWS}); give a folder, "
             "--out=DIR, for one file each."
         )
-    return suffix == ".png"
+    is_one = suffix == ".png"
+    (require_file if is_one else require_folder)(out)
+    return is_one
+
+
+def file_name(*parts: str) -> str:
+    """The name of a PNG file: parts with "_" between them, each cut to 80 bytes."""
+    cut = [os.fsencode(part)[:_LONGEST_PART].decode("utf-8", "ignore") for part in parts]
+    return "".join(c if c.isprintable() and c != "/" else "_" for c in "_".join(cut)) + ".png"
 
 
 def write(path: pathlib.Path | str, image: np.ndarray | Image.Image) -> None:

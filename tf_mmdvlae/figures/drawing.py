@@ -10,9 +10,10 @@ import math
 import pathlib
 import textwrap
 from collections.abc import Container, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -26,6 +27,11 @@ MINUS = "\N{MINUS SIGN}"
 _MARGIN, _SPACE = 0.2, 0.07
 # Inches. A narrower title over one small image would be a column of words.
 _NARROWEST = 5.6
+
+
+def literal_text() -> Any:
+    """A decorator of what makes and draws figures: a "$" in a label is no formula."""
+    return rc_context({"text.parse_math": False})
 
 
 class Mosaic(NamedTuple):
@@ -91,6 +97,7 @@ def zoom(image_shape: Sequence[int]) -> float:
     return 128 / side if side > 128 else math.ceil(80 / side)
 
 
+@literal_text()
 def save_mosaic(
     path: pathlib.Path | str,
     tiles: np.ndarray,
@@ -132,6 +139,7 @@ def save_mosaic(
     return save_figure(figure, path, title, explanation)
 
 
+@literal_text()
 def save_figure(
     figure: Figure, path: pathlib.Path | str, title: str, explanation: str
 ) -> pathlib.Path:

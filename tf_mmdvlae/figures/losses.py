@@ -14,7 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.figures.drawing import DOTS_PER_INCH, layer_title, listing, number, save_figure
+from tf_mmdvlae.figures.drawing import (
+    DOTS_PER_INCH,
+    layer_title,
+    listing,
+    literal_text,
+    number,
+    save_figure,
+)
 
 _SINGLE = {
     "loss": "Loss, all terms",
@@ -79,6 +86,7 @@ def curve(history: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray
     return np.asarray(steps, np.float64)[finite], values[finite]
 
 
+@literal_text()
 def draw_losses(
     path: pathlib.Path | str,
     history: Mapping[str, Any],

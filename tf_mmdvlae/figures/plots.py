@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from tf_mmdvlae.figures.drawing import GREY, LABEL_POINTS
+from tf_mmdvlae.figures.drawing import GREY, LABEL_POINTS, literal_text
 
 _COLOURS = ("#3366aa", "#cc6633", "#449966", "#aa3377", "#888888", "#bb9922")
 # Of red, green and blue (ITU-R BT.709).
@@ -21,6 +21,7 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 _CELL_WIDTH, _CELL_HEIGHT = 0.72, 0.27
 
 
+@literal_text()
 def heat_map(
     values: Any,
     rows: Sequence[str],
@@ -58,6 +59,7 @@ def heat_map(
     return _svg(axes.figure)
 
 
+@literal_text()
 def bars(
     groups: Sequence[str],
     series: Mapping[str, Sequence[float]],
@@ -88,6 +90,7 @@ def bars(
     return _svg(axes.figure)
 
 
+@literal_text()
 def curves(
     x: Sequence[float],
     series: Mapping[str, Sequence[float]],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jinja2
 
+from tf_mmdvlae.common import markdown
 from tf_mmdvlae.config import unversioned
 
 _TERMS = {
@@ -35,7 +36,7 @@ _TERMS = {
 def model_card(manifest: dict) -> str:
     """Writes the model card of an export, in Markdown, from its manifest."""
     dataset = manifest["dataset"]
-    elsewhere = f"{dataset}, as TensorFlow Datasets has it; see its page there."
+    elsewhere = f"{markdown.escaped(dataset)}, as TensorFlow Datasets has it; see its page there."
     terms = _TERMS.get(unversioned(dataset or ""), elsewhere)
     layers = [f"z_{number}" for number in range(1, len(manifest["latent_dims"]) + 1)]
     environment = jinja2.Environment(
@@ -44,6 +45,7 @@ def model_card(manifest: dict) -> str:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"code": markdown.code, "escaped": markdown.escaped}
     return environment.get_template("model_card.md").render(
         manifest, terms=terms, columns=["chance", *layers, "all"]
     )

@@ -25,3 +25,10 @@ def test_the_table_gives_means_and_deviations_over_seeds_and_marks_the_best():
     assert lines[2] == "| reconstruction, L1 ↓ | **0.15 ± 0.07** | 0.3 |"
     # Of the similarity more is better.
     assert lines[5] == "| reconstruction, SSIM ↑ | 0.15 ± 0.07 | **0.3** |"
+
+
+def test_a_label_with_marks_stays_in_its_cell():
+    rows = {"x": {"title": "accuracy, a|b*c*", "best": "", "mean": 1.0, "deviation": 0.0}}
+    rows["x"] |= {"count": 1, "standard_error": 0.5}
+    table = markdown_table({"models": {"vae": {"rows": rows}}})
+    assert table.splitlines()[2] == r"| accuracy, a\|b\*c\* | 1.0 ± 0.5 |"

@@ -52,3 +52,18 @@ def test_a_new_family_needs_one_line_of_the_table(monkeypatch):
     assert "sharpness &lt;edges&gt;" in text
     assert '<h2 id="sharpness">Sharpness</h2>' in text
     assert '<td>edges, of faces</td><td class="n">0.250 ± 0.010</td>' in text
+
+
+def test_names_are_no_html():
+    odd = "<script>alert(1)</script>"
+
+    def numbers(key):
+        return {key: {**estimate(0.5, 0.1, 9)}}
+
+    metrics = {
+        "semi_supervised": {odd: numbers("labels_100"), "b": numbers("labels_100")},
+        "reconstruction": {"skipped": odd},
+    }
+    text = page(EVALUATION | {"metrics": metrics, "subject": odd, "dataset": odd}, {})
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from tf_mmdvlae.common import markdown
 from tf_mmdvlae.evaluation.report.page import fill
 from tf_mmdvlae.evaluation.report.texts import with_error
 
@@ -18,6 +19,7 @@ def markdown_table(comparison: dict[str, Any]) -> str:
     The best number of a line is bold, where one end is the better one.
     """
     head, rows = _table(comparison, bold="**{}**")
+    rows = [[markdown.escaped(title), *cells] for title, *cells in rows]
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
