@@ -63,7 +63,10 @@ def test_full_size_changes_the_whole_photograph(run_command, finished_run, image
         (["--attribute=class=odd", "--layers=3"], "from 1 (lowest) to 2"),
         (["--attribute=class=odd", "--image={folder}"], "too many for one picture"),
         (["--attribute=class=odd", "--full_size"], "one file per photograph and strength"),
-        (["--attribute=class=odd", "--full_size", "--image=/dev/null"], "neither a file nor a folder"),
+        (
+            ["--attribute=class=odd", "--full_size", "--image=/dev/null"],
+            "neither a file nor a folder",
+        ),
     ],
 )
 def test_a_bad_edit_is_refused(

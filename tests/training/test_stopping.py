@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -17,6 +18,18 @@ from tf_mmdvlae.common.errors import InputError, TrainingStopped
 from tf_mmdvlae.training.checkpoints import Checkpoints
 from tf_mmdvlae.training.train import train
 from tf_mmdvlae.training.workdir import Workdir
+
+
+def arrays_of_checkpoint(workdir, step):
+    arrays = {}
+    with h5py.File(workdir / "checkpoints" / f"step_{step:08d}.weights.h5") as file:
+        file.visititems(
+            lambda name, entry: (
+                arrays.update({name: entry[()]}) if isinstance(entry, h5py.Dataset) else None
+            )
+        )
+    return arrays
+
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -46,6 +59,36 @@ def test_resuming_between_steps_ends_in_the_same_weights(
     whole = Workdir(finished_run[0]).read_history()
     for name in ("train_reconstruction", "val_reconstruction"):
         assert history[-1][name] == whole[-1][name]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("training_alone", "without_figures")
+def test_a_picture_that_vanishes_ends_a_run_in_a_line_and_its_step_is_saved(
+    run_config, replace, picture_folder, tmp_path, when_logged
+):
+    shutil.copytree(picture_folder, tmp_path / "pictures")
+    settings = {"data.image_dir": str(tmp_path / "pictures"), "data.cache": "none"}
+    settings |= {"train.steps": 200, "train.log_every": 1, "train.checkpoint_every": 100}
+    config = run_config
+    for name, value in settings.items():
+        config = replace(config, name, value)
+
+    lost = sorted((tmp_path / "pictures").rglob("*.png"))
+    when_logged(lambda step: step == 3 and [path.unlink(missing_ok=True) for path in lost])
+    with pytest.raises(InputError, match="can be read no more: .*No such file") as error:
+        train(config, tmp_path / "work", tmp_path / "export")
+    assert len(str(error.value).splitlines()) == 1
+    (step,) = Checkpoints(tmp_path / "work" / "checkpoints").steps()
+    assert step >= 3
+    assert f"after step {step:,}, and step {step:,} is saved" in str(error.value)
+    # What is saved is what a run with all of its pictures has at that step.
+    when_logged(lambda logged: logged == step and os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(TrainingStopped):
+        whole = replace(config, "data.image_dir", str(picture_folder))
+        train(whole, tmp_path / "whole", tmp_path / "export")
+    mine, theirs = (arrays_of_checkpoint(tmp_path / name, step) for name in ("work", "whole"))
+    assert mine.keys() == theirs.keys()
+    assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
 
 @pytest.mark.slow

@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 import tensorflow as tf
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.data.cache import cached
 from tf_mmdvlae.data.image_folder import FolderSource, describe_folder
 from tf_mmdvlae.data.reading import Shape, Source, read
@@ -184,6 +184,17 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     return _scaled(items.batch(batch_size), fetch)
 
 
+@contextlib.contextmanager
+def explained_stream(split: Split) -> Iterator[None]:
+    """Turns TensorFlow's error of an image that can be read no more into an `InputError`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if split.stream is None or split.stream.failure is None:
+            raise
+        raise split.stream.failure from error
+
+
 def describe(data: DataConfig) -> Description:
     """What a data set holds; reads no pixel, but prepares a TFDS set that is not prepared yet."""
     if data.dataset == "image_folder":
@@ -273,6 +284,7 @@ class Stream:
     Attributes:
       shuffle_buffer: number of elements of `contents` to shuffle among.
       fetch: decodes a tensor of some `contents` to uint8 [batch, height, width, channels].
+      failure: why `fetch` failed, None if it did not; TensorFlow buries what Python raised.
     """
 
     def __init__(
@@ -280,9 +292,16 @@ class Stream:
     ) -> None:
         self._source, self._readable = source, readable
         self.shuffle_buffer = source.shuffle_buffer
+        self.failure: InputError | None = None
 
         def decode(contents):
-            return np.stack([source.decode(item, image_shape, crop)[0] for item in contents])
+            try:
+                return np.stack([source.decode(item, image_shape, crop)[0] for item in contents])
+            except Exception as error:  # Pillow raises whatever its decoders ran into.
+                self.failure = InputError(
+                    f"An image of {source.name} can be read no more: {first_line(error)}."
+                )
+                raise
 
         self.fetch = _numpy_map(decode, image_shape)
 

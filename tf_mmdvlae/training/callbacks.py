@@ -139,6 +139,19 @@ class RunCallback(keras.callbacks.Callback):
             self._save()
         self.model.stop_training = True
 
+    def keep(self) -> int:
+        """Saves the last whole step of a run that lacks the images of the next; returns the step.
+
+        Of several steps without a return to Python some may have been taken, and then the last
+        checkpoint stays.
+        """
+        self.progress.close()
+        if self.saved != self.step and self.run.config.train.steps_per_execution == 1:
+            # The step that failed changed nothing but the count of steps, which needs no images.
+            self.model.optimizer.iterations.assign(self.step)
+            self._save()
+        return self.saved
+
     def on_train_end(self, logs: dict | None = None) -> None:
         if not self.run.workers.is_chief:
             return

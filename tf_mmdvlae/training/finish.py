@@ -265,9 +265,10 @@ def _batches(split, count):
     """The first `count` images of a split."""
     progress = Progress(count, f"{split.name} images read", delay=_QUIET_SECONDS)
     position = 0
-    for batch in pipeline.evaluation_batches(split, BATCH).take(1 + (count - 1) // BATCH):
-        images = np.asarray(batch)[: count - position]
-        yield images
-        position += len(images)
-        progress.update(position)
+    with pipeline.explained_stream(split):
+        for batch in pipeline.evaluation_batches(split, BATCH).take(1 + (count - 1) // BATCH):
+            images = np.asarray(batch)[: count - position]
+            yield images
+            position += len(images)
+            progress.update(position)
     progress.close()

@@ -66,7 +66,8 @@ class HeldOut:
 
 def _first(split):
     batches = pipeline.evaluation_batches(split, _ROWS).take(math.ceil(_IMAGES / _ROWS))
-    return list(batches.as_numpy_iterator())
+    with pipeline.explained_stream(split):
+        return list(batches.as_numpy_iterator())
 
 
 def load_held_out(config: Config, test: pipeline.Split) -> pipeline.Split:
@@ -101,7 +102,8 @@ def overfitting(history: Sequence[Mapping[str, float]], images: int) -> str:
       history: the log; records with "step", "train_reconstruction" and "val_reconstruction" count.
       images: the number of held-out images.
     """
-    measured = [record for record in history if "val_reconstruction" in record]
+    names = ("val_reconstruction", "train_reconstruction")
+    measured = [one for one in history if all(one.get(name) is not None for name in names)]
     if not measured:
         return ""
     best, last = min(measured, key=lambda record: record["val_reconstruction"]), measured[-1]

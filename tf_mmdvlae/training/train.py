@@ -181,7 +181,18 @@ def _fit(run: Run, model: MMDVLAE, start: int) -> None:
         if run.workers.is_chief:
             held_out = HeldOut(run.config, split, run.splits["held_out"])
         callback = RunCallback(run, start, stop, held_out)
-        model.fit(images, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[callback])
+        try:
+            with pipeline.explained_stream(split):
+                model.fit(
+                    images, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[callback]
+                )
+        except InputError as error:
+            if error is not getattr(split.stream, "failure", None):
+                raise
+            raise InputError(
+                f"{error} The run stopped after step {callback.step:,}, and step "
+                f"{callback.keep():,} is saved; the same command goes on from there."
+            ) from error
     if stop.signal is not None:
         raise TrainingStopped(
             f"Stopped at step {callback.step:,} of {train.steps:,}, which is saved in "

@@ -186,6 +186,8 @@ class Workdir:
                 record = parse_json(line, _LOGGED)
                 if reason := misfit(record, _ALWAYS_LOGGED):
                     raise ValueError(reason)
+                if record["step"] not in range(2**63):
+                    raise ValueError("its step is no step")
                 records.append(record)
             except ValueError as error:
                 # A killed run may have cut off its last line.
