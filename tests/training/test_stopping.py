@@ -83,8 +83,8 @@ def test_a_picture_that_vanishes_ends_a_run_in_a_line_and_its_step_is_saved(
     assert f"after step {step:,}, and step {step:,} is saved" in str(error.value)
     # What is saved is what a run with all of its pictures has at that step.
     when_logged(lambda logged: logged == step and os.kill(os.getpid(), signal.SIGTERM))
+    whole = replace(config, "data.image_dir", str(picture_folder))
     with pytest.raises(TrainingStopped):
-        whole = replace(config, "data.image_dir", str(picture_folder))
         train(whole, tmp_path / "whole", tmp_path / "export")
     mine, theirs = (arrays_of_checkpoint(tmp_path / name, step) for name in ("work", "whole"))
     assert mine.keys() == theirs.keys()
