@@ -15,7 +15,11 @@ from tf_mmdvlae.training.workdir import Workdir
 
 @pytest.mark.slow
 def test_export_adds_a_version(run_command, finished_run, tmp_path):
-    arguments = f"--workdir={finished_run[0]}", f"--export_dir={tmp_path}"
+    arguments = (
+        f"--workdir={finished_run[0]}",
+        f"--export_dir={tmp_path}",
+        "--max_megapixels=7",
+    )
     for version in ("1", "2"):
         code, out, errors = run_command("export", *arguments)
         assert code == 0, errors
@@ -23,6 +27,7 @@ def test_export_adds_a_version(run_command, finished_run, tmp_path):
         assert (tmp_path / version / "saved_model.pb").exists()
     manifest = json.loads((tmp_path / "2" / "assets.extra" / "manifest.json").read_text())
     assert manifest["attributes"] == ["class=even", "class=odd"]
+    assert manifest["max_megapixels"] == 7
     assert not (tmp_path / "2" / "assets.extra" / "tflite").exists()
 
 
@@ -38,7 +43,9 @@ def test_labels_for_a_finished_run(run_command, finished_run, tmp_path, monkeypa
             "export", f"--workdir={finished_run[0]}", f"--labels={labels}"
         )
         assert code == 0, errors
-    (model, export_dir, _, directions, metrics, *_), (*_, no_directions, no_metrics, _, _) = exports
+    (model, export_dir, _, directions, metrics, *_), (_, _, _, no_directions, no_metrics, *_) = (
+        exports
+    )
     assert (no_directions, no_metrics["probes"]) == (None, {})
     assert export_dir == finished_run[1]
     assert {name: probe["measure"] for name, probe in metrics["probes"].items()} == {

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_mmdvlae.data.decode import decode
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions
 from tf_mmdvlae.model.samplers import Mixture, Samplers
@@ -199,7 +198,8 @@ def png(image, **options):
 
 @pytest.mark.parametrize("signature", PLAIN)
 def test_equal_to_the_live_model_where_this_package_is_not(outputs, live, signature):
-    assert set(outputs[signature]) == set(live[signature])
+    assert set(outputs[signature]) == {*live[signature], "error"}
+    assert outputs[signature]["error"].tolist() == [b"", b"", b""]
     for name, value in live[signature].items():
         assert outputs[signature][name].dtype == np.float32
         np.testing.assert_allclose(outputs[signature][name], value, atol=1e-6)
@@ -209,6 +209,9 @@ def test_equal_to_the_live_model_where_this_package_is_not(outputs, live, signat
 def test_the_twins_on_bytes_give_the_same_as_8_bit_pictures(outputs, signature):
     # The images are of the model's size, so that only their 8 bits differ.
     for name, value in outputs[signature].items():
+        if name == "error":
+            assert outputs[f"{signature}_bytes"][name].tolist() == [b"", b"", b""]
+            continue
         if value.ndim != 4:
             result = outputs[f"{signature}_bytes"][name]
             np.testing.assert_allclose(result, value, atol=0.05)
@@ -224,7 +227,8 @@ def test_a_twin_hands_each_picture_to_its_own_place(images):
     """On pixels, where a mix-up shows: the tiny model's pictures are all much the same."""
 
     def function(inputs):
-        return {"result": inputs["a"] - inputs["minus"] + inputs["plus"], "z_1": inputs["t"]}
+        result = inputs["a"] - inputs["minus"] + inputs["plus"]
+        return {"result": result, "z_1": inputs["t"], "error": tf.constant(["", ""])}
 
     names = ("a", "minus", "plus")
     image = [tf.TensorSpec([None, 8, 8, 1], tf.float32, name=name) for name in names]
@@ -239,7 +243,7 @@ def test_a_twin_hands_each_picture_to_its_own_place(images):
         for name, pictures_of in zip(names, (a, minus, plus), strict=True)
     }
     outputs = twin({**inputs, "t": tf.constant([1.0, 2.0])})
-    assert set(outputs) == {"result_bytes", "z_1"}
+    assert set(outputs) == {"result_bytes", "z_1", "error"}
     expected = np.clip(a - minus + plus, 0, 1) * 255
     for coded, pixels in zip(outputs["result_bytes"].numpy(), expected, strict=True):
         result = np.asarray(Image.open(io.BytesIO(coded)), np.float32)
@@ -334,132 +338,121 @@ def test_a_mixture_of_one_standard_normal_draws_what_the_prior_draws():
     np.testing.assert_allclose(samples, noise(seeds, 5), atol=1e-6)
 
 
+# What a row holds -> why it has no result.
+WRONG = [
+    ("encode", {"image": 255.0}, "image must hold finite values in [0, 1] (divide 8-bit pixels"),
+    ("encode", {"image": np.nan}, "image must hold finite values in [0, 1]"),
+    ("encode", {"image": -1.0}, "image must hold finite values in [0, 1]"),
+    ("reconstruct", {"image": np.inf}, "image must hold finite values in [0, 1]"),
+    ("decode", {"z_1": np.inf}, "z_1 holds a value that is not finite."),
+    ("decode", {"z_2": np.nan}, "z_2 holds a value that is not finite."),
+    ("sample", {"temperature": -1.0}, "temperature must not be negative."),
+    ("sample", {"temperature": np.nan}, "temperature holds a value that is not finite."),
+    ("sample", {"temperature": 3e38}, "The result is not finite"),
+    ("sample_fitted", {"temperature": -1.0}, "temperature must not be negative."),
+    ("arithmetic", {"layer_weights": np.nan}, "layer_weights holds a value that is not finite."),
+    ("arithmetic", {"layer_weights": 3e38}, "The result is not finite"),
+    ("arithmetic", {"plus": np.nan, "minus": 2.0}, "minus must hold finite values in [0, 1]"),
+    ("edit", {"attribute": b"Smiling"}, 'attribute "U21pbGluZw" (base64url) is not known. Known: '),
+    ("edit", {"attribute": b"\xff" * 99}, f'attribute "{"_" * 40}" (base64url) is not known.'),
+    ("edit", {"strength": np.nan}, "strength holds a value that is not finite."),
+    ("edit", {"strength": 1e20, "layer_weights": -1e20}, "The result is not finite"),
+    ("retouch", {"strength": -3e38, "layer_weights": 3e38}, "The result is not finite"),
+    ("retouch", {"detail": 1.5}, "detail must lie in [0, 1]."),
+    ("retouch", {"detail": np.nan}, "detail holds a value that is not finite."),
+    ("arithmetic_retouched", {"detail": -0.1}, "detail must lie in [0, 1]."),
+    ("interpolate", {"t": -np.inf}, "t holds a value that is not finite."),
+]
+
+
+def call(served, signature, inputs):
+    tensors = {
+        name: tf.constant(value.tolist() if value.dtype == object else value)
+        for name, value in inputs.items()
+    }
+    return {name: value.numpy() for name, value in served.signatures[signature](**tensors).items()}
+
+
+@pytest.mark.parametrize(("signature", "changes", "message"), WRONG)
+def test_a_wrong_row_has_a_reason_and_the_others_are_what_they_were(
+    served, examples, byte_examples, signature, changes, message
+):
+    for name, given in ((signature, examples), (f"{signature}_bytes", byte_examples)):
+        inputs = {key: value.copy() for key, value in given[name].items()}
+        if not changes.keys() <= inputs.keys():
+            # The twin has bytes in place of the image.
+            continue
+        for key, value in changes.items():
+            inputs[key][1] = value
+        expected, outputs = call(served, name, given[name]), call(served, name, inputs)
+        errors = outputs.pop("error").tolist()
+        assert errors[1].decode("ascii").startswith(message)
+        assert (errors[0], errors[2]) == (b"", b"")
+        for key, value in outputs.items():
+            assert np.array_equal(value[[0, 2]], expected[key][[0, 2]])
+            assert value[1] == b"" if value.dtype == object else np.isnan(value[1]).all()
+
+
+def test_all_rows_may_be_wrong(served, byte_examples):
+    inputs = byte_examples["arithmetic_bytes"] | {"minus_bytes": np.array([b"x"] * 3, object)}
+    outputs = call(served, "arithmetic_bytes", inputs)
+    assert outputs["result_bytes"].tolist() == [b""] * 3
+    assert len(set(outputs["error"].tolist())) == 1
+
+
+def test_a_picture_that_cannot_be_read_concerns_its_row_alone(served, byte_examples):
+    for signature in ("arithmetic_bytes", "encode_bytes"):
+        given = byte_examples[signature]
+        expected, name = call(served, signature, given), next(iter(given))
+        for row, content, reason in (
+            (0, b"GIF89a", 'it is neither JPEG nor PNG; it begins with "R0lGODlh" (base64url)'),
+            (2, given[name][2][:-30], "it is damaged or cut short"),
+        ):
+            inputs = given | {name: given[name].copy()}
+            inputs[name][row] = content
+            outputs = call(served, signature, inputs)
+            errors = [b"", b"", b""]
+            errors[row] = f"{name} can't be read as a picture: {reason}.".encode()
+            assert outputs.pop("error").tolist() == errors
+            good = [other for other in range(3) if other != row]
+            for key, value in outputs.items():
+                assert np.array_equal(value[good], expected[key][good])
+                assert value[row] == b"" if value.dtype == object else np.isnan(value[row]).all()
+
+
 @pytest.mark.parametrize(
     ("signature", "changes", "message"),
     [
-        ("encode", {"image": np.full((1, 8, 8, 1), 255.0)}, "divide 8-bit pixels by 255"),
-        ("encode", {"image": np.full((1, 8, 8, 1), np.nan)}, "finite values in"),
-        ("encode", {"image": np.full((1, 8, 8, 1), -1.0)}, "finite values in"),
         ("encode", {"image": np.zeros((0, 8, 8, 1))}, "no row"),
-        ("decode", {"z_1": np.full((3, 2), np.inf)}, "z_1 holds a value that is not finite"),
+        # As many pixels as an image of the model has.
+        ("encode", {"image": np.zeros((1, 4, 16, 1))}, r"image.*expected shape \[\?,8,8,1\]"),
+        ("encode", {"image": np.zeros((8, 8, 1))}, r"image.*expected shape \[\?,8,8,1\]"),
+        ("encode_bytes", {"image_bytes": np.array([[b""]], object)}, r"expected shape \[\?\]"),
         ("decode", {"z_1": np.zeros((2, 2))}, "same number of rows"),
-        ("sample", {"temperature": [1.0, -1.0, 0.0]}, "must not be negative"),
-        ("sample", {"temperature": [1.0]}, "same number of rows"),
-        ("sample_fitted", {"temperature": [1.0, -1.0, 0.0]}, "must not be negative"),
-        ("arithmetic", {"layer_weights": np.full((3, 2), np.nan)}, "layer_weights holds"),
+        ("decode", {"z_1": np.zeros((3, 3))}, r"z_1.*expected shape \[\?,2\]"),
+        ("sample", {"temperature": np.ones(1)}, "same number of rows"),
+        ("sample", {"temperature": np.ones((3, 1))}, r"temperature.*expected shape \[\?\]"),
         ("arithmetic", {"plus": np.zeros((1, 8, 8, 1))}, "same number of rows"),
-        ("edit", {"attribute": ["Smiling"] * 3}, "Known: class=even, class=odd"),
-        ("edit", {"strength": [np.nan, 0.0, 0.0]}, "strength holds"),
-        ("retouch", {"detail": [0.0, 1.0, 1.5]}, r"detail must lie in \[0, 1\]"),
-        ("retouch", {"detail": [np.nan, 0.0, 0.0]}, "detail holds"),
-        ("retouch", {"detail": [1.0]}, "same number of rows"),
-        ("arithmetic_retouched", {"detail": [-0.1, 0.0, 0.0]}, r"detail must lie in \[0, 1\]"),
-        ("interpolate", {"t": [np.inf, 0.0, 0.0]}, "t holds"),
+        ("arithmetic", {"layer_weights": np.ones((3, 3))}, "layer_weights.*expected shape"),
+        ("arithmetic_bytes", {"layer_weights": np.ones((3, 3))}, "layer_weights.*expected shape"),
+        ("retouch", {"detail": np.ones(1)}, "same number of rows"),
     ],
 )
-def test_bad_values_are_refused_and_named(served, examples, signature, changes, message):
-    inputs = {**examples[signature], **changes}
-    tensors = {
-        name: tf.constant(value if isinstance(value, list) else value.tolist(), spec.dtype)
-        if np.size(value)
-        else tf.zeros(np.shape(value))
-        for (name, value), spec in (
-            ((name, value), served.signatures[signature].structured_input_signature[1][name])
-            for name, value in inputs.items()
-        )
+def test_wrong_shapes_fail_the_request(
+    served, examples, byte_examples, signature, changes, message
+):
+    inputs = {**examples, **byte_examples}[signature] | {
+        name: value if value.dtype == object else np.float32(value)
+        for name, value in changes.items()
     }
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        served.signatures[signature](**tensors)
+        call(served, signature, inputs)
 
 
 def test_a_little_overshoot_is_clipped(served, images):
     call = served.signatures["encode"]
     beyond = np.where(images[:2] > 0, images[:2], -0.009).astype(np.float32)
     assert np.array_equal(call(image=beyond)["z_2"], call(image=images[:2])["z_2"])
-
-
-# ---- pictures ------------------------------------------------------------------------------------
-
-
-def _picture(size=(60, 40), mode="RGB"):
-    width, height = size
-    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
-    colour = np.stack([across, down, 0.5 + 0.5 * np.sin(9 * across * down)], axis=-1)
-    return Image.fromarray(np.uint8(colour * 255)).convert(mode)
-
-
-def _coded(image, format, **options):
-    content = io.BytesIO()
-    image.save(content, format, **options)
-    return content.getvalue()
-
-
-def _sixteen_bit():
-    levels = np.linspace(0, 65535, 60 * 40).reshape(40, 60).astype(np.uint16)
-    return _coded(Image.fromarray(levels), "PNG")
-
-
-def _transparent():
-    image = _picture().convert("RGBA")
-    image.putalpha(Image.fromarray(np.uint8(np.linspace(0, 255, 2400).reshape(40, 60))))
-    return _coded(image, "PNG")
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("crop", [1.0, 148 / 178])
-@pytest.mark.parametrize(
-    ("content", "tolerance"),
-    [
-        (_coded(_picture(), "PNG"), 1.5),
-        (_coded(_picture(), "JPEG", quality=95), 2.5),
-        (_coded(_picture((7, 5)), "PNG"), 1.5),
-        (_coded(_picture(mode="L"), "PNG"), 1.5),
-        (_coded(_picture(mode="L"), "JPEG", quality=95), 4.5),
-        (_coded(_picture(mode="P"), "PNG"), 1.5),
-        (_coded(_picture().quantize(16), "PNG"), 1.5),
-        (_coded(_picture().quantize(4), "PNG"), 1.5),
-        (_coded(_picture(mode="1"), "PNG"), 1.5),
-        (_coded(_picture(mode="CMYK"), "JPEG", quality=95), 6.5),
-        (_sixteen_bit(), 2.5),
-        (_transparent(), 2.5),
-    ],
-    ids=[
-        "png",
-        "jpeg",
-        "small",
-        "grey",
-        "grey jpeg",
-        "palette",
-        "4-bit palette",
-        "2-bit palette",
-        "1 bit",
-        "cmyk",
-        "16 bit",
-        "transparent",
-    ],
-)
-def test_pictures_are_read_as_training_reads_them(content, tolerance, channels, crop):
-    shape = (16, 12, channels)
-    result = image_bytes.from_bytes(tf.constant([content, content]), shape, crop)[0] * 255
-    expected, _ = decode(content, shape, crop)
-    assert np.abs(result - expected.astype(np.float32)).max() <= tolerance
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (_coded(_picture(), "GIF"), "neither JPEG nor PNG"),
-        (_coded(_picture(), "BMP"), "neither JPEG nor PNG"),
-        (b"", "neither JPEG nor PNG"),
-        (b"no picture at all", "neither JPEG nor PNG"),
-        (_coded(_picture(), "PNG")[:60], "PNG"),
-        (_coded(_picture((178, 218)), "JPEG")[:300], "JPEG"),
-    ],
-    ids=["gif", "bmp", "empty", "words", "cut png", "cut jpeg"],
-)
-def test_other_bytes_are_refused(content, message):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        image_bytes.from_bytes(tf.constant([content]), (8, 8, 3), 1.0)
 
 
 # ---- what lies beside ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ Earlier versions stay as they are.
 """
 
 from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag, labels_path, place
+from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
 
 FLAGS = {
     "workdir": Flag(place, "folder of the run, such as runs/mnist", required=True),
@@ -22,6 +23,9 @@ FLAGS = {
         "for a run on an image folder: a CSV file of labels as in bin/train, or none "
         "[default: the run's labels]",
     ),
+    "max_megapixels": Flag(
+        int, "the export refuses larger pictures", default=int(MAX_MEGAPIXELS), at_least=1
+    ),
     "tflite": Flag(bool, "write TensorFlow Lite files too (needs '.[tflite]')"),
     "onnx": Flag(bool, "write ONNX files too (needs '.[onnx]')"),
 }
@@ -32,7 +36,14 @@ def _run(flags):
 
     formats = [name for name in ("tflite", "onnx") if getattr(flags, name)]
     print(f"Exporting {flags.workdir} ...", flush=True)
-    path = export_run(flags.workdir, flags.export_dir, formats, flags.data_dir, flags.labels)
+    path = export_run(
+        flags.workdir,
+        flags.export_dir,
+        formats,
+        flags.data_dir,
+        flags.labels,
+        flags.max_megapixels,
+    )
     print(f"SavedModel:  {path}")
 
 

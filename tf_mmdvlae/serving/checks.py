@@ -1,83 +1,114 @@
-"""Checks that run inside the graph, so that a wrong input is refused and never decoded.
+"""Checks that run inside the graph.
 
-The result of a check can be used only once the check has passed. A failed check is
-TensorFlow's `InvalidArgumentError`, wherever the graph runs.
+A wrong value concerns its row alone: a check says which rows are wrong and why, a *fault*, and the
+rows of the outputs are made empty. A wrong shape fails the request, with TensorFlow's
+`InvalidArgumentError` wherever the graph runs. Messages are ASCII.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 # Resampling may overshoot by this much; values further outside must have another scale.
 _TOLERANCE = 0.01
+# The most bytes of a user's text, and the most letters of a list, that a message has.
+_QUOTED, _LISTED = 30, 300
+
+Fault = tuple[tf.Tensor, "str | tf.Tensor"]
+"""Which rows are wrong, bool [n], and what to say of them: one text, or a string tensor [n]."""
 
 
-def checked(values: Any, condition: tf.Tensor, *message: str | tf.Tensor) -> Any:
-    """Returns a tensor, or a dict of tensors, once `condition` holds; fails with `message`."""
-    assertion = tf.debugging.Assert(condition, list(message))
-    # Eagerly, the assertion has passed already and is None.
-    with tf.control_dependencies([] if assertion is None else [assertion]):
-        return tf.nest.map_structure(tf.identity, values)
+def shaped(
+    inputs: dict[str, tf.Tensor], specifications: Sequence[tf.TensorSpec]
+) -> dict[str, tf.Tensor]:
+    """Returns the inputs; fails unless all have their shapes and as many rows, one at least."""
+    result = {
+        spec.name: tf.ensure_shape(inputs[spec.name], spec.shape, name=spec.name)
+        for spec in specifications
+    }
+    counts = tf.stack([tf.shape(values)[0] for values in result.values()])
+    names = ", ".join(result)
+    assertions = [
+        tf.debugging.Assert(counts[0] > 0, [f"{names}: there is no row; give at least one."]),
+        tf.debugging.Assert(
+            tf.reduce_all(counts == counts[0]),
+            [f"{names} must have the same number of rows; they have", counts],
+        ),
+    ]
+    # Eagerly, an assertion has passed already and is None.
+    with tf.control_dependencies([one for one in assertions if one is not None]):
+        return {name: tf.identity(values) for name, values in result.items()}
 
 
-def images(image: tf.Tensor, name: str) -> tf.Tensor:
-    """Returns images, clipped to [0, 1]; fails on values not finite or over 0.01 outside."""
-    image = rows(image, name)
+def images(image: tf.Tensor, name: str) -> Fault:
+    """Images that hold values which are not finite or over 0.01 outside [0, 1]."""
     inside = tf.logical_and(image >= -_TOLERANCE, image <= 1 + _TOLERANCE)
-    image = checked(
-        image,
-        tf.reduce_all(inside),
-        f"{name} must hold finite values in [0, 1] (divide 8-bit pixels by 255); "
-        "its smallest and largest are",
-        tf.reduce_min(image),
-        tf.reduce_max(image),
-    )
-    return tf.clip_by_value(image, 0.0, 1.0)
+    message = f"{name} must hold finite values in [0, 1] (divide 8-bit pixels by 255)."
+    return tf.logical_not(tf.reduce_all(inside, axis=[1, 2, 3])), message
 
 
-def numbers(values: tf.Tensor, name: str) -> tf.Tensor:
-    """Returns the rows of numbers; fails on values that are not finite."""
-    values = rows(values, name)
-    is_finite = tf.reduce_all(tf.math.is_finite(values))
-    return checked(values, is_finite, f"{name} holds a value that is not finite.")
+def numbers(values: tf.Tensor, name: str) -> Fault:
+    """Rows of numbers that are not all finite."""
+    is_finite = tf.math.is_finite(values)
+    is_finite = tf.reduce_all(is_finite, axis=list(range(1, values.shape.rank)))
+    return tf.logical_not(is_finite), f"{name} holds a value that is not finite."
 
 
-def not_negative(values: tf.Tensor, name: str) -> tf.Tensor:
-    """Returns the numbers; fails where one lies below zero."""
-    message = f"{name} must not be negative; it is"
-    return checked(values, tf.reduce_all(values >= 0.0), message, tf.reduce_min(values))
+def negative(values: tf.Tensor, name: str) -> Fault:
+    """Numbers below zero."""
+    return values < 0.0, f"{name} must not be negative."
 
 
-def shares(values: tf.Tensor, name: str) -> tf.Tensor:
-    """Returns the numbers; fails where one lies outside [0, 1]."""
-    return checked(
-        values,
-        tf.reduce_all(tf.logical_and(values >= 0.0, values <= 1.0)),
-        f"{name} must lie in [0, 1]; its smallest and largest are",
-        tf.reduce_min(values),
-        tf.reduce_max(values),
-    )
+def no_shares(values: tf.Tensor, name: str) -> Fault:
+    """Numbers outside [0, 1]."""
+    return tf.logical_or(values < 0.0, values > 1.0), f"{name} must lie in [0, 1]."
 
 
-def position(words: tf.Tensor, vocabulary: tuple[str, ...], name: str) -> tf.Tensor:
-    """Returns the places, int32 [n], of words in the vocabulary; fails on an unknown word."""
-    matches = tf.equal(words[:, None], tf.constant(vocabulary))
-    is_known = tf.reduce_any(matches, axis=1)
-    first_unknown = words[tf.argmax(tf.cast(~is_known, tf.int32))]
-    hint = f". Known: {', '.join(vocabulary)}."
-    matches = checked(matches, tf.reduce_all(is_known), f"Not a known {name}:", first_unknown, hint)
-    return tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int32)
+def unknown(words: tf.Tensor, vocabulary: Sequence[str], name: str) -> Fault:
+    """Words that are not in the vocabulary."""
+    known = tf.reduce_any(tf.equal(words[:, None], tf.constant(vocabulary)), axis=1)
+    listed = ", ".join(vocabulary).encode("ascii", "backslashreplace").decode()
+    if len(listed) > _LISTED:
+        listed = listed[:_LISTED] + " ..., see the manifest"
+    return ~known, f"{name} " + quoted(words) + f" is not known. Known: {listed}."
 
 
-def rows(values: tf.Tensor, name: str) -> tf.Tensor:
-    """Returns the values; fails if they have no row, for which convolutions give wrong shapes."""
-    return checked(values, tf.shape(values)[0] > 0, f"{name} has no row; give at least one.")
+def outputs(values: dict[str, tf.Tensor]) -> Fault:
+    """Rows of floating-point outputs that are not all finite."""
+    # The sum of a row is finite where all its values are: they are of a picture's or a code's size.
+    sums = [tf.reduce_sum(each, axis=list(range(1, each.shape.rank))) for each in values.values()]
+    message = "The result is not finite: the numbers that were given are too large."
+    return tf.logical_not(tf.math.is_finite(tf.add_n(sums))), message
 
 
-def same_rows(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns the inputs; fails unless all have the same number of rows."""
-    counts = tf.stack([tf.shape(values)[0] for values in inputs.values()])
-    message = f"{', '.join(inputs)} must have the same number of rows; they have"
-    return checked(inputs, tf.reduce_all(counts == counts[0]), message, counts)
+def first_of(*faults: Fault) -> tf.Tensor:
+    """The message of each row's first fault, string [n]; empty for rows without any."""
+    result = tf.constant("")
+    for is_wrong, message in reversed(faults):
+        result = tf.where(is_wrong, message, result)
+    return result
+
+
+def without(rows: tf.Tensor, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The values, with NaN or the empty string in the rows that bool [n] names."""
+
+    def emptied():
+        return {
+            name: tf.where(
+                tf.reshape(rows, [-1] + [1] * (each.shape.rank - 1)),
+                "" if each.dtype == tf.string else tf.constant(math.nan, each.dtype),
+                each,
+            )
+            for name, each in values.items()
+        }
+
+    # Most requests have no such row, and a copy of all pictures takes time.
+    return tf.cond(tf.reduce_any(rows), emptied, lambda: dict(values))
+
+
+def quoted(text: tf.Tensor) -> tf.Tensor:
+    """The first bytes of a user's text, of whatever kind, for a message: in base64url."""
+    return '"' + tf.io.encode_base64(tf.strings.substr(text, 0, _QUOTED)) + '" (base64url)'

@@ -19,6 +19,7 @@ from tf_mmdvlae.common.files import (
 )
 from tf_mmdvlae.common.paths import require_plain
 from tf_mmdvlae.config import unversioned
+from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
 from tf_mmdvlae.serving.loaded import version_numbers
 from tf_mmdvlae.serving.manifest import describe, folder_digest
 from tf_mmdvlae.serving.model_card import model_card
@@ -70,6 +71,7 @@ def export(
     metrics: dict | None = None,
     extras: Callable[[pathlib.Path], None] | None = None,
     samplers: Samplers | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> pathlib.Path:
     """Writes `model` as a SavedModel in the next free version of `export_dir`; returns its path.
 
@@ -91,6 +93,7 @@ def export(
       extras: a function that is called with the finished SavedModel's path before the renaming, to
         write more into it.
       samplers: the samplers of the signature `sample_fitted`; None leaves that signature out.
+      max_megapixels: larger pictures given as bytes are refused.
 
     Raises:
       InputError: if the folder cannot be written or is another model's (see `check_place`), or the
@@ -99,13 +102,16 @@ def export(
     export_dir = pathlib.Path(export_dir)
     check_place(export_dir, model.config.image_shape, data)
     mixture = samplers.joint if samplers else None
-    table = signatures(model, directions, data.crop if data else 1.0, mixture=mixture)
+    crop = data.crop if data else 1.0
+    table = signatures(model, directions, crop, mixture=mixture, max_megapixels=max_megapixels)
     failure = f"Could not export to {export_dir}"
     advice = "No version was added; make room or choose another --export_dir."
     try:
         with explained(failure, advice), hidden_folder(export_dir / "incomplete") as hidden:
             save(table, model, hidden)
-            manifest = describe(model, list(table), data, directions, metrics, mixture)
+            manifest = describe(
+                model, list(table), data, directions, metrics, mixture, max_megapixels
+            )
             folder = hidden / "assets.extra"
             folder.mkdir()
             write_json(folder / "manifest.json", manifest)

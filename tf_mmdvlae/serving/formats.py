@@ -87,7 +87,8 @@ def other_formats(
 
 
 def _arrays(tensors):
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
+    # The other formats do not say which rows are wrong.
+    return {name: tensor.numpy() for name, tensor in tensors.items() if name != "error"}
 
 
 def _inputs(served, images):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.files import read_json
 from tf_mmdvlae.common.paths import expanded, require_plain
-from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.data.decode import MAX_MEGAPIXELS, decode
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.functions import in_batches
 from tf_mmdvlae.model.latents import Latents
@@ -92,6 +93,7 @@ class Served:
       image_shape: height, width, channels.
       latent_dims: (d_1, ..., d_L), lowest layer first.
       attributes: the names that `edit` knows.
+      max_megapixels: larger pictures are refused.
       signatures: name -> the SavedModel's own function on tensors, the `_bytes` twins among them.
     """
 
@@ -104,21 +106,30 @@ class Served:
         self.image_shape = tuple(manifest["image_shape"])
         self.latent_dims = tuple(manifest["latent_dims"])
         self.attributes = tuple(manifest["attributes"])
+        # Exports of earlier versions have no limit of their own.
+        self.max_megapixels = manifest.get("max_megapixels", MAX_MEGAPIXELS)
 
     def __repr__(self) -> str:
         height, width, channels = self.image_shape
         return f"<Served {self.path}: {height}x{width}x{channels}, layers {self.latent_dims}>"
 
     def read(self, *paths: pathlib.Path | str) -> np.ndarray:
-        """Reads JPEG or PNG files as training did: upright, the centre, the model's size.
+        """Reads JPEG, PNG or WebP files as training did: upright, the centre, the model's size.
 
         Raises:
-          InputError: if a file can't be read; the message names it.
+          InputError: if a file can't be read, or has more megapixels than the manifest allows; the
+            message names it.
         """
         images = np.empty((len(paths), *self.image_shape), np.float32)
         for image, path in zip(images, paths, strict=True):
             try:
-                pixels, _ = decode(str(path), self.image_shape, self.manifest["crop"], upright=True)
+                pixels, _ = decode(
+                    str(path),
+                    self.image_shape,
+                    self.manifest["crop"],
+                    upright=True,
+                    max_megapixels=self.max_megapixels,
+                )
             except Exception as error:  # Pillow raises whatever its decoders ran into.
                 raise InputError(f"{path} can't be read as a picture: {error}") from error
             image[:] = pixels / np.float32(255)
@@ -249,8 +260,12 @@ class Served:
                 f"{self.path} cannot edit: its data set has no attributes, labels or factors."
             )
         names = np.array(attribute, object).reshape(-1)
+        known = ", ".join(self.attributes)
         if not all(isinstance(name, (str, bytes)) for name in names):
-            raise InputError(f"Attributes are names; this export has {', '.join(self.attributes)}.")
+            raise InputError(f"Attributes are names; this export has {known}.")
+        for name in names:
+            if os.fsdecode(name) not in self.attributes:
+                raise InputError(f"attribute {os.fsdecode(name)!r} is not known. Known: {known}.")
         return {
             "image": _floats(images),
             "attribute": names,
@@ -268,7 +283,7 @@ class Served:
 
     def _weights(self, layer_weights):
         weights = np.ones(len(self.latent_dims)) if layer_weights is None else layer_weights
-        weights = np.atleast_2d(np.asarray(weights, np.float32))
+        weights = np.atleast_2d(_float32(weights))
         if weights.ndim != 2 or weights.shape[1] != len(self.latent_dims):
             raise InputError(
                 f"layer_weights has shape {list(weights.shape)}; it needs a weight for each of the "
@@ -302,22 +317,34 @@ class Served:
                 for name, values in inputs.items()
             }
         try:
-            return in_batches(
+            outputs = in_batches(
                 lambda rows: function(**{name: tf.constant(v) for name, v in rows.items()}), inputs
             )
         except tf.errors.InvalidArgumentError as error:
             raise InputError(_reason(error)) from error
+        # Exports of earlier versions fail where a row is wrong.
+        for row, reason in enumerate(outputs.pop("error", ())):
+            if reason:
+                where = f"Row {row}: " if counts else ""
+                raise InputError(where + reason.decode())
+        return outputs
 
 
 def _floats(images):
     images = np.asarray(images)
     if images.dtype.kind != "f":
         raise InputError(f"Images are {images.dtype}; give float32 in [0, 1] (8-bit pixels / 255).")
-    return images.astype(np.float32, copy=False)
+    return _float32(images)
 
 
 def _numbers(values):
-    return np.asarray(values, np.float32).reshape(-1)
+    return _float32(values).reshape(-1)
+
+
+def _float32(values):
+    # What is too large becomes infinite, which the graph refuses in words of its own.
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float32)
 
 
 def _reason(error):

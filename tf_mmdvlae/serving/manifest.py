@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tf_mmdvlae.common.provenance import provenance
+from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
@@ -37,6 +38,7 @@ def describe(
     directions: Directions | None = None,
     metrics: dict | None = None,
     mixture: Mixture | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> dict:
     """Describes an export that has the named `signatures`; None leaves out what is not known.
 
@@ -44,12 +46,12 @@ def describe(
 
     Returns:
       A dict that JSON can hold: "format", "dataset", "folder" (a hash of an image folder's path,
-      None for other data), "image_shape", "latent_dims", "crop",
-      "attributes", "signatures", "mixture_components" (None without a mixture), "weights" ("last":
-      those of the last step), "test" and "test_images" (the test split's metrics; {} and 0 without
-      them), "probes" (how well each label is read from the codes: label -> "measure", "chance",
-      "z_1" ... "z_L", "all"), "steps", "seed", "config" (no paths of the machine), "versions" and
-      "commit" of the training, and "exported_with".
+      None for other data), "image_shape", "latent_dims", "crop", "max_megapixels" (larger pictures
+      are refused), "attributes", "signatures", "mixture_components" (None without a mixture),
+      "weights" ("last": those of the last step), "test" and "test_images" (the metrics of the test
+      split; {} and 0 without them), "probes" (how well each label is read from the codes: label ->
+      "measure", "chance", "z_1" ... "z_L", "all"), "steps", "seed", "config" (no paths of the
+      machine), "versions" and "commit" of the training, and "exported_with".
     """
     metrics = metrics or {}
     config = metrics.get("config") or {"model": dataclasses.asdict(model.config)}
@@ -61,6 +63,7 @@ def describe(
         "image_shape": list(model.config.image_shape),
         "latent_dims": list(model.config.latent_dims),
         "crop": data.crop if data else 1.0,
+        "max_megapixels": max_megapixels,
         "attributes": list(directions.names) if directions else [],
         "signatures": list(signatures),
         "mixture_components": len(mixture.weights) if mixture else None,

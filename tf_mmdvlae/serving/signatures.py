@@ -20,11 +20,16 @@ interpolate   a, b images; t [n]                          result
 
 Each signature has a twin, `<signature>_bytes`. In place of an image the twin takes JPEG or PNG
 bytes (string [n], in an input named `<input>_bytes`), and it returns PNG bytes (`<output>_bytes`).
+
+Each signature also has the output `error`, string [n]: empty, or why a row has no result. Then the
+row's numbers are NaN and its pictures empty strings; the other rows are what they are without it.
+Inputs of a wrong shape, or with different numbers of rows, fail the request.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -32,6 +37,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.directions import Directions
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
@@ -63,6 +69,7 @@ def signatures(
     crop: float = 1.0,
     checked: bool = True,
     mixture: Mixture | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> dict[str, Signature]:
     """Makes the signatures of a model, by name.
 
@@ -71,17 +78,19 @@ def signatures(
       directions: the directions of `edit` and `retouch`; without them (or with none of them) there
         are neither.
       crop: side of the centre that is kept of an image given as bytes; see `DataConfig.crop`.
-      checked: False leaves out the checks of the inputs, which not every format can hold.
+      checked: False leaves out what not every format can hold: the checks of the inputs, the
+        output `error`, and the twins.
       mixture: a mixture over all layers, for `sample_fitted`; without it there is none.
+      max_megapixels: larger pictures given as bytes are refused.
     """
     table = _on_images(model, directions, mixture)
-    if checked:
-        table = {name: _checked(signature) for name, signature in table.items()}
-    table = {name: _traced_once(signature) for name, signature in table.items()}
+    if not checked:
+        return {name: _traced_once(signature) for name, signature in table.items()}
+    table = {name: _traced_once(_checked(each, directions)) for name, each in table.items()}
 
     @_graph_of(tf.TensorSpec([None], tf.string, name="contents"))
     def read(contents):
-        return image_bytes.from_bytes(contents, model.config.image_shape, crop)
+        return image_bytes.from_bytes(contents, model.config.image_shape, crop, max_megapixels)
 
     twins = {f"{name}_bytes": on_bytes(each, read) for name, each in table.items()}
     return table | {name: _traced_once(twin) for name, twin in twins.items()}
@@ -161,21 +170,27 @@ def _row_of_noise(seed, total):
     return tf.random.stateless_normal([total], tf.stack([seed, _STREAM]), alg="philox")
 
 
-def _checked(signature):
-    """The same signature, which refuses wrong inputs."""
+def _checked(signature, directions):
+    """The same signature, with the output `error`, which refuses wrong inputs."""
 
     def function(inputs):
-        inputs = dict(checks.same_rows(inputs))
-        for name, dtype in [(spec.name, spec.dtype) for spec in signature.inputs]:
+        inputs = checks.shaped(inputs, signature.inputs)
+        faults = []
+        for name, values in inputs.items():
             if name in _IMAGE_INPUTS:
-                inputs[name] = checks.images(inputs[name], name)
-            elif dtype == tf.float32:
-                inputs[name] = checks.numbers(inputs[name], name)
+                faults.append(checks.images(values, name))
+                inputs[name] = tf.clip_by_value(values, 0.0, 1.0)
+            elif values.dtype == tf.float32:
+                faults.append(checks.numbers(values, name))
         if "temperature" in inputs:
-            inputs["temperature"] = checks.not_negative(inputs["temperature"], "temperature")
+            faults.append(checks.negative(inputs["temperature"], "temperature"))
         if "detail" in inputs:
-            inputs["detail"] = checks.shares(inputs["detail"], "detail")
-        return signature.function(inputs)
+            faults.append(checks.no_shares(inputs["detail"], "detail"))
+        if "attribute" in inputs:
+            faults.append(checks.unknown(inputs["attribute"], directions.names, "attribute"))
+        outputs = signature.function(inputs)
+        error = checks.first_of(*faults, checks.outputs(outputs))
+        return {**checks.without(error != "", outputs), "error": error}
 
     return Signature(function, signature.inputs)
 
@@ -201,6 +216,11 @@ def _on_images(model, directions, mixture):
 
     @_graph_of(codes)
     def decoded(codes):
+        # The network may turn an infinite code into a picture.
+        codes = {
+            name: tf.where(tf.abs(values) < math.inf, values, math.nan)
+            for name, values in codes.items()
+        }
         return tf.cast(model.decode(codes), tf.float32)
 
     drawing = [spec("seed", dtype=tf.int64), spec("temperature")]
@@ -244,7 +264,8 @@ def _on_images(model, directions, mixture):
         return {"result": decoded(latents.displaced(means(inputs["a"]), *difference(inputs)))}
 
     def step(inputs):
-        index = checks.position(inputs["attribute"], directions.names, "attribute")
+        matches = tf.equal(inputs["attribute"][:, None], tf.constant(directions.names))
+        index = tf.argmax(tf.cast(matches, tf.int32), axis=1)
         vectors = {name: tf.gather(directions.vectors[name], index) for name in names}
         return vectors, columns(inputs["strength"][:, None] * inputs["layer_weights"])
 
@@ -290,30 +311,38 @@ def _on_images(model, directions, mixture):
     return table
 
 
-def on_bytes(signature: Signature, read: Callable[[tf.Tensor], tf.Tensor]) -> Signature:
+def on_bytes(
+    signature: Signature, read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+) -> Signature:
     """Makes the twin of a signature that takes and returns images as JPEG or PNG bytes.
 
-    `read` turns bytes, string [n], into images of the model.
+    `read` turns bytes, string [n], into images of the model, NaN where it can't, and says why.
     """
     names = [spec.name for spec in signature.inputs if spec.name in _IMAGE_INPUTS]
-
-    def function(inputs):
-        inputs = dict(checks.same_rows(inputs))
-        for name in names:
-            contents = checks.rows(inputs.pop(f"{name}_bytes"), f"{name}_bytes")
-            inputs[name] = read(contents)
-        outputs = {}
-        for name, values in signature.function(inputs).items():
-            if name in _IMAGE_OUTPUTS:
-                outputs[f"{name}_bytes"] = image_bytes.to_bytes(values)
-            else:
-                outputs[name] = values
-        return outputs
-
     specifications = [
         tf.TensorSpec([None], tf.string, name=f"{spec.name}_bytes") if spec.name in names else spec
         for spec in signature.inputs
     ]
+
+    def function(inputs):
+        inputs = checks.shaped(inputs, specifications)
+        faults = []
+        if names:
+            # All at once: each reading has a cost of its own.
+            contents = [inputs.pop(f"{name}_bytes") for name in names]
+            images, reasons = read(tf.concat(contents, axis=0))
+            images, reasons = (tf.split(values, len(names)) for values in (images, reasons))
+            inputs |= dict(zip(names, images, strict=True))
+            for name, reason in zip(names, reasons, strict=True):
+                message = f"{name}_bytes can't be read as a picture: " + reason + "."
+                faults.append((reason != "", message))
+        outputs = dict(signature.function(inputs))
+        faults.append((tf.constant(True), outputs.pop("error")))
+        error = checks.first_of(*faults)
+        numbers = {name: outputs.pop(name) for name in list(outputs) if name not in _IMAGE_OUTPUTS}
+        pictures = {f"{name}_bytes": image_bytes.to_bytes(each) for name, each in outputs.items()}
+        return {**numbers, **checks.without(error != "", pictures), "error": error}
+
     return Signature(function, specifications)
 
 

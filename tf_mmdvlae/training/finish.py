@@ -19,6 +19,7 @@ from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.config import unversioned
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
 from tf_mmdvlae.figures.run import draw_all
 from tf_mmdvlae.metrics.prior_distance import prior_match
 from tf_mmdvlae.metrics.probes import probe_layers
@@ -190,6 +191,7 @@ def export_run(
     formats: Sequence[str] = (),
     data_dir: pathlib.Path | str | None = None,
     labels: str | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> pathlib.Path:
     """Exports a finished run again, in the next free version; returns the version's path.
 
@@ -199,6 +201,7 @@ def export_run(
     `data_dir` is as for `draw_run`.
     `labels`, for a run on an image folder, is `DataConfig.labels` in place of the run's: directions
     are found for these labels, from the images that have some. The run itself stays as it is.
+    The export refuses pictures of more than `max_megapixels`.
     """
     folder = Workdir(workdir)
     config, metrics = folder.read_config(), folder.read_metrics()
@@ -220,7 +223,9 @@ def export_run(
     if formats:
         images = next(_batches(_test_split(config, data_dir), _CHECKED_IMAGES))
         extras = other_formats(formats, model, images)
-    return export(model, export_dir, config.data, directions, metrics, extras, samplers)
+    return export(
+        model, export_dir, config.data, directions, metrics, extras, samplers, max_megapixels
+    )
 
 
 def _relabelled(model, config, labels):
