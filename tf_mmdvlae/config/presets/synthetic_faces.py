@@ -22,7 +22,8 @@ split L1 is 0.0139 and MSE 0.00053. A linear regression on the mean codes of all
 for the light's direction, 0.94 for its level, 0.94 for its temperature, 0.85 and 0.97 for the
 background's hue and brightness, 0.97 for skin, 0.93 and 0.98 for the face's width and height, 0.97
 for the distance of the eyes, 0.98 for yaw, 0.99 for pitch, 0.81 for the nose, 0.76 for the smile
-and 0.24 for the width of the mouth.
+and 0.24 for the width of the mouth. A linear classifier finds hair colour, hair style, glasses and
+beard with accuracy 0.99, 0.99, 1.00 and 0.82; 15 nearest neighbours with 0.78, 0.91, 0.81 and 0.72.
 
 The preset `default`, that of `image_folder`, was not trained.
 """
