@@ -4,7 +4,10 @@ import gzip
 import io
 import logging
 import pathlib
+import signal
 import socket
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -306,6 +309,35 @@ def test_stopped_run_leaves_nothing(mnist_files, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         prepare("mnist", mnist_files, tmp_path / "tfds")
     assert nothing_left(tmp_path / "tfds")
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_run(mnist_files, tmp_path):
+    program = (
+        "import os, signal, sys\n"
+        "from tensorflow_datasets.image_classification import mnist\n"
+        "from tf_mmdvlae.data import prepare\n"
+        "mnist._TRAIN_EXAMPLES, mnist._TEST_EXAMPLES = 7, 5\n"
+        "prepare.MNIST_IMAGES.update(train=7, t10k=5)\n"
+        "def killed(*arguments, **settings):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "mnist.MNIST._generate_examples = killed\n"
+        "prepare.prepare('mnist', sys.argv[1], sys.argv[2])\n"
+    )
+    root = tmp_path / "tfds"
+    run = subprocess.run([sys.executable, "-c", program, mnist_files, root], check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert all(path.name.startswith(".") for path in root.iterdir())
+    assert list(root.iterdir())
+    prepare("mnist", mnist_files, root)
+    assert [path.name for path in root.iterdir()] == ["mnist"]
+    assert [path.name for path in (root / "mnist").iterdir()] == ["3.0.1"]
+
+
+def test_a_home_that_nobody_has_and_brackets_are_refused(mnist_files, tmp_path, monkeypatch):
+    for folder in ("~nobody_has_it/data", tmp_path / "a[1]"):
+        with pytest.raises(InputError, match="can't be found|brackets"):
+            prepare("mnist", mnist_files, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["mnist files"]
 
 
 def test_what_can_not_be_prepared(tmp_path):

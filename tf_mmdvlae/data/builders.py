@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import os
 import pathlib
 import shutil
 import urllib.parse
@@ -17,7 +16,7 @@ from tf_mmdvlae.common.errors import InputError, explained, first_line
 from tf_mmdvlae.common.files import locked
 from tf_mmdvlae.common.network import network_reachable
 from tf_mmdvlae.config import known_datasets
-from tf_mmdvlae.data.prepare import FILES, PAGES
+from tf_mmdvlae.data.prepare import FILES, PAGES, tfds_root
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 
 def find_builder(data: DataConfig) -> tfds.core.DatasetBuilder:
     """The TFDS builder of `data.dataset`, prepared or not; an InputError lists similar names."""
-    # TFDS would look into a folder whose name is "~".
-    data_dir = data.data_dir and os.path.expanduser(data.data_dir)
+    data_dir = tfds_root(data.data_dir)
     name, _, version = data.dataset.partition(":")
     # TFDS takes MNIST and Mnist for mnist, but our config of that name would not be found.
     if any(letter.isupper() for letter in data.dataset.partition("/")[0]):
@@ -117,6 +115,10 @@ def _prepare_alone(builder):
     downloads = root / "downloads"
     message = f"Another process is preparing {builder.name}; waiting for it ..."
     with locked(root / f".{builder.name}.lock", message, wait=True):
+        if builder.name == "synthetic_faces":
+            # Nobody else draws these, and whoever holds the lock draws alone.
+            for leftover in builder.data_path.parent.glob("incomplete.*"):
+                shutil.rmtree(leftover, ignore_errors=True)
         before = set(downloads.rglob("*.tmp.*"))
         try:
             # This does nothing where another process has prepared the data set in the meantime.

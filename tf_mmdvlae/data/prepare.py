@@ -6,14 +6,19 @@ import contextlib
 import gzip
 import logging
 import math
-import os
 import pathlib
 import zipfile
 import zlib
 
 from tf_mmdvlae.common.errors import InputError, explained
-from tf_mmdvlae.common.files import digest, hidden_folder
-from tf_mmdvlae.common.paths import expanded
+from tf_mmdvlae.common.files import (
+    digest,
+    hidden_folder,
+    made_folder,
+    place_folder,
+    remove_abandoned,
+)
+from tf_mmdvlae.common.paths import expanded, require_plain
 
 _log = logging.getLogger(__name__)
 
@@ -65,21 +70,41 @@ def prepare(
         raise InputError(f"{dataset!r} can't be prepared from files; these can: {names}.")
     import tensorflow_datasets as tfds
 
-    # TFDS would make a folder whose name is "~".
-    builder = tfds.builder(dataset, data_dir=data_dir and os.path.expanduser(data_dir))
+    data_dir = tfds_root(data_dir)
+    builder = tfds.builder(dataset, data_dir=data_dir)
+    root = pathlib.Path(builder.data_dir_root)
+    remove_abandoned(root, f"prepare_{dataset}")
     if builder.data_path.exists() and builder.is_prepared():
         print(f"{dataset} is prepared already in {builder.data_dir}.")
         return str(builder.data_dir)
     paths = _find(dataset, source)
-    root = pathlib.Path(builder.data_dir_root).expanduser()
     with explained(f"{root} can't be written"), hidden_folder(root / f"prepare_{dataset}") as stage:
         _stage(dataset, paths, stage)
-        with _recorded_as(builder, stage):
+        # Within the hidden folder, so that a killed process leaves nothing elsewhere.
+        hidden = tfds.builder(dataset, data_dir=stage / "data")
+        with _recorded_as(hidden, stage):
             config = tfds.download.DownloadConfig(manual_dir=str(stage), try_download_gcs=False)
             downloads = str(stage / "downloads")
-            builder.download_and_prepare(download_dir=downloads, download_config=config)
+            hidden.download_and_prepare(download_dir=downloads, download_config=config)
+        place = pathlib.Path(builder.data_dir)
+        with made_folder(place.parent):
+            # Another process may have prepared the same in the meantime.
+            place_folder(pathlib.Path(hidden.data_dir), place)
     print(f"{dataset} is ready in {builder.data_dir}.")
     return str(builder.data_dir)
+
+
+def tfds_root(data_dir: pathlib.Path | str | None) -> pathlib.Path:
+    """The root of the TFDS data sets: `data_dir`, or TFDS's own.
+
+    A root that is a home folder which nobody has, or that TFDS can't read back, is an `InputError`.
+    """
+    from tensorflow_datasets.core import constants
+
+    # TFDS would make a folder whose name is "~".
+    root = expanded(data_dir or constants.DATA_DIR)
+    require_plain(root)
+    return root
 
 
 def _find(dataset, source):
