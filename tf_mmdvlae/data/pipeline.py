@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import pathlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, first_line
+from tf_mmdvlae.common.memory import available_memory
 from tf_mmdvlae.data.cache import cached
 from tf_mmdvlae.data.image_folder import FolderSource, describe_folder
 from tf_mmdvlae.data.reading import Shape, Source, read
@@ -199,7 +198,13 @@ def describe(data: DataConfig) -> Description:
     """What a data set holds; reads no pixel, but prepares a TFDS set that is not prepared yet."""
     if data.dataset == "image_folder":
         shape, splits, test_fraction = describe_folder(data)
-        return Description(shape, splits, splits.__getitem__, test_fraction)
+
+        def count(split):
+            if split not in splits:
+                raise InputError(f"A folder has no split {split!r}. It has: {', '.join(splits)}.")
+            return splits[split]
+
+        return Description(shape, splits, count, test_fraction)
     from tf_mmdvlae.data.tfds_source import describe_builder
 
     return Description(*describe_builder(data))
@@ -214,7 +219,7 @@ def _open_source(data, which) -> Source:
 
 
 def _choose_cache(cache, source, image_shape):
-    needed, available = source.count * int(np.prod(image_shape)), _available_memory()
+    needed, available = source.count * int(np.prod(image_shape)), available_memory()
     if cache == "memory" and needed > available:
         sizes = f"takes {needed / 1e9:.1f} GB of memory, but {available / 1e9:.1f} GB are free"
         raise InputError(f"{source.name} {sizes}; use --cache=disk.")
@@ -222,18 +227,6 @@ def _choose_cache(cache, source, image_shape):
         return cache
     # What takes minutes to decode is worth keeping for the next start.
     return "memory" if needed <= min(_QUICKLY_DECODED, _SHARE_OF_MEMORY * available) else "disk"
-
-
-def _available_memory():
-    available = psutil.virtual_memory().available
-    # In a container the machine's memory is not ours to fill.
-    group = pathlib.Path("/sys/fs/cgroup")
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        limit = int((group / "memory.max").read_text())
-        usage = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        used = int((group / "memory.current").read_text()) - int(usage["inactive_file"])
-        available = min(available, limit - used)
-    return available
 
 
 def _shuffled_indices(size, batch_size, seed, start_step):

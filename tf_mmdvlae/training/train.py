@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
+from tf_mmdvlae.common.memory import available_memory
+from tf_mmdvlae.config.memory import require_memory
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
@@ -51,6 +53,9 @@ def train(
       TrainingStopped: if the loss is not finite or runs away, SIGTERM or Ctrl-C came, or another
         worker was lost.
     """
+    # A GPU has memory of its own, of which TensorFlow does not tell.
+    if not tf.config.list_physical_devices("GPU"):
+        require_memory(config, available_memory())
     run = Run(config, workdir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.workers.stop_on_lost_worker())

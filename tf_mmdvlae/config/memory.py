@@ -1,0 +1,60 @@
+"""The memory that a network takes at least, from its settings alone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.settings import parse_operation
+
+if TYPE_CHECKING:
+    from tf_mmdvlae.config.settings import Config, ModelConfig
+
+_FLOAT, _DOUBLE = 4, 8
+# A convolution is 4x4.
+_KERNEL = 16
+# A weight, its gradient and two moments.
+_COPIES = 4
+
+
+def least_weights(model: ModelConfig) -> int:
+    """The number of weights of a network, without biases and normalization."""
+    count, width = 0, model.head_width
+    shapes = model.feature_shapes()
+    for block, path in zip(model.blocks, shapes, strict=True):
+        for text, before in zip(block, path[:-1], strict=True):
+            kind, units, _ = parse_operation(text)
+            size = math.prod(before) if kind == "dense" else _KERNEL * before[-1]
+            # Each block has a mirror.
+            count += 2 * size * units
+    tops = [math.prod(path[-1]) for path in shapes[-len(model.latent_dims) :]]
+    for top, dim in zip(tops, model.latent_dims, strict=True):
+        # Mean and deviation on the way in, one on the way out.
+        count += 2 * top * width + 3 * width * dim if width else 3 * top * dim
+    return count
+
+
+def least_memory(config: Config) -> int:
+    """Bytes that training and the fits after it take at least.
+
+    Counted are the weights with their gradients and moments, the features of a batch on both
+    ladders, the frequencies of random features, and the covariance of all codes.
+    """
+    model, batch = config.model, config.train.batch_size
+    features = 2 * sum(math.prod(shape) for path in model.feature_shapes() for shape in path[1:])
+    total = sum(model.latent_dims)
+    waves = model.frequencies if model.estimator == "random_features" else 0
+    floats = _COPIES * least_weights(model) + batch * (features + waves) + total * waves
+    return _FLOAT * floats + 2 * _DOUBLE * total**2
+
+
+def require_memory(config: Config, available: int) -> None:
+    """Refuses a network that can't fit into so many bytes."""
+    needed = least_memory(config)
+    if needed > available:
+        raise InputError(
+            f"This network and a batch of {config.train.batch_size} take {needed / 1e9:,.1f} GB of "
+            f"memory at least, and {available / 1e9:,.1f} GB are free. Give a smaller "
+            "--image_size, --latent_dims or --batch_size, or narrower blocks."
+        )
