@@ -304,3 +304,34 @@ def test_no_command_takes_all_memory_of_a_gpu(monkeypatch, level):
         monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
     assert Command("any", "Does nothing.", {}, lambda values: None)([]) == 0
     assert devices == [("GPU", True)]
+
+
+@pytest.mark.slow
+def test_a_user_without_a_home_trains_and_is_told_where_one_is_needed(picture_folder, tmp_path):
+    """As in containers: no HOME, and no passwd entry."""
+    program = (
+        "import os, pwd, sys\n"
+        "def nobody(user):\n"
+        "    raise KeyError(user)\n"
+        "pwd.getpwuid = nobody\n"
+        "os.environ.pop('HOME', None), os.environ.pop('XDG_CACHE_HOME', None)\n"
+        "from tf_mmdvlae.config.settings import DataConfig\n"
+        "from tf_mmdvlae.cli import command\n"
+        "from tf_mmdvlae.data.pipeline import load_split\n"
+        "os.chdir(sys.argv[1])\n"
+        "def run(values):\n"
+        "    for cache in ('memory', 'disk'):\n"
+        "        data = DataConfig('image_folder', image_dir=sys.argv[2], cache=cache)\n"
+        "        print(load_split(data, (8, 8, 1), 'test').size > 0, flush=True)\n"
+        "sys.exit(command.Command('any', '', {}, run)([]))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, tmp_path, picture_folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert answer.stdout == "True\n", answer.stderr
+    assert "XDG_CACHE_HOME says it, or use --cache=memory" in answer.stderr.splitlines()[-1]
+    assert not list(tmp_path.iterdir())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import functools
 import io
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -122,6 +124,7 @@ class Command:
             # In the background of a shell Ctrl-C is ignored, and stays so.
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, _interrupt)
+            _make_up_for_a_home()
             _load_tensorflow()
             self.run(values)
 
@@ -313,6 +316,15 @@ def _is_finalizing(frame):
     while frame is not None and frame.f_code.co_name != "__del__":
         frame = frame.f_back
     return frame is not None
+
+
+def _make_up_for_a_home():
+    """Keeps Keras from making a folder whose name is "~" where the user has no home folder."""
+    if os.path.expanduser("~") == "~":
+        folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for name in ("KERAS_HOME", "MPLCONFIGDIR"):
+            os.environ.setdefault(name, folder)
 
 
 def _load_tensorflow():

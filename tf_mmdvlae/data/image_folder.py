@@ -13,6 +13,7 @@ import numpy as np
 from PIL import ImageMode
 
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.paths import expanded
 from tf_mmdvlae.data.copies import copies
 from tf_mmdvlae.data.decode import decode, opened
 from tf_mmdvlae.data.label_file import read_label_file
@@ -64,8 +65,14 @@ class FolderSource:
                 f"--config.data.test_fraction={data.test_fraction}; change it or add pictures."
             )
         self.count = self.files = self.shuffle_buffer = len(rows)
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        self.cache_folder = pathlib.Path(cache).expanduser() / "tf_mmdvlae"
+
+    @property
+    def cache_folder(self) -> pathlib.Path:
+        """Where a disk cache belongs; an `InputError` without a home folder."""
+        try:
+            return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tf_mmdvlae"
+        except InputError as error:
+            raise InputError(f"{error} XDG_CACHE_HOME says it, or use --cache=memory.") from error
 
     @property
     def fingerprint(self) -> list[str]:
@@ -190,7 +197,7 @@ def _labelled(data):
 def _root(data):
     if not data.image_dir:
         raise InputError("--dataset=image_folder needs --image_dir=DIR.")
-    root = pathlib.Path(data.image_dir).expanduser()
+    root = expanded(data.image_dir)
     if not root.is_dir():
         raise InputError(f"--image_dir={root} is {'not a folder' if root.exists() else 'missing'}.")
     return root

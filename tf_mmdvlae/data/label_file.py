@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import pathlib
 import re
 import stat
 import unicodedata
@@ -19,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.paths import expanded
 from tf_mmdvlae.data.listing import OLD_RULES, warn_once
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -61,7 +61,7 @@ def read_label_file(
       InputError: for a file that can't be read as such a table, names no image, has a column twice,
         or has two rows for one image that differ; and for a word in a column of numbers.
     """
-    table = _read_table(pathlib.Path(path).expanduser())
+    table = _read_table(expanded(path))
     find = _old_finder(names) if rules == OLD_RULES else _finder(names)
     heading, rows, _ = table
     if find(heading[0]):

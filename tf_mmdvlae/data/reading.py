@@ -45,7 +45,6 @@ class Source(Protocol):
       count: number of images, unreadable ones included.
       files: number of files that hold them.
       class_names: label name -> the names of its classes, for the labels that are class ids.
-      cache_folder: where a disk cache of the data set belongs.
       shuffle_buffer: number of elements of `contents` to shuffle among.
     """
 
@@ -53,8 +52,11 @@ class Source(Protocol):
     count: int
     files: int
     class_names: dict[str, list[str]]
-    cache_folder: pathlib.Path
     shuffle_buffer: int
+
+    @property
+    def cache_folder(self) -> pathlib.Path:
+        """Where a disk cache of the data set belongs."""
 
     @property
     def fingerprint(self) -> list[str]:
