@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # name, for the package; a path in place of setuptools' finder keeps it from that.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: install demo check test docs format clean
+.PHONY: install demo check test campaign docs format clean
 
 # The stamps hold the time of the install, so that pip runs again only when the needs change.
 $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/__init__.py
@@ -40,6 +40,10 @@ check test: $(VENV)/installed_test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile $(LEFT_OUT)
+
+# An hour of hostile input and faults; docs/reliability.md says what is tried.
+campaign: $(VENV)/installed_test
+	CAMPAIGN_MINUTES=60 $(BIN)/python -m pytest -q tests/campaigns
 
 docs: $(VENV)/installed_docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs

@@ -1,0 +1,56 @@
+"""A campaign tries one thing many times: short in `make test`, long by `make campaign`.
+
+`docs/reliability.md` says what is tried. The environment changes a campaign: CAMPAIGN_MINUTES is
+60 for `make campaign` and 0 for the short form, CAMPAIGN_SEED is another seed than 0, and
+CAMPAIGN_CASE repeats one attempt alone.
+"""
+
+import itertools
+import os
+import time
+
+import numpy as np
+import pytest
+
+MINUTES = float(os.environ.get("CAMPAIGN_MINUTES", "0"))
+SEED = int(os.environ.get("CAMPAIGN_SEED", "0"))
+CASE = os.environ.get("CAMPAIGN_CASE")
+# A fault that is everywhere would fill the screen and take all of the time.
+MOST_WRONG = 10
+
+
+@pytest.fixture
+def campaign(request, record_property):
+    """`campaign(attempt, short=200, minutes=10)` calls `attempt(generator)` again and again.
+
+    An attempt draws all that it tries from its generator. It returns True if the input was refused
+    as it must be, and raises whatever it likes if something is wrong. The short form makes `short`
+    attempts; the long form goes on for `minutes` of its hour. A campaign with anything wrong fails.
+    """
+
+    def run(attempt, short, minutes):
+        cases = [int(CASE)] if CASE else itertools.count()
+        end = time.monotonic() + minutes * MINUTES
+        tried, refused, wrong = 0, 0, []
+        for case in cases:
+            if (tried >= short and time.monotonic() >= end) or len(wrong) >= MOST_WRONG:
+                break
+            tried += 1
+            try:
+                refused += bool(attempt(np.random.default_rng([SEED, case])))
+            except Exception as error:
+                if CASE:
+                    raise
+                wrong.append(f"CAMPAIGN_SEED={SEED} CAMPAIGN_CASE={case}: {error!r:.500}")
+        counts = f"{tried:,} tried, {refused:,} refused, {len(wrong):,} wrong"
+        record_property("campaign", f"{request.node.name}: {counts} (seed {SEED})")
+        assert not wrong, "\n".join([counts, *wrong])
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, line in report.user_properties:
+            if name == "campaign":
+                terminalreporter.write_line(line)
