@@ -12,7 +12,8 @@ The presets `large` and `large_128` are for a GPU and the whole of CelebA. They 
 million parameters; a step of 256 images is 1.9 and 2.1 TFLOP (three times the forward pass, as
 TensorFlow's profiler counts it) and takes 3.9 and 5.2 GB of memory in float32 on a CPU. Each was
 trained for 200 steps of 16 on 2,000 images, measured, drawn and exported, which shows that it runs;
-the quality of a whole run was not measured. `paper` was not trained.
+the quality of a whole run was not measured. After 10,000 of its 200,000 steps `paper`, whose crop
+is another, has an L1 of 0.0747 on the test split and of 0.0530 on training images.
 """
 
 from tf_mmdvlae.config.ladders import PAPER
