@@ -62,8 +62,8 @@ def from_bytes(
       float32 [n, height, width, channels] in [0, 1], NaN where a picture can't be read; and why it
       can't, string [n], empty where it can.
     """
-    sides, limit = image_shape[:2], min(int(max_megapixels * 1e6), tf.int64.max)
-    read = functools.partial(_read, sides=sides, crop=crop, limit=limit)
+    limit = min(int(max_megapixels * 1e6), tf.int64.max)
+    read = functools.partial(_read, image_shape=image_shape, crop=crop, limit=limit)
     # On a GPU, each string and each picture would be waited for in turn.
     with tf.device("/CPU:0"):
         headers = _headers(contents)
@@ -76,7 +76,7 @@ def from_bytes(
         # Only tf.data goes on where an operation has failed.
         pictures = pictures.map(read, num_parallel_calls=_AT_ONCE).ignore_errors()
         # What comes last stands in for all pictures that failed.
-        failed = (count, tf.zeros([*sides, 3]), tf.zeros([3], tf.int32))
+        failed = (count, tf.zeros(image_shape), tf.zeros([3], tf.int32))
         pictures = pictures.concatenate(tf.data.Dataset.from_tensors(failed))
         every = pictures.batch(tf.cast(count, tf.int64) + 1).get_single_element()
         last = tf.size(every[0]) - 1
@@ -85,10 +85,6 @@ def from_bytes(
         )[:-1]
         images, shape = (tf.gather(values, place) for values in every[1:])
         reasons = first_of(*_faults(headers, shape, place == last, contents, limit))
-        if image_shape[2] == 1:
-            images = tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True)
-        # Training sees 8-bit pixels.
-        images = tf.clip_by_value(tf.round(images), 0.0, 255.0) / 255.0
         return without(reasons != "", {"images": images})["images"], reasons
 
 
@@ -96,7 +92,8 @@ def to_bytes(images: tf.Tensor) -> tf.Tensor:
     """Codes images [n, height, width, channels] in [0, 1] as PNG bytes, string [n]."""
     with tf.device("/CPU:0"):
         pixels = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
-        return tf.io.encode_png(pixels)
+        # More effort takes four times as long and saves a tenth of the bytes.
+        return tf.io.encode_png(pixels, compression=2)
 
 
 class _Headers(NamedTuple):
@@ -178,13 +175,13 @@ def _split(texts, separator, most=-1):
     return first, tf.math.segment_max(columns, rows)
 
 
-def _read(number, content, kind, png_shape, sides, crop, limit):
-    """Decodes a picture: its number, float32 [*sides, 3] in 0..255, and its shape.
+def _read(number, content, kind, png_shape, image_shape, crop, limit):
+    """Decodes a picture: its number, the image in [0, 1], and the picture's shape.
 
     tf.data compiles this function with each request, so that it does as little as possible. What a
     picture lacks fails an operation.
     """
-    is_jpeg = tf.equal(kind, _JPEG)
+    sides, is_jpeg = image_shape[:2], tf.equal(kind, _JPEG)
     jpeg_shape = tf.image.extract_jpeg_shape(tf.where(is_jpeg, content, _SMALLEST_JPEG))
     shape = tf.where(is_jpeg, jpeg_shape, png_shape)
     is_small = tf.reduce_prod(tf.cast(shape[:2], tf.int64)) <= limit
@@ -226,7 +223,10 @@ def _read(number, content, kind, png_shape, sides, crop, limit):
         kernel_type="triangle",
         antialias=True,
     )[0]
-    return number, image, shape
+    if image_shape[2] == 1:
+        image = tf.reduce_sum(image * _LUMA, axis=-1, keepdims=True)
+    # Training sees 8-bit pixels.
+    return number, tf.clip_by_value(tf.round(image), 0.0, 255.0) / 255.0, shape
 
 
 def _on_white(pixels):
