@@ -87,6 +87,12 @@ def test_a_word_in_a_column_of_numbers(read_column, word):
     assert len(read_column([*fields[4:], word])[1]) == 6
 
 
+def test_a_word_for_each_picture_is_no_class(read_column, caplog):
+    assert read_column([f"{number}%" for number in range(60)]) == (None, None)
+    assert "has 60 different words for 60 images and is left out" in caplog.text
+    assert len(read_column([f"{number // 2}%" for number in range(60)])[1]) == 30
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_separators(read, separator):
     rows = [["file", "smile", "age"], *([n, str(k % 2), f"{k / 10}"] for k, n in enumerate(NAMES))]
@@ -151,6 +157,7 @@ def test_two_equal_rows_are_one(read):
         ("file\ni0000.png\n", "needs a column of file names and then one column per attribute, w"),
         ("file,a,a\ni0000.png,1,0\n", "has two columns 'a'; rename or remove one"),
         ("file,a,\ni0000.png,1,0\n", "column 3 has no name"),
+        ("file,\u00e9,e\u0301\ni0000.png,1,0\n", "has two columns '\u00e9'"),
         ("file,a\ni0000.png,1\n\ni0000.png,0\n", "lines 2 and 4: the rows of i0000.png differ"),
         ("file,a\ni0000.png,1\n./i0000.png,0\n", "lines 2 and 3: the rows of i0000.png differ"),
         ("i0000.png 1\ni0001.png 2\n", "has no heading; its first row is of the image i0000.png"),

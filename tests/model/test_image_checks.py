@@ -89,6 +89,9 @@ def test_encode_refuses_what_fit_refuses(model, images):
         for method in (model.encode, model.reconstruct, model):
             with pytest.raises(InputError, match=message):
                 method(given)
+    for method in (model.fit, model.predict):
+        with pytest.raises(InputError, match="A batch is a dict; map it to images, or to images a"):
+            method(tf.data.Dataset.from_tensors({"image": images}), verbose=0)
     with pytest.raises(InputError, match="uint8"):
         model.predict(np.uint8(images * 255), verbose=0)
 

@@ -50,8 +50,8 @@ def read_label_file(
     and ways to write an accent are alike. "NA", "N/A", "NaN", "NULL", "None", ".", "?" and empty
     fields are no value. A column of true and false, of 1 and 0 or of 1 and -1 becomes an attribute
     (but with 0 and -1 both, classes); one of words or of at most 30 different whole numbers
-    classes; one of other numbers a factor. A column without any value, and one of more than 1,000
-    words, is left out.
+    classes; one of other numbers a factor. A column without any value is left out, and so is one of
+    more than 1,000 words, or of more than 30 that are more than half as many as the images.
 
     Returns:
       Those of `names` that have a row; column -> [n] values, as `data.labels` says; and column ->
@@ -209,7 +209,7 @@ def _checked(table, path) -> _Table:
         for column, name in enumerate(heading)
         if column == 0 or name or any(fields[column] for _, fields in rows)
     ]
-    names = [heading[column] for column in kept]
+    names = [_normal(heading[column]) for column in kept]
     for number, name in enumerate(names[1:], 2):
         if not name:
             raise InputError(f"{path}: column {number} has no name in the heading.")
@@ -237,7 +237,8 @@ def _typed(fields, path, label, separator):
         return (array == 1 if array.min() >= 0 else array), None
     words = {text for text in present if numbers[text] is None}
     misfits = [(line, text) for line, text in fields if text in words]
-    count = sum(text in present for text in texts) - len(misfits)
+    filled = sum(text in present for text in texts)
+    count = filled - len(misfits)
     if misfits and count >= _NUMBERS_PER_WORD * len(misfits):
         line, text = misfits[0]
         raise InputError(
@@ -248,8 +249,10 @@ def _typed(fields, path, label, separator):
     if not words and not (is_whole and len(present) <= _FEW_INTEGERS):
         array = np.array([numbers.get(text, np.nan) for text in texts], np.float32)
         return array, None
-    if len(present) > _MOST_CLASSES:
-        warn_once(f"{column} has {len(present)} different words and is left out.")
+    if len(present) > min(_MOST_CLASSES, max(_FEW_INTEGERS, filled / 2)):
+        # Such as names, dates, or numbers with their units: each picture would be a class.
+        words = f"{len(present)} different words for {filled} images"
+        warn_once(f"{column} has {words} and is left out.")
         return None, None
     classes = sorted(present, key=None if words else int)
     ids = {text: number for number, text in enumerate(classes)}

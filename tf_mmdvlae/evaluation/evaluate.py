@@ -103,7 +103,7 @@ def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Sub
     preset = get_config(dataset) if unversioned(dataset) in known_datasets() else Config()
     if manifest["dataset"] == dataset == "image_folder":
         # What the model was not trained on lies in the test split by the rules of its run alone.
-        data = {"listing": manifest["config"]["data"].get("listing", "0.2"), **data}
+        data = {"listing": manifest["config"].get("data", {}).get("listing", "0.2"), **data}
     data = {"dataset": dataset, "crop": manifest["crop"], **data}
     return Subject(
         name=str(served.path),

@@ -62,6 +62,11 @@ def checked(data: Any) -> Any:
     generator as they come (see `refusals`). Other kinds of input pass as they are.
     """
     if isinstance(data, tf.data.Dataset):
+        parts = data.element_spec
+        images = parts[0] if isinstance(parts, tuple) else parts
+        if not isinstance(images, tf.TensorSpec):
+            kind = type(images).__name__
+            raise InputError(f"A batch is a {kind}; map it to images, or to images and labels.")
         batches = data.map(_checked_batch, tf.data.AUTOTUNE, deterministic=True)
         return batches.prefetch(tf.data.AUTOTUNE)
     if isinstance(data, types.GeneratorType):
@@ -84,7 +89,7 @@ def refusals() -> Iterator[None]:
 
 def _checked_batch(*batch):
     images = batch[0]
-    if isinstance(images, tf.Tensor) and images.dtype.is_floating:
+    if images.dtype.is_floating:
         low, high = tf.reduce_min(images), tf.reduce_max(images)
         # NaN is neither.
         is_inside = tf.logical_and(low >= -_TOLERANCE, high <= 1 + _TOLERANCE)
