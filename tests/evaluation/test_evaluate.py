@@ -67,12 +67,8 @@ def test_the_same_seed_gives_the_same_numbers(evaluated, finished_run, tmp_path)
 
 @pytest.mark.slow
 def test_an_export_measures_the_same_as_its_run(evaluated, finished_run, run_config, tmp_path):
-    subject = export_subject(
-        finished_run[1],
-        "image_folder",
-        image_dir=run_config.data.image_dir,
-        test_fraction=run_config.data.test_fraction,
-    )
+    # The split is that of the run, which the manifest records.
+    subject = export_subject(finished_run[1], "image_folder", image_dir=run_config.data.image_dir)
     again = evaluate(subject, tmp_path, ["reconstruction", "knowledge"], report=False)
     ours, its = again["metrics"], evaluated[1]["metrics"]
     assert ours["reconstruction"]["l1"]["value"] == pytest.approx(

@@ -46,3 +46,17 @@ def test_a_family_that_the_data_do_not_allow_says_why(faces, name, changes, reas
         changes = {"test": dataclasses.replace(faces.test, **changes["test"])}
     result = FAMILIES[name].measure(dataclasses.replace(faces, **changes))
     assert reason in result["skipped"]
+
+
+def test_images_without_a_value_are_left_out_of_a_few_labels(faces):
+    parts = {}
+    for name, part in (("train", faces.train), ("test", faces.test)):
+        labels = {
+            "smiling": np.where(np.arange(len(part.images)) < 10, -1, part.labels["smile"] > 0),
+            "unknown": np.full(len(part.images), -1),
+        }
+        labels = {name: values.astype(np.int8) for name, values in labels.items()}
+        parts[name] = dataclasses.replace(part, labels=labels)
+    result = FAMILIES["semi_supervised"].measure(dataclasses.replace(faces, **parts))
+    assert list(result) == ["smiling"]
+    assert {estimate["count"] for estimate in result["smiling"].values()} == {50}

@@ -122,7 +122,7 @@ def _old_finder(names) -> Callable[[str], str | None]:
     return find
 
 
-def _by(names, key):
+def _by(names: Sequence[str], key: Callable[[str], str]) -> dict[str, str | None]:
     """Key -> the name that has it; None where several have."""
     found: dict[str, str | None] = {}
     for name in names:

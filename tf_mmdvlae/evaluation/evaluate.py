@@ -102,8 +102,10 @@ def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Sub
     manifest = served.manifest
     preset = get_config(dataset) if unversioned(dataset) in known_datasets() else Config()
     if manifest["dataset"] == dataset == "image_folder":
-        # What the model was not trained on lies in the test split by the rules of its run alone.
-        data = {"listing": manifest["config"].get("data", {}).get("listing", "0.2"), **data}
+        # By other rules than those of its run, the model would be tested on what it trained on.
+        record = {"listing": "0.2", **manifest["config"].get("data", {})}
+        rules = {name: record[name] for name in ("listing", "test_fraction") if name in record}
+        data = {**rules, **data}
     data = {"dataset": dataset, "crop": manifest["crop"], **data}
     return Subject(
         name=str(served.path),
