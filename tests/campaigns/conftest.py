@@ -5,6 +5,9 @@
 CAMPAIGN_CASE repeats one attempt alone.
 """
 
+import contextlib
+import importlib
+import io
 import itertools
 import os
 import time
@@ -45,6 +48,41 @@ def campaign(request, record_property):
         counts = f"{tried:,} tried, {refused:,} refused, {len(wrong):,} wrong"
         record_property("campaign", f"{request.node.name}: {counts} (seed {SEED})")
         assert not wrong, "\n".join([counts, *wrong])
+
+    return run
+
+
+class Reached(BaseException):
+    """A command came to the part that takes minutes; all checks are behind it."""
+
+
+@pytest.fixture
+def reach():
+    """Stands in for what takes minutes."""
+
+    def raise_reached(*arguments, **settings):
+        raise Reached
+
+    return raise_reached
+
+
+@pytest.fixture
+def refuses():
+    """`refuses("train", line)`: whether a command refuses, in a few lines; runs it here."""
+
+    def run(command, line):
+        module = "benchmarks.command" if command == "benchmark" else f"tf_mmdvlae.cli.{command}"
+        errors = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+                code = importlib.import_module(module).main(line)
+        except Reached:
+            return False
+        text = errors.getvalue()
+        if code:
+            assert text.count("error: ") == 1, text
+            assert len(text.splitlines()) <= 6, text
+        return code != 0
 
     return run
 

@@ -8,7 +8,6 @@ Earlier versions stay as they are.
 """
 
 from tf_mmdvlae.cli.command import RUN_DATA_DIR, Command, Flag, labels_path, place
-from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
 
 FLAGS = {
     "workdir": Flag(place, "folder of the run, such as runs/mnist", required=True),
@@ -23,15 +22,14 @@ FLAGS = {
         "for a run on an image folder: a CSV file of labels as in bin/train, or none "
         "[default: the run's labels]",
     ),
-    "max_megapixels": Flag(
-        int, "the export refuses larger pictures", default=int(MAX_MEGAPIXELS), at_least=1
-    ),
+    "max_megapixels": Flag(int, "the export refuses larger pictures [default: 50]", at_least=1),
     "tflite": Flag(bool, "write TensorFlow Lite files too (needs '.[tflite]')"),
     "onnx": Flag(bool, "write ONNX files too (needs '.[onnx]')"),
 }
 
 
 def _run(flags):
+    from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
     from tf_mmdvlae.training.finish import export_run
 
     formats = [name for name in ("tflite", "onnx") if getattr(flags, name)]
@@ -42,7 +40,7 @@ def _run(flags):
         formats,
         flags.data_dir,
         flags.labels,
-        flags.max_megapixels,
+        flags.max_megapixels or MAX_MEGAPIXELS,
     )
     print(f"SavedModel:  {path}")
 
