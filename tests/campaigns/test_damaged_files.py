@@ -6,6 +6,9 @@ import shutil
 
 import pytest
 
+from tf_mmdvlae.common.files import digest
+from tf_mmdvlae.training.checkpoints import ROLLBACKS, Checkpoints
+
 pytestmark = pytest.mark.slow
 
 _VALUES = (None, True, -1, 0, 10**30, 1e308, "", "x" * 300, "../../x", [], {}, [[]], {"x": {}})
@@ -99,3 +102,26 @@ def test_damaged_files(campaign, refuses, finished_run, classifier, tmp_path, mo
         return any(refused)
 
     campaign(attempt, short=8, minutes=8)
+
+
+def test_damaged_checkpoints(campaign, finished_run, tmp_path):
+    """What is loaded is what was saved, to the bit; else the checkpoint before it, or none."""
+    saved = finished_run[0] / "checkpoints"
+    files = sorted(saved.iterdir())
+    whole = {path.name: digest(path) for path in files}
+
+    def attempt(generator):
+        draw = random.Random(int(generator.integers(2**63)))
+        folder = tmp_path / "checkpoints"
+        shutil.copytree(saved, folder)
+        for path in draw.sample(files, draw.choice((1, 1, 2))):
+            content = path.read_bytes()
+            (folder / path.name).write_bytes(_damaged(draw, content, path.suffix == ".json"))
+        step, rollbacks = Checkpoints(folder).newest()
+        name = f"step_{step:08d}.weights.h5"
+        assert step == 0 or digest(folder / name) == whole[name]
+        assert rollbacks in range(ROLLBACKS + 1)
+        shutil.rmtree(folder)
+        return step < 12
+
+    campaign(attempt, short=40, minutes=2)

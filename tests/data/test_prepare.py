@@ -311,6 +311,7 @@ def test_stopped_run_leaves_nothing(mnist_files, tmp_path, monkeypatch):
     assert nothing_left(tmp_path / "tfds")
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_removed_by_the_next_run(mnist_files, tmp_path):
     program = (
         "import os, signal, sys\n"
