@@ -8,7 +8,7 @@ rows of the outputs are made empty. A wrong shape fails the request, with Tensor
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -17,8 +17,8 @@ _TOLERANCE = 0.01
 # The most bytes of a user's text, and the most letters of a list, that a message has.
 _QUOTED, _LISTED = 30, 300
 
-Fault = tuple[tf.Tensor, "str | tf.Tensor"]
-"""Which rows are wrong, bool [n], and what to say of them: one text, or a string tensor [n]."""
+Fault = tuple[tf.Tensor, "str | Callable[[], tf.Tensor]"]
+"""Which rows are wrong, bool [n], and what to say of them: one text, or what makes strings [n]."""
 
 
 def shaped(
@@ -73,7 +73,7 @@ def unknown(words: tf.Tensor, vocabulary: Sequence[str], name: str) -> Fault:
     listed = ", ".join(vocabulary).encode("ascii", "backslashreplace").decode()
     if len(listed) > _LISTED:
         listed = listed[:_LISTED] + " ..., see the manifest"
-    return ~known, f"{name} " + quoted(words) + f" is not known. Known: {listed}."
+    return ~known, lambda: f"{name} " + quoted(words) + f" is not known. Known: {listed}."
 
 
 def outputs(values: dict[str, tf.Tensor]) -> Fault:
@@ -86,10 +86,16 @@ def outputs(values: dict[str, tf.Tensor]) -> Fault:
 
 def first_of(*faults: Fault) -> tf.Tensor:
     """The message of each row's first fault, string [n]; empty for rows without any."""
-    result = tf.constant("")
-    for is_wrong, message in reversed(faults):
-        result = tf.where(is_wrong, message, result)
-    return result
+    wrong = tf.stack([is_wrong for is_wrong, _ in faults])
+
+    def messages():
+        result = tf.constant("")
+        for is_wrong, message in reversed(faults):
+            result = tf.where(is_wrong, message() if callable(message) else message, result)
+        return result
+
+    # Most requests have no wrong row, and words take time.
+    return tf.cond(tf.reduce_any(wrong), messages, lambda: tf.fill(tf.shape(wrong)[1:], ""))
 
 
 def without(rows: tf.Tensor, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

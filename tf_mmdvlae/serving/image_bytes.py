@@ -68,23 +68,28 @@ def from_bytes(
     with tf.device("/CPU:0"):
         headers = _headers(contents)
         count = tf.size(contents)
-        rows = (tf.range(count), contents, headers.kind, headers.png_shape)
+        rows = (tf.range(count), contents, headers.kind, headers.png_extent)
         options = tf.data.Options()
         options.autotune.enabled = False
         options.experimental_optimization.apply_default_optimizations = False
         pictures = tf.data.Dataset.from_tensor_slices(rows).with_options(options)
-        # Only tf.data goes on where an operation has failed.
-        pictures = pictures.map(read, num_parallel_calls=_AT_ONCE).ignore_errors()
         # What comes last stands in for all pictures that failed.
         failed = (count, tf.zeros(image_shape), tf.zeros([3], tf.int32))
-        pictures = pictures.concatenate(tf.data.Dataset.from_tensors(failed))
-        every = pictures.batch(tf.cast(count, tf.int64) + 1).get_single_element()
-        last = tf.size(every[0]) - 1
+        last = tf.data.Dataset.from_tensors(failed)
+
+        def decoded(at_once):
+            # Only tf.data goes on where an operation has failed.
+            images = pictures.map(read, num_parallel_calls=at_once).ignore_errors()
+            return images.concatenate(last).batch(tf.cast(count, tf.int64) + 1).get_single_element()
+
+        # One picture alone is decoded before another thread has started.
+        every = tf.cond(count > 1, lambda: decoded(_AT_ONCE), lambda: decoded(None))
+        failures = tf.size(every[0]) - 1
         place = tf.tensor_scatter_nd_update(
-            tf.fill([count + 1], last), every[0][:, None], tf.range(last + 1)
+            tf.fill([count + 1], failures), every[0][:, None], tf.range(failures + 1)
         )[:-1]
-        images, shape = (tf.gather(values, place) for values in every[1:])
-        reasons = first_of(*_faults(headers, shape, place == last, contents, limit))
+        images, jpeg_shape = (tf.gather(values, place) for values in every[1:])
+        reasons = first_of(*_faults(headers, jpeg_shape, place == failures, limit))
         return without(reasons != "", {"images": images})["images"], reasons
 
 
@@ -101,14 +106,14 @@ class _Headers(NamedTuple):
 
     Attributes:
       kind: int32 [n], which decoder reads it.
-      png_shape: int32 [n, 3]: height, width and 3 of a PNG.
+      png_extent: int32 [n, 2]: height and width of a PNG.
       scan_bytes: int32 [n], how long the scans of a JPEG are.
       knows_inks: bool [n], whether a JPEG has Adobe's marker.
       faults: those that show without the size.
     """
 
     kind: tf.Tensor
-    png_shape: tf.Tensor
+    png_extent: tf.Tensor
     scan_bytes: tf.Tensor
     knows_inks: tf.Tensor
     faults: list[Fault]
@@ -134,33 +139,41 @@ def _headers(contents):
     faults = [
         (
             tf.logical_not(tf.logical_or(is_jpeg, is_png)),
-            "it is neither JPEG nor PNG; it begins with " + quoted(contents),
+            lambda: "it is neither JPEG nor PNG; it begins with " + quoted(contents),
         ),
         (scans > MAX_SCANS, MANY_SCANS),
         (tf.logical_and(lists_transparency, is_deep), DEEP_TRANSPARENCY),
     ]
     kind = tf.where(is_jpeg, _JPEG, png_kind)
     return _Headers(
-        tf.where(first_of(*faults) == "", kind, _NOTHING),
-        tf.pad(sides[:, ::-1], [[0, 0], [0, 1]], constant_values=3),
+        tf.where(tf.reduce_any([wrong for wrong, _ in faults], axis=0), _NOTHING, kind),
+        sides[:, ::-1],
         tf.strings.length(jpegs) - after - (6 + 2 * tf.cast(components, tf.int32)) - _END,
         _split(header, ADOBE, 1)[1] > 0,
         faults,
     )
 
 
-def _faults(headers, shape, has_failed, contents, limit):
-    """All faults of pictures of that shape, int32 [n, 3]; the texts are those of `data.decode`."""
-    height, width, channels = tf.unstack(tf.cast(shape, tf.int64), axis=1)
-    size = tf.strings.as_string(width) + "x" + tf.strings.as_string(height)
+def _faults(headers, jpeg_shape, has_failed, limit):
+    """All faults of pictures; the texts are those of `data.decode`."""
     is_jpeg = tf.equal(headers.kind, _JPEG)
+    extent = tf.where(is_jpeg[:, None], jpeg_shape[:, :2], headers.png_extent)
+    height, width = tf.unstack(tf.cast(extent, tf.int64), axis=1)
     has_no_scan = tf.cast(headers.scan_bytes, tf.int64) * PIXELS_PER_BYTE < height * width
-    is_unknown = tf.logical_and(channels == 4, tf.logical_not(headers.knows_inks))
+    is_unknown = tf.logical_and(tf.equal(jpeg_shape[:, 2], 4), tf.logical_not(headers.knows_inks))
     return [
         *headers.faults,
         (
             height * width > limit,
-            "it is " + size + f" pixels, more than {limit / 1e6:g} megapixels",
+            lambda: tf.strings.join(
+                [
+                    "it is ",
+                    tf.strings.as_string(width),
+                    "x",
+                    tf.strings.as_string(height),
+                    f" pixels, more than {limit / 1e6:g} megapixels",
+                ]
+            ),
         ),
         (tf.logical_or(has_failed, tf.logical_and(is_jpeg, has_no_scan)), DAMAGED),
         (tf.logical_and(is_jpeg, is_unknown), UNKNOWN_INKS),
@@ -175,17 +188,17 @@ def _split(texts, separator, most=-1):
     return first, tf.math.segment_max(columns, rows)
 
 
-def _read(number, content, kind, png_shape, image_shape, crop, limit):
-    """Decodes a picture: its number, the image in [0, 1], and the picture's shape.
+def _read(number, content, kind, png_extent, image_shape, crop, limit):
+    """Decodes a picture: its number, the image in [0, 1], and the shape of a JPEG.
 
     tf.data compiles this function with each request, so that it does as little as possible. What a
     picture lacks fails an operation.
     """
     sides, is_jpeg = image_shape[:2], tf.equal(kind, _JPEG)
     jpeg_shape = tf.image.extract_jpeg_shape(tf.where(is_jpeg, content, _SMALLEST_JPEG))
-    shape = tf.where(is_jpeg, jpeg_shape, png_shape)
-    is_small = tf.reduce_prod(tf.cast(shape[:2], tf.int64)) <= limit
-    extent = tf.where(is_small, shape[:2], 1)
+    extent = tf.where(is_jpeg, jpeg_shape[:2], png_extent)
+    is_small = tf.reduce_prod(tf.cast(extent, tf.int64)) <= limit
+    extent = tf.where(is_small, extent, 1)
     # As Pillow's `draft` chooses, in `data.decode`.
     real = tf.cast(extent, tf.float64)
     wanted = tf.math.ceil(real * (2 * max(sides) / (crop * tf.reduce_min(real))))
@@ -226,7 +239,7 @@ def _read(number, content, kind, png_shape, image_shape, crop, limit):
     if image_shape[2] == 1:
         image = tf.reduce_sum(image * _LUMA, axis=-1, keepdims=True)
     # Training sees 8-bit pixels.
-    return number, tf.clip_by_value(tf.round(image), 0.0, 255.0) / 255.0, shape
+    return number, tf.clip_by_value(tf.round(image), 0.0, 255.0) / 255.0, jpeg_shape
 
 
 def _on_white(pixels):

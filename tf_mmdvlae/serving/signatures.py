@@ -334,16 +334,20 @@ def on_bytes(
             images, reasons = (tf.split(values, len(names)) for values in (images, reasons))
             inputs |= dict(zip(names, images, strict=True))
             for name, reason in zip(names, reasons, strict=True):
-                message = f"{name}_bytes can't be read as a picture: " + reason + "."
+                message = functools.partial(_unreadable, name, reason)
                 faults.append((reason != "", message))
         outputs = dict(signature.function(inputs))
-        faults.append((tf.constant(True), outputs.pop("error")))
-        error = checks.first_of(*faults)
+        inner = outputs.pop("error")
+        error = checks.first_of(*faults, (inner != "", lambda: inner))
         numbers = {name: outputs.pop(name) for name in list(outputs) if name not in _IMAGE_OUTPUTS}
         pictures = {f"{name}_bytes": image_bytes.to_bytes(each) for name, each in outputs.items()}
         return {**numbers, **checks.without(error != "", pictures), "error": error}
 
     return Signature(function, specifications)
+
+
+def _unreadable(name, reason):
+    return f"{name}_bytes can't be read as a picture: " + reason + "."
 
 
 def _float32(codes):
