@@ -129,6 +129,10 @@ def test_transparency_of_any_depth_is_white(depth):
         np.testing.assert_allclose(images[0], grey, atol=1.01 if depth == 16 else 0.01)
     if depth == 16:
         return
+    # Bits above those of a pixel don't count.
+    content = png(depth, 0, levels, (b"tRNS", struct.pack(">H", clear + 2**depth)))
+    for images in (read([content], (8, 8, 1))[0], decode(content, (8, 8, 1))[0][None]):
+        np.testing.assert_allclose(images[0], grey, atol=0.01)
     generator = np.random.default_rng(depth)
     palette = generator.integers(0, 256, (2**depth, 3), np.uint8)
     opacity = generator.integers(0, 256, 2**depth, np.uint8)
@@ -174,6 +178,12 @@ def _png_claiming(width, height):
     return content[:8] + _chunk(b"IHDR", size) + content[33:]
 
 
+def _png_of_few_rows(interlaced):
+    size = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, interlaced)
+    parts = (b"IHDR", size), (b"IDAT", zlib.compress(b"\0" * 30)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
+
+
 NEITHER = "it is neither JPEG nor PNG"
 REFUSED = {
     "gif": (_coded(_picture(), "GIF"), NEITHER + '; it begins with "R0lGOD'),
@@ -185,6 +195,11 @@ REFUSED = {
     "png of 8 bytes": (_coded(_picture(), "PNG")[:8], by_pillow.DAMAGED),
     "png of 20 bytes": (_coded(_picture(), "PNG")[:20], by_pillow.DAMAGED),
     "cut png": (_coded(_picture(), "PNG")[:60], by_pillow.DAMAGED),
+    "png without end": (_coded(_picture(), "PNG")[:-12], by_pillow.DAMAGED),
+    "png with two headers": (png(8, 0, np.eye(8), (b"IHDR", bytes(13))), by_pillow.DAMAGED),
+    "png of few rows": (_png_of_few_rows(0), by_pillow.DAMAGED),
+    "interlaced png of few rows": (_png_of_few_rows(1), by_pillow.DAMAGED),
+    "jpeg without end": (_coded(_picture(), "JPEG")[:-2], by_pillow.DAMAGED),
     "jpeg of 3 bytes": (_coded(_picture(), "JPEG")[:3], by_pillow.DAMAGED),
     "cut jpeg": (_coded(_picture((178, 218)), "JPEG")[:300], by_pillow.DAMAGED),
     "half a jpeg": (_coded(_picture((178, 218)), "JPEG")[:1500], by_pillow.DAMAGED),

@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import stat
 import struct
+import zlib
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -21,7 +23,7 @@ MAX_MEGAPIXELS = 50.0
 """Pictures of more megapixels than this are refused, unless an export says otherwise."""
 
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-ADOBE, SCAN = b"\xff\xee\x00\x0eAdobe", b"\xff\xda"
+ADOBE, SCAN, END = b"\xff\xee\x00\x0eAdobe", b"\xff\xda", b"\xff\xd9"
 MAX_SCANS = 100
 PIXELS_PER_BYTE = 512
 """A block of 64 pixels takes at least one bit in the scans of a JPEG."""
@@ -157,14 +159,65 @@ def _checked(content, max_megapixels):
     if image.format == "JPEG":
         _check_jpeg(image, content)
     elif image.format == "PNG":
+        _check_png(image, content)
         depth, colours = content[24:26]
         header, _, _ = content.partition(b"IDAT")
         if (depth, colours) == (16, 2) and b"tRNS" in header:
             raise ValueError(DEEP_TRANSPARENCY)
-        if image.mode == "L" and "transparency" in image.info:
+        if image.mode in ("1", "L") and "transparency" in image.info:
             # Pillow scales the pixels of few bits to 0..255, but not the one that is transparent.
-            image.info["transparency"] *= 255 // (2**depth - 1)
+            most, level = 2**depth - 1, header.partition(b"tRNS")[2][:2]
+            image.info["transparency"] = (int.from_bytes(level, "big") & most) * (255 // most)
     return image
+
+
+def _check_png(image, content):
+    # Pillow reads what the graph's decoder refuses: chunks in another order, without an end, and
+    # with too few pixels, which it makes black.
+    names, data, place = [], [], len(PNG_START)
+    while place < len(content) and names[-1:] != [b"IEND"]:
+        length = int.from_bytes(content[place : place + 4], "big")
+        body, place = content[place + 4 : place + 8 + length], place + 12 + length
+        # Only what every decoder must know begins with a capital.
+        if body[:1].isupper():
+            names.append(body[:4])
+            data.append(body[4:] if body[:4] == b"IDAT" else b"")
+            if content[place - 4 : place] != struct.pack(">I", zlib.crc32(body)):
+                raise ValueError(DAMAGED)
+    is_ordered = re.fullmatch(rb"IHDR( PLTE)?( IDAT)+ IEND", b" ".join(names))
+    has_palette = content[25] != 3 or b"PLTE" in names
+    # The header comes first, and packing, filters and interlacing have few kinds.
+    has_header = content[12:16] == b"IHDR" and content[26:29] in (bytes(3), b"\0\0\1")
+    if not (is_ordered and has_palette and has_header):
+        raise ValueError(DAMAGED)
+    image.load()
+    # The rows that are read last, of interlaced pictures too. Few pictures are black there.
+    last = np.asarray(image)[-2:]
+    if not all(row.any() for row in last) and _inflated(b"".join(data)) < _bytes_of_rows(content):
+        raise ValueError(DAMAGED)
+
+
+def _inflated(data):
+    """How many bytes there are when unpacked."""
+    unpacker, size = zlib.decompressobj(), 0
+    while data and not unpacker.eof:
+        size += len(unpacker.decompress(data, 2**20))
+        data = unpacker.unconsumed_tail
+    return size
+
+
+def _bytes_of_rows(content):
+    """How many bytes the rows of a PNG have, each with the number of its filter."""
+    width, height, depth, colours, _, _, is_interlaced = struct.unpack(">IIBBBBB", content[16:29])
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
+    # First column and row, and steps, of Adam's seven passes.
+    passes = (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)
+    passes = (*passes, (0, 1, 1, 2)) if is_interlaced else ((0, 0, 1, 1),)
+    sizes = [
+        (len(range(left, width, across)), len(range(top, height, down)))
+        for left, top, across, down in passes
+    ]
+    return sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns)
 
 
 def _check_jpeg(image, content):
@@ -172,7 +225,7 @@ def _check_jpeg(image, content):
     components = scans[2] if len(scans) > 2 else 0
     # What follows the marker: the scan's header, its data, and the marker of the end.
     data = len(scans) - (6 + 2 * components) - 2
-    if data * PIXELS_PER_BYTE < math.prod(image.size):
+    if END not in scans or data * PIXELS_PER_BYTE < math.prod(image.size):
         raise ValueError(DAMAGED)
     if scans.count(SCAN) >= MAX_SCANS:
         raise ValueError(MANY_SCANS)
