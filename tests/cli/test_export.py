@@ -39,15 +39,14 @@ def test_labels_for_a_finished_run(run_command, finished_run, tmp_path, monkeypa
     exports = []
     monkeypatch.setattr(finish, "export", lambda *arguments: exports.append(arguments))
     for labels in (tmp_path / "labels.csv", "none"):
-        code, _, errors = run_command(
-            "export", f"--workdir={finished_run[0]}", f"--labels={labels}"
-        )
+        place = f"--workdir={finished_run[0]}", f"--export_dir={finished_run[1]}"
+        code, _, errors = run_command("export", *place, f"--labels={labels}")
         assert code == 0, errors
     (model, export_dir, _, directions, metrics, *_), (_, _, _, no_directions, no_metrics, *_) = (
         exports
     )
     assert (no_directions, no_metrics["probes"]) == (None, {})
-    assert export_dir == finished_run[1]
+    assert export_dir == str(finished_run[1])
     assert {name: probe["measure"] for name, probe in metrics["probes"].items()} == {
         "third": "auc",
         "place": "r2",
