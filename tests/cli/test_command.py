@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import absl.flags
 import pytest
@@ -249,11 +250,15 @@ def signals():
         signal.signal(number, handler)
 
 
+def interrupt():
+    os.kill(os.getpid(), signal.SIGTERM)
+    # Python runs the handler between two instructions, here.
+    time.sleep(0.01)
+
+
 class Finalized:
     def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-        # Python runs the handler between two instructions, here.
-        time.sleep(0.01)
+        interrupt()
 
 
 def by_itself(values):
@@ -267,7 +272,13 @@ def while_finalizing(values):
     time.sleep(10)
 
 
-@pytest.mark.parametrize("call", [by_itself, while_finalizing])
+def while_a_weak_reference_calls_back(values):
+    """There, too."""
+    weakref.finalize(set(), interrupt)
+    time.sleep(10)
+
+
+@pytest.mark.parametrize("call", [by_itself, while_finalizing, while_a_weak_reference_calls_back])
 def test_sigterm_ends_a_command(call, capsys, signals):
     assert Command("any", "Does nothing.", {}, call)([]) == 128 + signal.SIGTERM
     assert "Stopped; nothing is left half written." in capsys.readouterr().err

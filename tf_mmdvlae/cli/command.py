@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import weakref
 from collections.abc import Callable
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -304,7 +305,8 @@ def bars_on_terminals_only() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if _is_finalizing(frame):
-        # Python drops what a finalizer raises, so the handler runs again a moment later.
+        # Python drops what a finalizer raises and what the callback of a weak reference raises, so
+        # the handler runs again a moment later.
         signal.signal(signal.SIGALRM, lambda _, frame: _interrupt(number, frame))
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         return
@@ -313,9 +315,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _is_finalizing(frame):
-    while frame is not None and frame.f_code.co_name != "__del__":
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__del__" or code.co_filename == weakref.__file__:
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False
 
 
 def _make_up_for_a_home():
