@@ -67,7 +67,10 @@ def test_the_type_of_a_column(read_column, fields, expected, kind, classes):
     assert (values.dtype == bool) == (kind == "attribute" and -1 not in expected)
 
 
-@pytest.mark.parametrize("word", ["", "NA", "N/A", "NaN", "NULL", "None", ".", "?", "none", "nan"])
+@pytest.mark.parametrize(
+    "word",
+    ["", "NA", "N/A", "NaN", "NULL", "None", ".", "?", "none", "nan", "#N/A", "<NA>", "-nan"],
+)
 def test_words_for_no_value_among_numbers(read_column, word):
     fields = [str(number / 7) for number in range(60)]
     fields[3] = word
@@ -162,6 +165,10 @@ def test_two_equal_rows_are_one(read):
         ("file,a\ni0000.png,1\n./i0000.png,0\n", "lines 2 and 3: the rows of i0000.png differ"),
         ("i0000.png 1\ni0001.png 2\n", "has no heading; its first row is of the image i0000.png"),
         (b"file,a\ncaf\xe9.png,1\n", "is not a CSV file in UTF-8"),
+        (
+            'file,a\ni0000.png,"x\ni0001.png,y\ni0002.png,z\n',
+            "line 2: a field that begins with a quot",
+        ),
     ],
 )
 def test_refusals(read, text, message):
@@ -180,3 +187,8 @@ def test_rows_of_no_image_are_counted_with_the_first_line(read, caplog):
     read("file,smile\n\ni0000.png,1\nother.png,0\nnone.png,1\n")
     assert "2 rows of" in caplog.text
     assert "are left out, the first in line 4" in caplog.text
+
+
+def test_a_number_of_thousands_of_digits_is_a_word(read_column):
+    _, classes = read_column(["2" + 5000 * "0", "1", "1", "1"])
+    assert len(classes) == 2

@@ -71,6 +71,16 @@ def test_what_does_not_vary_has_no_direction(generator, caplog):
         assert f"{name} does not vary" in caplog.text
 
 
+def test_of_two_features_of_one_name_the_first_has_the_direction(generator, caplog):
+    attribute, classes = generator.random(ROWS) < 0.5, generator.integers(0, 2, ROWS)
+    means = codes_of((attribute, [1, 0, 0]), generator=generator)
+    labels = {"c=x": attribute, "c": classes}
+    directions = find_directions(means, labels, {"c": ["x", "y"]})
+    assert directions.names == ("c=x", "c=y")
+    np.testing.assert_allclose(directions.vectors["z_1"][0], [1, 0], atol=0.02)
+    assert "Two features are called c=x" in caplog.text
+
+
 def test_missing_values_of_a_factor_do_not_spoil_the_others(generator):
     light, attribute = generator.normal(size=ROWS), generator.random(ROWS) < 0.3
     codes = codes_of((light, [1, 0, 0]), (attribute, [0, 2, 0]), generator=generator)

@@ -396,7 +396,7 @@ def _reason(error):
     if isinstance(error, MemoryError):
         return f"There is not enough memory. {first_line(error)}"
     if isinstance(error, OSError) and error.strerror:
-        name = "" if error.filename is None else f"{_printable(os.fsdecode(error.filename))}: "
+        name = "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
         return f"{name}{error.strerror}."
     return error
 
@@ -414,14 +414,14 @@ def _abandon(stream):
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def _printable(line):
-    """A line in which a name that a stranger chose can't steer a terminal."""
+def printable(line):
+    """Returns the line with escapes in place of what would steer a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _fail(message, code):
     lines = []
-    for line in map(_printable, str(message).splitlines()):
+    for line in map(printable, str(message).splitlines()):
         is_long = len(line) > _LONGEST_LINE
         half = _LONGEST_LINE // 2
         lines.append(f"{line[:half]} ... {line[-half:]}" if is_long else line)

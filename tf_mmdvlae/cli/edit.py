@@ -16,7 +16,7 @@ edit changes nothing, the photograph stays. --detail=0 shows the model's own dra
 enlarges the change and adds it to the whole photograph at its own size, with faded borders.
 """
 
-from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag, place
+from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag, place, printable
 
 FLAGS = {
     "export": EXPORT,
@@ -41,7 +41,7 @@ def _run(flags):
 
     if flags.list:
         names = load(flags.export).attributes
-        print("\n".join(names) or "none: its data set has no attributes or labels")
+        print("\n".join(map(printable, names)) or "none: its data set has no attributes or labels")
         return
     main.require(flags, "image", "attribute", "out")
     strengths = images.strengths(flags.strength)

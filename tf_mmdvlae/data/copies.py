@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 
+from tf_mmdvlae.data.decode import MOST_BYTES
 from tf_mmdvlae.data.reading import processors
 
 _TASK = 256
@@ -18,7 +19,8 @@ _TASK = 256
 def copies(paths: Sequence[str]) -> list[list[int]]:
     """Groups of two or more positions in `paths` whose files have the same bytes.
 
-    Only files of the same size are read. One that can't be read is nobody's copy.
+    Only files of the same size are read. One that can't be read is nobody's copy, and so is one that
+    is too large for a picture.
     """
     by_size = _grouped(range(len(paths)), map(_size, paths))
     alike = [position for group in by_size for position in group]
@@ -39,9 +41,10 @@ def _grouped(positions: Iterable[int], keys: Iterable[object]) -> list[list[int]
 
 def _size(path):
     try:
-        return os.stat(path).st_size
+        size = os.stat(path).st_size
     except OSError:
         return None
+    return size if size <= MOST_BYTES else None
 
 
 def _digest(path):

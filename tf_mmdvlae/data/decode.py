@@ -34,7 +34,7 @@ UNKNOWN_INKS = "it is a CMYK JPEG without Adobe's marker, which says what its nu
 DEEP_TRANSPARENCY = "it has a transparent colour of 16 bits a channel; save it with 8 bits"
 
 # No picture that the limit of megapixels lets pass is as large.
-_MOST_BYTES = 2**30
+MOST_BYTES = 2**30
 
 
 def decode(
@@ -114,7 +114,7 @@ def opened(
         start = content[:12]
     else:
         status = os.stat(content)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
             raise ValueError("it is not a file of at most 1 GiB")
         with open(content, "rb") as file:
             start = file.read(12)

@@ -27,7 +27,7 @@ _FEW_INTEGERS = 30
 _MOST_CLASSES = 1000
 # One word among nine numbers or more is taken for a mistake.
 _NUMBERS_PER_WORD = 9
-_NO_VALUE = {"", ".", "?", "na", "n/a", "nan", "null"}
+_NO_VALUE = {"", ".", "?", "na", "n/a", "nan", "-nan", "null", "#n/a", "<na>", "-"}
 _NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _LARGEST = float(np.finfo(np.float32).max)
@@ -47,8 +47,8 @@ def read_label_file(
     """Reads the labels of the images `names`, which are those of `listing.list_pictures`.
 
     A row names an image with its folders, or without them where that is unique; an exact name wins,
-    and ways to write an accent are alike. "NA", "N/A", "NaN", "NULL", "None", ".", "?" and empty
-    fields are no value. A column of true and false, of 1 and 0 or of 1 and -1 becomes an attribute
+    and ways to write an accent are alike. "NA", "N/A", "#N/A", "<NA>", "NaN", "NULL", "None", ".", "?", "-" and
+    empty fields are no value. A column of true and false, of 1 and 0 or of 1 and -1 becomes an attribute
     (but with 0 and -1 both, classes); one of words or of at most 30 different whole numbers
     classes; one of other numbers a factor. A column without any value is left out, and so is one of
     more than 1,000 words, or of more than 30 that are more than half as many as the images.
@@ -198,6 +198,11 @@ def _checked(table, path) -> _Table:
     if not rows:
         raise InputError(f"{path} has no row below its heading.")
     for line, fields in rows:
+        if any("\n" in field or "\r" in field for field in fields):
+            raise InputError(
+                f"{path}, line {line}: a field that begins with a quotation mark there ends in "
+                "another line; close it, or leave the mark out."
+            )
         if len(fields) != len(heading):
             raise InputError(
                 f"{path}, line {line}: {len(fields)} fields with {separator} between them, not "
@@ -254,7 +259,7 @@ def _typed(fields, path, label, separator):
         words = f"{len(present)} different words for {filled} images"
         warn_once(f"{column} has {words} and is left out.")
         return None, None
-    classes = sorted(present, key=None if words else int)
+    classes = sorted(present, key=None if words else numbers.get)
     ids = {text: number for number, text in enumerate(classes)}
     return np.array([ids.get(text, -1) for text in texts], np.int64), classes
 

@@ -96,6 +96,9 @@ def find_directions(
         if not features_of_label:
             _log.warning("%s does not vary over the training images and has no direction.", name)
         for feature, column, share in features_of_label:
+            if any(feature == known for known, _, _ in features):
+                _log.warning("Two features are called %s; only the first has a direction.", feature)
+                continue
             features.append((feature, name if share is not None else None, share))
             columns.append(column)
     if not features:
