@@ -47,11 +47,12 @@ def read_label_file(
     """Reads the labels of the images `names`, which are those of `listing.list_pictures`.
 
     A row names an image with its folders, or without them where that is unique; an exact name wins,
-    and ways to write an accent are alike. "NA", "N/A", "#N/A", "<NA>", "NaN", "NULL", "None", ".", "?", "-" and
-    empty fields are no value. A column of true and false, of 1 and 0 or of 1 and -1 becomes an attribute
-    (but with 0 and -1 both, classes); one of words or of at most 30 different whole numbers
-    classes; one of other numbers a factor. A column without any value is left out, and so is one of
-    more than 1,000 words, or of more than 30 that are more than half as many as the images.
+    and ways to write an accent are alike. "NA", "N/A", "#N/A", "<NA>", "NaN", "NULL", "None", ".",
+    "?", "-" and empty fields are no value. A column of true and false, of 1 and 0 or of 1 and -1
+    becomes an attribute (but with 0 and -1 both, classes); one of words or of at most 30 different
+    whole numbers classes; one of other numbers a factor. A column without any value is left out,
+    and so is one of more than 1,000 words, or of more than 30 that are more than half as many as
+    the images.
 
     Returns:
       Those of `names` that have a row; column -> [n] values, as `data.labels` says; and column ->
