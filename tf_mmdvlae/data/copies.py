@@ -19,8 +19,8 @@ _TASK = 256
 def copies(paths: Sequence[str]) -> list[list[int]]:
     """Groups of two or more positions in `paths` whose files have the same bytes.
 
-    Only files of the same size are read. One that can't be read is nobody's copy, and neither is one
-    that is too large for a picture.
+    Only files of the same size are read. One that can't be read, or is too large for a picture, is
+    nobody's copy.
     """
     by_size = _grouped(range(len(paths)), map(_size, paths))
     alike = [position for group in by_size for position in group]
