@@ -86,7 +86,8 @@ def find_directions(
         the ids are the names.
     """
     codes = latents.join(means)
-    columns, features = [], []
+    columns: list[np.ndarray] = []
+    features: list[tuple[str, str | None, float | None]] = []
     for name, values in labels.items():
         values = np.asarray(values)
         if values.shape != codes.shape[:1]:
