@@ -414,7 +414,7 @@ def _abandon(stream):
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def printable(line):
+def printable(line: str) -> str:
     """Returns the line with escapes in place of what would steer a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
