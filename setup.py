@@ -26,6 +26,7 @@ setup(
     package_data={
         "tf_mmdvlae": ["py.typed"],
         "tf_mmdvlae.evaluation.report": ["templates/*.html"],
+        "tf_mmdvlae.explorer": ["page/*"],
         "tf_mmdvlae.serving": ["*.md"],
     },
     install_requires=[

@@ -20,6 +20,7 @@ FLOORS = [
     "metrics",
     "figures",
     "serving",
+    "explorer",
     "training",
     "evaluation",
     "cli",

@@ -1,0 +1,161 @@
+// Layers: a column of sliders each, and the current picture with only that layer drawn anew.
+
+import { along, between, moved, withLayer } from "./codes.js";
+import { differences, paint } from "./pictures.js";
+import { make, newest, sliderRow, words } from "./tools.js";
+
+const VARIANTS = 5, FIRST = 8;
+
+export function layersView(app) {
+  const hasMany = app.layers.some((layer) => layer.size > FIRST);
+  const options = [
+    ["wide", "wider sliders, from −6 to 6"],
+    ...(hasMany ? [["all", `all sliders, not only the ${FIRST} that change most`],
+      ["single", "single dimensions in place of main directions, which move many at once"]] : []),
+  ].map(([name, text]) => {
+    const input = make("input", { type: "checkbox" });
+    input.addEventListener("change", () => { app.state[name] = input.checked; app.commit(); });
+    return { input, name, label: make("label", {}, input, text) };
+  });
+  const columns = app.layers.map((layer) => column(app, layer)).reverse();
+
+  // Variants of all layers come first: they say most. Then the ends of the sliders that are seen.
+  const refresh = newest(async (code, overtaken) => {
+    for (const each of columns) if (!await each.showVariants(code, overtaken)) return;
+    for (const each of columns) if (!await each.showEnds(code, overtaken)) return;
+  }, 150);
+
+  return {
+    name: "layers",
+    title: "Layers",
+    hint: "Click a picture to explore it.",
+    take: (code) => app.adopt(code),
+    children: [
+      make("p", {
+        textContent: "The model draws a picture from a code of several layers, as if several people " +
+          "each decided one part of it. The small pictures of a layer show your picture with that " +
+          "layer alone drawn anew; the last one shows where that changes it, bright for most.",
+      }),
+      make("div", { className: "columns" }, ...columns.map((each) => each.element)),
+      make("div", { className: "options" }, ...options.map((option) => option.label)),
+    ],
+    show() {
+      for (const { input, name } of options) input.checked = app.state[name];
+      columns.forEach((each) => each.show());
+      refresh(app.shown());
+    },
+  };
+}
+
+function column(app, layer) {
+  let draws = Array.from({ length: VARIANTS }, () => app.draw());
+  const heat = make("canvas", { role: "img", aria: { label: `Where layer ${layer.number} changes the picture` } });
+  const share = make("figcaption");
+  const tiles = draws.map((_, index) => {
+    const tile = make("button", {
+      className: "tile", title: "Take this picture",
+      aria: { label: `Layer ${layer.number}, variant ${index + 1}: take it` },
+    }, make("canvas"));
+    tile.addEventListener("click", () => take(draws[index]));
+    return tile;
+  });
+  const rows = [...layer.dimensions, ...layer.directions].map((axis) => slider(app, axis));
+  const sliders = make("div", { className: "rows" }, ...rows.map((row) => row.element));
+  const play = make("button", { textContent: "▶ Play", title: "Let this layer alone wander" });
+  play.addEventListener("click", () => {
+    if (play.textContent !== "▶ Play") return app.stop();
+    const begin = app.shown();
+    const stops = [begin, ...draws.map((draw) => withLayer(begin, layer, draw)), begin];
+    app.play((seconds) => {
+      const place = seconds / 1.2, from = Math.floor(place);
+      return from < stops.length - 1 && between(stops[from], stops[from + 1], place - from);
+    }, () => { play.textContent = "▶ Play"; });
+    play.textContent = "■ Stop";
+  });
+  const anew = make("button", { textContent: "Draw anew", aria: { label: `Draw layer ${layer.number} anew` } });
+  anew.addEventListener("click", () => {
+    take(app.draw());
+    draws = draws.map(() => app.draw());
+  });
+
+  function take(draw) {
+    app.place(withLayer(app.shown(), layer, draw));
+    app.commit();
+  }
+
+  return {
+    element: make("section", { className: "column", aria: { label: `Layer ${layer.number}` } },
+      make("h2", { textContent: `Layer ${layer.number}${place(app, layer)}` }),
+      make("p", { className: "about quiet", textContent: knowledge(app, layer) }),
+      make("div", { className: "variants" },
+        ...tiles,
+        make("figure", { title: "Where the layer changes the picture, and by how much in the mean" },
+          heat, share)),
+      make("div", { className: "buttons" }, play, anew),
+      sliders),
+    show() {
+      const axes = app.axes(layer), seen = new Set(app.state.all ? axes : axes.slice(0, FIRST));
+      for (const row of rows) {
+        row.element.hidden = !seen.has(row.axis);
+        if (!row.element.hidden) row.show();
+      }
+    },
+    async showVariants(code, overtaken) {
+      const pictures = await app.decode([code, ...draws.map((draw) => withLayer(code, layer, draw))], overtaken);
+      if (!pictures) return false;
+      tiles.forEach((tile, index) => paint(tile.firstChild, pictures[index + 1]));
+      const { picture, mean } = differences(pictures[0], pictures.slice(1));
+      paint(heat, picture);
+      share.textContent = `${Math.round(100 * mean)} %`;
+      return true;
+    },
+    async showEnds(code, overtaken) {
+      const most = app.state.wide ? 6 : 3;
+      const seen = rows.filter((row) => !row.element.hidden);
+      const pictures = await app.decode(seen.flatMap((row) =>
+        [-most, most].map((value) => moved(code, row.axis, value))), overtaken);
+      if (!pictures) return false;
+      seen.forEach((row, index) => row.ends.forEach((end, side) => paint(end, pictures[2 * index + side])));
+      return true;
+    },
+  };
+}
+
+function slider(app, axis) {
+  const row = sliderRow({
+    name: axis.name,
+    spoken: `Layer ${axis.layer.number}, ${axis.name}`,
+    oninput(value) {
+      app.place(moved(app.shown(), axis, value));
+      app.show();
+    },
+    onchange: () => app.commit(),
+    onreset() {
+      app.place(moved(app.shown(), axis, along(app.state.base, axis)));
+      app.commit();
+    },
+  });
+  return { ...row, axis, show: () => row.show(along(app.shown(), axis), app.state.wide ? 6 : 3) };
+}
+
+function place(app, layer) {
+  if (app.layers.length === 1) return "";
+  if (layer.number === 1) return ", the lowest";
+  return layer.number === app.layers.length ? ", the highest" : "";
+}
+
+/** Which named features are told best by this layer, by the probes of the export. */
+function knowledge(app, layer) {
+  const best = new Map();
+  for (const { name, layers } of app.about.attributes) {
+    const label = name.split("=")[0];
+    if (!layers || best.has(label)) continue;
+    const score = layers[layer.number - 1];
+    if (score >= Math.max(...layers) && score > 0.1)
+      best.set(label, score - Math.max(0, ...layers.filter((_, other) => other !== layer.number - 1)));
+  }
+  const names = [...best].sort((a, b) => b[1] - a[1]).map(([name]) => name === "label" ? "the class" : words(name));
+  if (names.length) return `Knows best: ${names.slice(0, 6).join(", ")}.`;
+  if (!app.about.attributes.some((each) => each.layers)) return "";
+  return "Knows no named feature best; look at what it changes.";
+}
