@@ -178,8 +178,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body, width = self._body(), 4 * self.server.subject.dimensions
         if not body or len(body) % width or len(body) > width * _MOST_ROWS:
             raise InputError(
-                f"Codes have {width // 4} numbers of 4 bytes each, and from 1 to {_MOST_ROWS} codes "
-                f"are decoded at once; {len(body)} bytes are not that."
+                f"A code has {width // 4} numbers of 4 bytes each, and 1 to {_MOST_ROWS} codes are "
+                f"decoded at once; {len(body)} bytes are not that."
             )
         codes = np.frombuffer(body, "<f4").reshape(-1, width // 4)
         return _BINARY, self.server.subject.decode(codes).tobytes()

@@ -35,10 +35,10 @@ class Subject:
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """The pictures of codes; an InputError for codes that are not finite."""
         images = self._served.decode(latents.split(codes, self._served.latent_dims))
-        return np.uint8(np.round(np.clip(images, 0, 1) * 255))
+        return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
     def encode(self, content: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """A JPEG, PNG or WebP file -> its codes [1, D], and its centre at the model's size [1, ...].
+        """A JPEG, PNG or WebP file -> its codes [1, D], and its centre at the model's size.
 
         Raises:
           InputError: if the bytes can't be read as a picture.
