@@ -102,8 +102,9 @@ class App {
   /** Shows pictures that are no state, one after the other, until anything else happens. */
   play(codeAt, onstop = () => {}) {
     this.stop();
-    const begin = performance.now();
+    let begin = null;
     const step = (now) => {
+      begin ??= now;
       const code = codeAt((now - begin) / 1000);
       if (!code) return this.stop();
       this.paintPicture(code);

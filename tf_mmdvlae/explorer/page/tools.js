@@ -23,14 +23,27 @@ export function newest(task, wait = 0) {
     running = true;
     const inputs = waiting;
     waiting = null;
-    try { await task(...inputs, () => waiting !== null); } finally { running = false; run(); }
+    try {
+      await task(...inputs, () => waiting !== null);
+    } finally {
+      running = false;
+      if (waiting) run();
+      else count(-1);
+    }
   }
   return (...inputs) => {
+    if (!running && !waiting) count(1);
     waiting = inputs;
     clearTimeout(timer);
     if (wait) timer = setTimeout(run, wait);
     else run();
   };
+}
+
+// How many tasks are under way; the tests wait until there are none.
+function count(by) {
+  const { dataset } = document.documentElement;
+  dataset.pending = +(dataset.pending ?? 0) + by;
 }
 
 /** A slider between the pictures of its two ends. */
