@@ -154,7 +154,7 @@ def test_python_runs(code, checkout):
 QUICK = [
     line
     for line in commands()
-    if "--export=exports/synthetic_faces" in line and not line.startswith("benchmark")
+    if "--export=exports/synthetic_faces" in line and not line.startswith(("benchmark", "explore"))
 ]
 
 

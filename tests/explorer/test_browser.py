@@ -148,6 +148,17 @@ def test_a_layer_is_drawn_anew(page, server):
         assert page.get_by_label(f"Layer {layer}, variant 5").is_visible()
 
 
+def test_a_variant_is_seen_large_while_it_is_pointed_at(page):
+    first = _picture(page)
+    variant = page.get_by_label("Layer 3, variant 1")
+    variant.hover()
+    _settle(page)
+    assert _are_same(_picture(page), _pixels(variant.locator("canvas")))
+    page.mouse.move(1, 1)
+    _settle(page)
+    assert _are_same(_picture(page), first)
+
+
 @BOTH
 def test_an_attribute_changes_the_picture_in_the_ticked_layers_only(page, server):
     first = _picture(page)
@@ -249,6 +260,18 @@ def test_a_walk_plays_and_stops_where_it_began(page):
     page.get_by_role("button", name="■ Stop").last.click()
     _settle(page)
     assert _are_same(_picture(page), first)
+
+
+def test_a_model_without_attributes_has_no_such_tab(page, server):
+    about = server.subject.about
+    server.subject.about = about | {"attributes": []}
+    try:
+        page.reload()
+        page.get_by_role("tab", name="Manifold").wait_for()
+        assert page.get_by_role("tab", name="Attributes").count() == 0
+        _settle(page)
+    finally:
+        server.subject.about = about
 
 
 @BOTH

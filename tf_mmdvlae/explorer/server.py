@@ -8,6 +8,7 @@ import json
 import mimetypes
 import sys
 import urllib.parse
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class Server(http.server.ThreadingHTTPServer):
         """Where the page is."""
         return f"http://127.0.0.1:{self.server_port}/"
 
-    def handle_error(self, request, client_address) -> None:  # type: ignore[no-untyped-def]
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Says nothing about browsers that hang up, as they do with overtaken requests."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)

@@ -47,6 +47,7 @@ export function arithmeticView(app) {
     const filled = app.state.slots.map((code, index) => [code, slots[index].firstChild]).filter(([code]) => code);
     const code = sum();
     const pictures = await app.decode([...filled.map(([each]) => each), ...(code ? [code] : [])]);
+    if (!pictures) return;
     filled.forEach(([, canvas], index) => paint(canvas, pictures[index]));
     if (!code) return;
     paint(result, pictures[3]);

@@ -34,15 +34,16 @@ export function layersView(app) {
       make("p", {
         textContent: "The model draws a picture from a code of several layers, as if several people " +
           "each decided one part of it. The small pictures of a layer show your picture with that " +
-          "layer alone drawn anew; the last one shows where that changes it, bright for most.",
+          "layer alone drawn anew (point at one to see it large), and the dark one shows where that changes it.",
       }),
       make("div", { className: "columns" }, ...columns.map((each) => each.element)),
       make("div", { className: "options" }, ...options.map((option) => option.label)),
     ],
     show() {
       for (const { input, name } of options) input.checked = app.state[name];
-      columns.forEach((each) => each.show());
-      refresh(app.shown());
+      const code = app.shown();
+      columns.forEach((each) => each.show(code));
+      refresh(code);
     },
   };
 }
@@ -50,13 +51,17 @@ export function layersView(app) {
 function column(app, layer) {
   let draws = Array.from({ length: VARIANTS }, () => app.draw());
   const heat = make("canvas", { role: "img", aria: { label: `Where layer ${layer.number} changes the picture` } });
-  const share = make("figcaption");
+  const share = make("p", { className: "quiet" });
   const tiles = draws.map((_, index) => {
     const tile = make("button", {
       className: "tile", title: "Take this picture",
       aria: { label: `Layer ${layer.number}, variant ${index + 1}: take it` },
     }, make("canvas"));
     tile.addEventListener("click", () => take(draws[index]));
+    const preview = () => app.paintPicture(withLayer(app.shown(), layer, draws[index]));
+    const end = () => app.paintPicture(app.shown());
+    for (const [event, task] of Object.entries({ pointerenter: preview, focus: preview, pointerleave: end, blur: end }))
+      tile.addEventListener(event, task);
     return tile;
   });
   const rows = [...layer.dimensions, ...layer.directions].map((axis) => slider(app, axis));
@@ -86,18 +91,18 @@ function column(app, layer) {
   return {
     element: make("section", { className: "column", aria: { label: `Layer ${layer.number}` } },
       make("h2", { textContent: `Layer ${layer.number}${place(app, layer)}` }),
-      make("p", { className: "about quiet", textContent: knowledge(app, layer) }),
+      make("div", {}, share, make("p", { className: "quiet", textContent: knowledge(app, layer) })),
       make("div", { className: "variants" },
         ...tiles,
-        make("figure", { title: "Where the layer changes the picture, and by how much in the mean" },
-          heat, share)),
+        make("figure", { title: "Where this layer changes the picture" }, heat,
+          make("figcaption", { textContent: "where" }))),
       make("div", { className: "buttons" }, play, anew),
       sliders),
-    show() {
+    show(code) {
       const axes = app.axes(layer), seen = new Set(app.state.all ? axes : axes.slice(0, FIRST));
       for (const row of rows) {
         row.element.hidden = !seen.has(row.axis);
-        if (!row.element.hidden) row.show();
+        if (!row.element.hidden) row.show(code);
       }
     },
     async showVariants(code, overtaken) {
@@ -106,7 +111,7 @@ function column(app, layer) {
       tiles.forEach((tile, index) => paint(tile.firstChild, pictures[index + 1]));
       const { picture, mean } = differences(pictures[0], pictures.slice(1));
       paint(heat, picture);
-      share.textContent = `${Math.round(100 * mean)} %`;
+      share.textContent = `Changes the picture by ${Math.round(100 * mean)}\u00a0%.`;
       return true;
     },
     async showEnds(code, overtaken) {
@@ -135,7 +140,7 @@ function slider(app, axis) {
       app.commit();
     },
   });
-  return { ...row, axis, show: () => row.show(along(app.shown(), axis), app.state.wide ? 6 : 3) };
+  return { ...row, axis, show: (code) => row.show(along(code, axis), app.state.wide ? 6 : 3) };
 }
 
 function place(app, layer) {

@@ -28,13 +28,17 @@ class App {
     this.photo = null;
     this.draws = 0;
     this.paintPicture = newest(async (code) => {
-      const [picture] = await this.decode([code]);
-      this.picture = picture;
-      paint(at("picture"), picture);
+      const pictures = await this.decode([code]);
+      if (!pictures) return;
+      [this.picture] = pictures;
+      paint(at("picture"), this.picture);
     });
   }
 
-  /** Decodes in small parts, so that a slider never waits long; stops when overtaken. */
+  /**
+   * The pictures of codes; null if that is overtaken, or fails, which the page then says. Small
+   * parts are asked for at a time, so that a slider never waits long.
+   */
   async decode(list, overtaken = () => false) {
     const pictures = [];
     for (let start = 0; start < list.length && !overtaken(); start += 16)
@@ -42,7 +46,7 @@ class App {
         pictures.push(...await this.backend.decode(list.slice(start, start + 16)));
       } catch (error) {
         this.say(error.message, true);
-        throw error;
+        return null;
       }
     return pictures.length === list.length ? pictures : null;
   }
@@ -80,7 +84,7 @@ class App {
       if (isHere) view.show();
     }
     at("gallery-hint").textContent = this.view().hint;
-    at("photo").hidden = !(this.photo && this.photo.code === this.state.base);
+    at("photo").hidden = !(this.photo && codes.toText(this.photo.code) === codes.toText(this.state.base));
   }
 
   /** Draws the state and writes it into the address, as a step that "back" undoes. */
@@ -209,8 +213,9 @@ class App {
   }
 
   async keep(code, name) {
-    const [picture] = await this.decode([code]);
-    this.kept.unshift({ code, picture, name });
+    const pictures = await this.decode([code]);
+    if (!pictures) return;
+    this.kept.unshift({ code, picture: pictures[0], name });
     this.showGallery();
   }
 
