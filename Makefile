@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # name, for the package; a path in place of setuptools' finder keeps it from that.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: install demo check test campaign docs format clean
+.PHONY: install demo check test browser notebooks campaign docs format clean
 
 # The stamps hold the time of the install, so that pip runs again only when the needs change.
 $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/__init__.py
@@ -33,13 +33,20 @@ demo: $(VENV)/installed
 	@echo "  bin/train --dataset=image_folder --image_dir=DIR"
 
 # For every edit: the linter, types and the quick tests, a minute and a half on two cores.
-check: LEFT_OUT := -m "not slow"
+check: LEFT_OUT := -m "not slow and not browser and not notebook"
 # check and test differ in the tests that they run.
 check test: $(VENV)/installed_test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile $(LEFT_OUT)
+
+# The explorer's page in a real browser, and the notebooks from top to bottom.
+browser: MARK := browser
+notebooks: MARK := notebook
+browser notebooks: $(VENV)/installed_test
+	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) '.[$@]'
+	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile -m $(MARK)
 
 # An hour of hostile input and faults; docs/reliability.md says what is tried.
 campaign: $(VENV)/installed_test

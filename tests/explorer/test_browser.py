@@ -14,7 +14,7 @@ from tf_mmdvlae.serving.loaded import load
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 PIXELS = """(canvas) => canvas.getContext("2d").getImageData(
