@@ -57,13 +57,30 @@ def read_column(read):
         (["fair", "None", "dark", "."], [1, -1, 0, -1], "class", ["dark", "fair"]),
         (["1", "2", "fair"], [0, 1, 2], "class", ["1", "2", "fair"]),
         (["true", "perhaps"], [1, 0], "class", ["perhaps", "true"]),
+        # Numbers are what they mean, however they are written.
+        (["\N{MINUS SIGN}0.5", "1", "-2e1"], [-0.5, 1, -20], "factor", None),
+        (["1", "01", "+1", "02", "1.0"], [0, 0, 0, 1, 0], "class", ["1", "02"]),
+        (["7.0", "10.0", "", "7.0"], [0, 1, -1, 0], "class", ["7", "10"]),
+        (["-1", "\N{MINUS SIGN}1", "2"], [0, 0, 1], "class", ["-1", "2"]),
+        (["caf\u00e9", "cafe\u0301"], [0, 0], "class", ["caf\u00e9"]),
+        # What is no word for "no value" in a list becomes one where it stands among numbers.
+        (["0.5", "keine", "1.5", "2.5", "keine"], [0.5, -1, 1.5, 2.5, -1], "factor", None),
+        (["x", "0.5", "--", "x", "1", "2", "3", "--", "4"], None, "factor", None),
+        (["0", "1", "unknown", "unknown", "1"], [0, 1, -1, -1, 1], "attribute", None),
+        (["true", "false", "unknown", "unknown", "true"], [1, 0, -1, -1, 1], "attribute", None),
+        # But words of which there are many, or with digits, are classes beside few numbers.
+        (["7", "8", "9", "J", "Q", "K"], [0, 1, 2, 3, 5, 4], "class", [*"789JKQ"]),
+        (["7", "8", "9", "9", "6a", "6a"], [1, 2, 3, 3, 0, 0], "class", ["6a", *"789"]),
+        (["S", "M", "38", "S", "M"], [2, 1, 0, 2, 1], "class", ["38", "M", "S"]),
     ],
 )
 def test_the_type_of_a_column(read_column, fields, expected, kind, classes):
     values, names = read_column(fields)
-    np.testing.assert_array_equal(values, np.array(expected))
     assert (kind_of(values), names) == (kind, classes)
+    if expected is None:
+        expected = [-1 if word in ("x", "--") else float(word) for word in fields]
     np.testing.assert_array_equal(has_value(values), np.array(expected) != -1)
+    np.testing.assert_array_equal(values[has_value(values)], np.array(expected)[has_value(values)])
     assert (values.dtype == bool) == (kind == "attribute" and -1 not in expected)
 
 
@@ -86,8 +103,32 @@ def test_a_word_in_a_column_of_numbers(read_column, word):
     fields[8:9] = [word]
     with pytest.raises(InputError, match=f"labels.csv, line 10: '{word}' is no number, unlike 9 "):
         read_column(fields)
-    # Several words among few numbers are classes.
-    assert len(read_column([*fields[4:], word])[1]) == 6
+
+
+def test_words_for_no_value_are_named(read_column, caplog):
+    fields = [str(number / 7) for number in range(40)] + ["unknown"] * 20
+    assert np.isnan(read_column(fields)[0]).sum() == 20
+    assert "column 'it': 'unknown', 20 of 60 values, stand for no value, as" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (["0.5", "1.5", "unknown", "2.5"], "line 4: 'unknown' is no number, unlike 3 other values"),
+        (["0.5", "1.5", "a", "b", "c", "2.5", "3"], "line 4: 'a' is no number, unlike 4 other val"),
+        (["1.5", "1,000", "1,000"], "line 3: '1,000' is no number, unlike 1 other values in"),
+        (["1,000", "2,500"], "line 2: '1,000' is no number in column 'it'; write it with digits"),
+        (["12%", "3", "4", "12%"], "line 2: '12%' is no number, unlike 2 other values in column"),
+        (["0.5", "1_0", "1_0", "2.5", "2.5"], "line 3: '1_0' is no number, unlike 3 other"),
+    ],
+)
+def test_mixtures_that_nobody_understands(read_column, fields, message):
+    with pytest.raises(InputError, match=message):
+        read_column([f'"{field}"' for field in fields])
+
+
+def test_percentages_may_be_classes(read_column):
+    assert read_column(["10%", "50%", "10%"])[1] == ["10%", "50%"]
 
 
 def test_a_word_for_each_picture_is_no_class(read_column, caplog):
@@ -96,10 +137,13 @@ def test_a_word_for_each_picture_is_no_class(read_column, caplog):
     assert len(read_column([f"{number // 2}%" for number in range(60)])[1]) == 30
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_separators(read, separator):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("separator", "first"), [(",", ""), (";", ""), ("\t", ""), (";", "sep=;\r\n"), ("|", "SEP=|\n")]
+)
+def test_separators_and_encodings(read, separator, first, encoding):
     rows = [["file", "smile", "age"], *([n, str(k % 2), f"{k / 10}"] for k, n in enumerate(NAMES))]
-    names, labels, _ = read("\r\n".join(map(separator.join, rows)) + "\r\n")
+    names, labels, _ = read((first + "\r\n".join(map(separator.join, rows))).encode(encoding))
     assert names == NAMES
     np.testing.assert_array_equal(labels["smile"], np.arange(60) % 2 == 1)
     np.testing.assert_array_equal(labels["age"], np.arange(60, dtype=np.float32) / np.float32(10))
@@ -109,9 +153,28 @@ def test_decimal_commas(read_column):
     np.testing.assert_array_equal(read_column(["0,5", "1,25", "3"], ";")[0], [0.5, 1.25, 3])
 
 
+def test_a_heading_with_another_separator(read):
+    _, labels, _ = read("file;height, cm;smile\ni0000.png;1,5;0\ni0001.png;2,5;1\n")
+    assert labels["height, cm"].tolist() == [1.5, 2.5]
+    assert labels["smile"].tolist() == [False, True]
+
+
+def test_the_number_of_a_line_after_excels_first(read):
+    with pytest.raises(InputError, match="line 4: 3 fields with '|' between them, not 2"):
+        read("sep=|\nfile|a\ni0000.png|1\ni0001.png|1|2\n")
+
+
+def test_spaces_around_names(read):
+    names = [" i0.png", "i1.png ", "i 2.png", "i3.png"]
+    text = "file,it\ni0.png,1.5\ni1.png,2.5\n i 2.png ,3.5\n'i3.png', \"4.5\"\n".replace("'", '"')
+    found, labels, _ = read(text, names)
+    assert found == names
+    assert labels["it"].tolist() == [1.5, 2.5, 3.5, 4.5]
+
+
 def test_spaces_with_and_without_the_first_lines_of_celeba(read):
     rows = "".join(f"{name}  {1 - 2 * (k % 2)} -1\n" for k, name in enumerate(NAMES))
-    for head in ("60\nSmiling Male\n", "file Smiling Male\n"):
+    for head in ("60\nSmiling Male\n", "60\nfile Smiling Male\n", "file Smiling Male\n"):
         names, labels, _ = read(head + rows)
         assert (names, list(labels)) == (NAMES, ["Smiling", "Male"])
         np.testing.assert_array_equal(labels["Smiling"], np.arange(60) % 2 == 0)
@@ -164,7 +227,10 @@ def test_two_equal_rows_are_one(read):
         ("file,a\ni0000.png,1\n\ni0000.png,0\n", "lines 2 and 4: the rows of i0000.png differ"),
         ("file,a\ni0000.png,1\n./i0000.png,0\n", "lines 2 and 3: the rows of i0000.png differ"),
         ("i0000.png 1\ni0001.png 2\n", "has no heading; its first row is of the image i0000.png"),
-        (b"file,a\ncaf\xe9.png,1\n", "is not a CSV file in UTF-8"),
+        (b"file,a\ncaf\xe9.png,1\n", "is not a CSV file in UTF-8.*Save it anew as one"),
+        ("file,a\ni0000.png,1\n".encode("utf-16-le"), "is not a CSV file in UTF-8: it holds bytes"),
+        ("3\nSmiling Male\ni0000.png 1 -1\n", "line 1 says that there are 3 rows, and there are 1"),
+        ("3\nSmiling Male\n", "has no row below its heading"),
         (
             'file,a\ni0000.png,"x\ni0001.png,y\ni0002.png,z\n',
             "line 2: a field that begins with a quot",

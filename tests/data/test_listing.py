@@ -86,6 +86,40 @@ def test_names_that_are_not_utf_8(tmp_path, name):
     assert list_pictures(tmp_path).names == ["1.png"]
 
 
+def test_what_vanishes_or_can_not_be_read_is_left_out(tmp_path, caplog, monkeypatch):
+    touch(tmp_path, "a/1.png", "b/2.png", "c/3.png")
+    scandir = os.scandir
+
+    def vanishing(folder):
+        if os.path.basename(folder) in ("a", "b"):
+            raise FileNotFoundError(2, "No such file or directory")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    listing = list_pictures(tmp_path)
+    assert (listing.names, listing.left_out) == (["c/3.png"], {"folder(s) that can't be read": 2})
+    assert ".webp are read. The folder " in caplog.text
+    assert "can't be read: No such file or directory." in caplog.text
+    with pytest.raises(InputError, match="No such file or directory"):
+        list_pictures(tmp_path, OLD_RULES)
+
+
+def test_paths_that_are_too_long(tmp_path):
+    touch(tmp_path, "1.png")
+    folder, deep = os.open(tmp_path, os.O_RDONLY), "x" * 200
+    for _ in range(22):
+        os.mkdir(deep, dir_fd=folder)
+        below = os.open(deep, os.O_RDONLY, dir_fd=folder)
+        os.close(os.open("2.png", os.O_CREAT, dir_fd=below))
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    listing = list_pictures(tmp_path)
+    assert 18 <= len(listing.names) <= 21
+    assert all(os.path.exists(tmp_path / name) for name in listing.names)
+    assert listing.left_out["folder(s) that can't be read"] == 1
+
+
 def test_a_folder_that_is_missing(tmp_path):
     with pytest.raises(InputError, match="nowhere can't be read: No such file"):
         list_pictures(tmp_path / "nowhere")

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -181,16 +182,18 @@ def _labelled(data):
     if data.labels and data.labels != NO_LABELS:
         names, labels, class_names = read_label_file(data.labels, names, data.listing)
         return {name: places[name] for name in names}, labels, class_names
-    folders = sorted({_folder(name) for name in names})
+    is_old = data.listing == OLD_RULES
+    folder_of = {name: _folder(name) if is_old else _composed(_folder(name)) for name in names}
+    folders = sorted(set(folder_of.values()))
     if data.labels == NO_LABELS or len(folders) == 1:
         return places, {}, {}
-    if len(folders) > _MOST_CLASSES and data.listing != OLD_RULES:
+    if len(folders) > _MOST_CLASSES and not is_old:
         raise InputError(
             f"{root} has {len(folders):,} sub-folders, and {_MOST_CLASSES:,} classes are the most. "
             "--labels=none trains without classes, --labels=FILE.csv names other labels."
         )
     ids = {folder: number for number, folder in enumerate(folders)}
-    classes = np.array([ids[_folder(name)] for name in names], np.int64)
+    classes = np.array([ids[folder_of[name]] for name in names], np.int64)
     return places, {"class": classes}, {"class": folders}
 
 
@@ -229,3 +232,8 @@ def _hash(name):
 
 def _folder(name):
     return name.partition("/")[0] if "/" in name else "."
+
+
+def _composed(name):
+    """One of the ways to write accents, so that a class has one name."""
+    return unicodedata.normalize("NFC", name)

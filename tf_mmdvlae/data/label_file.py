@@ -2,11 +2,12 @@
 
 The first column is a file's name, and each further column one label. Commas, semicolons, tabs or
 spaces stand between the columns. CelebA's own text files, whose first line is a count and whose
-heading does not name the first column, are read too.
+heading need not name the first column, are read too, and so is Excel's first line "sep=;".
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -19,26 +20,20 @@ import numpy as np
 
 from tf_mmdvlae.common.errors import InputError, explained
 from tf_mmdvlae.common.paths import expanded
+from tf_mmdvlae.data.label_columns import typed
 from tf_mmdvlae.data.listing import OLD_RULES, warn_once
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SPACES = "spaces"
-_FEW_INTEGERS = 30
-_MOST_CLASSES = 1000
-# One word among nine numbers or more is taken for a mistake.
-_NUMBERS_PER_WORD = 9
-_NO_VALUE = {"", ".", "?", "na", "n/a", "nan", "-nan", "null", "#n/a", "<na>", "-"}
-_NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-_LARGEST = float(np.finfo(np.float32).max)
-_TRUTHS = {"true": 1.0, "false": 0.0}
-_BOOLS = ({1.0, 0.0}, {1.0, -1.0})
+_COUNT = re.compile(r"\d{1,18}", re.ASCII)
+_EXCELS_FIRST_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
 class _Table(NamedTuple):
     heading: list[str]
     rows: list[tuple[int, list[str]]]  # with the number of each row's line in the file
     separator: str
+    announced: int | None = None  # the number of rows that the first line says
 
 
 def read_label_file(
@@ -46,13 +41,9 @@ def read_label_file(
 ) -> tuple[list[str], dict[str, np.ndarray], dict[str, list[str]]]:
     """Reads the labels of the images `names`, which are those of `listing.list_pictures`.
 
-    A row names an image with its folders, or without them where that is unique; an exact name wins,
-    and ways to write an accent are alike. "NA", "N/A", "#N/A", "<NA>", "NaN", "NULL", "None", ".",
-    "?", "-" and empty fields are no value. A column of true and false, of 1 and 0 or of 1 and -1
-    becomes an attribute (but with 0 and -1 both, classes); one of words or of at most 30 different
-    whole numbers classes; one of other numbers a factor. A column without any value is left out,
-    and so is one of more than 1,000 words, or of more than 30 that are more than half as many as
-    the images.
+    A row names an image with its folders, or without them where that is unique; an exact name wins.
+    Ways to write an accent are alike, and spaces around a name do not count. `label_columns.typed`
+    says what becomes of each further column.
 
     Returns:
       Those of `names` that have a row; column -> [n] values, as `data.labels` says; and column ->
@@ -60,11 +51,11 @@ def read_label_file(
 
     Raises:
       InputError: for a file that can't be read as such a table, names no image, has a column twice,
-        or has two rows for one image that differ; and for a word in a column of numbers.
+        or has two rows for one image that differ; and for a column that can't be understood.
     """
-    table = _read_table(expanded(path))
     find = _old_finder(names) if rules == OLD_RULES else _finder(names)
-    heading, rows, _ = table
+    table = _read_table(expanded(path), find)
+    heading, rows = table.heading, table.rows
     if find(heading[0]):
         raise InputError(f"{path} has no heading; its first row is of the image {heading[0]}.")
     row_of: dict[str, tuple[int, list[str]]] = {}
@@ -91,7 +82,7 @@ def read_label_file(
     labels, class_names = {}, {}
     for column, label in enumerate(heading[1:]):
         fields = [(row_of[name][0], row_of[name][1][column]) for name in labelled]
-        array, classes = _typed(fields, path, label, table.separator)
+        array, classes = typed(fields, path, label, table.separator != "commas")
         if array is not None:
             labels[label] = array
         if classes:
@@ -117,7 +108,7 @@ def _old_finder(names) -> Callable[[str], str | None]:
     exact, by_base = set(names), _by(names, _base)
 
     def find(text):
-        path = _path(text)
+        path = _path(text.strip())
         return by_base.get(path, path if path in exact else None)
 
     return find
@@ -140,55 +131,72 @@ def _base(name):
 
 
 def _normal(name):
-    return unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", name).strip()
 
 
-def _read_table(path) -> _Table:
+def _read_table(path, find) -> _Table:
+    """The table of a file, with the separator by which most rows name an image."""
     flag = f"--labels={path}"
+    with explained(f"{flag} can't be read"):
+        # A pipe would wait for ever, and a device may have no end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{flag} is not a file of text.")
+        content = path.read_bytes()
     try:
-        with explained(f"{flag} can't be read"):
-            # A pipe would wait for ever, and a device may have no end.
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise InputError(f"{flag} is not a file of text.")
-            with open(path, newline="", encoding="utf-8-sig") as file:
-                text = file.read()
-        tables = [_split(text, separator) for separator in _SEPARATORS]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{flag} is not a CSV file in UTF-8: {error}.") from error
-    widest = max(tables, key=lambda table: len(table.heading))
-    if len(widest.heading) < 2:
-        widest = _split_at_spaces(text)
-    return _checked(next(filter(_is_whole, tables), widest), path)
+        tables = _tables(_text(content))
+    except (UnicodeError, csv.Error) as error:
+        raise InputError(
+            f"{flag} is not a CSV file in UTF-8: {error}. Save it anew as one."
+        ) from error
+
+    def rows_of_images(table):
+        columns = len(table.heading)
+        rows = table.rows if columns > 1 else []
+        return sum(len(fields) == columns and find(fields[0]) is not None for _, fields in rows)
+
+    return _checked(max(tables, key=lambda one: (rows_of_images(one), len(one.heading))), path)
+
+
+def _text(content):
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    if "\0" in text:
+        raise UnicodeError("it holds bytes of zero")
+    return text
+
+
+def _tables(text) -> list[_Table]:
+    if excels := _EXCELS_FIRST_LINE.match(text):
+        return [_split("\n" + text[excels.end() :], excels[1])]
+    return [*(_split(text, separator) for separator in _SEPARATORS), _split_at_spaces(text)]
 
 
 def _split(text, separator) -> _Table:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     rows, line = [], 1
     for fields in reader:
-        if any(fields := [field.strip() for field in fields]):
-            rows.append((line, fields))
+        if any(map(str.strip, fields)):
+            # Spaces may be part of a file's name.
+            rows.append((line, [*fields[:1], *map(str.strip, fields[1:])]))
         line = reader.line_num + 1
-    return _Table(rows[0][1] if rows else [], rows[1:], _SEPARATORS[separator])
+    words = _SEPARATORS.get(separator, repr(separator))
+    return _Table(rows[0][1] if rows else [], rows[1:], words)
 
 
 def _split_at_spaces(text) -> _Table:
     lines = enumerate(text.splitlines(), 1)
     rows = [(number, line.split()) for number, line in lines if line.strip()]
     heading = rows[0][1] if rows else []
-    if len(rows) > 2 and len(heading) == 1 and heading[0].isdigit():
-        names = ["file", *rows[1][1]]
-        if len(names) == len(rows[2][1]):
-            return _Table(names, rows[2:], _SPACES)
+    if len(rows) > 1 and len(heading) == 1 and _COUNT.fullmatch(heading[0]):
+        names, announced = rows[1][1], int(heading[0])
+        if len(rows) > 2 and len(names) + 1 == len(rows[2][1]):
+            names = ["file", *names]
+        return _Table(names, rows[2:], _SPACES, announced)
     return _Table(heading, rows[1:], _SPACES)
 
 
-def _is_whole(table):
-    columns = len(table.heading)
-    return columns > 1 and all(len(fields) == columns for _, fields in table.rows)
-
-
 def _checked(table, path) -> _Table:
-    heading, rows, separator = table
+    heading, rows, separator, announced = table
     if not heading:
         raise InputError(f"--labels={path} is empty; it needs a heading and one row per image.")
     if len(heading) < 2:
@@ -198,6 +206,11 @@ def _checked(table, path) -> _Table:
         )
     if not rows:
         raise InputError(f"{path} has no row below its heading.")
+    if announced not in (None, len(rows)):
+        raise InputError(
+            f"{path}: line 1 says that there are {announced:,} rows, and there are {len(rows):,}. "
+            "Complete the file, or correct its first line."
+        )
     for line, fields in rows:
         if any("\n" in field or "\r" in field for field in fields):
             raise InputError(
@@ -222,58 +235,3 @@ def _checked(table, path) -> _Table:
         if name in names[1 : number - 1]:
             raise InputError(f"{path} has two columns {name!r}; rename or remove one.")
     return _Table(names, [(line, [f[c] for c in kept]) for line, f in rows], separator)
-
-
-def _typed(fields, path, label, separator):
-    """The labels [n] of one column and their classes, of the (line, field) of each image."""
-    column, texts = f"{path}, column {label!r}", [text for _, text in fields]
-    present = {text for text in texts if not _is_missing(text)}
-    numbers = {text: _number(text, separator != "commas") for text in present}
-    truths = {text: _TRUTHS.get(text.lower(), numbers[text]) for text in present}
-    words = {text for text in present if truths[text] is None}
-    if {word.lower() for word in words} == {"none"}:
-        # Beside other words, as in a column of beards, it is one of them.
-        present, words = present - words, set()
-    if not present:
-        warn_once(f"{column} has no value and is left out.")
-        return None, None
-    if not words and any({truths[text] for text in present} <= bools for bools in _BOOLS):
-        answers = {text: truths[text] == 1.0 for text in present}
-        array = np.array([answers.get(text, -1) for text in texts], np.int8)
-        return (array == 1 if array.min() >= 0 else array), None
-    words = {text for text in present if numbers[text] is None}
-    misfits = [(line, text) for line, text in fields if text in words]
-    filled = sum(text in present for text in texts)
-    count = filled - len(misfits)
-    if misfits and count >= _NUMBERS_PER_WORD * len(misfits):
-        line, text = misfits[0]
-        raise InputError(
-            f"{path}, line {line}: {text!r} is no number, unlike {count} other values of column "
-            f"{label!r}; correct it, or leave the field empty."
-        )
-    is_whole = all(map(_WHOLE.fullmatch, present))
-    if not words and not (is_whole and len(present) <= _FEW_INTEGERS):
-        array = np.array([numbers.get(text, np.nan) for text in texts], np.float32)
-        return array, None
-    if len(present) > min(_MOST_CLASSES, max(_FEW_INTEGERS, filled / 2)):
-        # Such as names, dates, or numbers with their units: each picture would be a class.
-        words = f"{len(present)} different words for {filled} images"
-        warn_once(f"{column} has {words} and is left out.")
-        return None, None
-    classes = sorted(present, key=None if words else numbers.get)
-    ids = {text: number for number, text in enumerate(classes)}
-    return np.array([ids.get(text, -1) for text in texts], np.int64), classes
-
-
-def _is_missing(text):
-    return text.lower() in _NO_VALUE or text == "None"
-
-
-def _number(text, has_decimal_comma):
-    """The number that a text is, within the range of float32; None for all other texts."""
-    if has_decimal_comma and text.count(",") == 1:
-        text = text.replace(",", ".")
-    if not _NUMBER.fullmatch(text):
-        return None
-    number = float(text)
-    return number if abs(number) <= _LARGEST else None

@@ -9,7 +9,7 @@ import os
 import pathlib
 from typing import NamedTuple
 
-from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.errors import InputError
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ _OTHER_PICTURES = {
     *(".jp2", ".jxl", ".nef", ".orf", ".pbm", ".pgm", ".ppm", ".psd", ".raf", ".raw", ".rw2"),
     *(".svg", ".tga", ".tif", ".tiff", ".webp"),
 }
+# The limit of Linux, less the zero that ends a path.
+_LONGEST_PATH = 4_095
 # What file managers, network drives, archives and notebooks put beside a person's pictures.
 _SYSTEM_FOLDERS = {
     *("@eadir", "@recycle", "#recycle", "@tmp", "__macosx", "__pycache__"),
@@ -49,28 +51,36 @@ def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
 
     Hidden and system folders, hidden files and what is no regular file are left out. Links are
     followed. A folder to which several ways lead is read once, and under its own name if it lies
-    below `root`. A link to nothing is listed, so that its reader reports it. With `OLD_RULES` there
-    are no WebP files, links to folders are left out, and hidden folders are read.
+    below `root`. A link to nothing is listed, so that its reader reports it. A folder that can't be
+    read (the log names the first) and files with too long a path are left out. With `OLD_RULES`
+    there are no WebP files, links to folders are left out, and hidden folders are read.
 
     Raises:
-      InputError: for a folder that can't be read, and a picture whose path is not UTF-8.
+      InputError: for a `root` that can't be read, and a picture whose path is not UTF-8.
     """
     is_old = rules == OLD_RULES
     endings = _OLD_ENDINGS if is_old else ENDINGS
     names: list[str] = []
-    files, left_out = 0, collections.Counter[str]()
+    files, unreadable, left_out = 0, "", collections.Counter[str]()
     real = pathlib.Path(root).resolve()
     seen = {_identity(folder) for folder in real.parents}
     # All real folders come before the first link, so that they keep their own names.
     folders, links = [(os.fspath(root), "")], collections.deque[tuple[str, str]]()
     while folders or links:
         folder, prefix = folders.pop() if folders else links.popleft()
-        with explained(f"The folder {folder} can't be read"):
+        try:
             if (identity := _identity(folder)) in seen:
                 left_out["link(s) to folders that are read anyway"] += 1
                 continue
             seen.add(identity)
             entries = list(os.scandir(folder))
+        except OSError as error:
+            reason = f"The folder {folder} can't be read: {error.strerror}."
+            if not prefix or is_old:
+                raise InputError(reason) from error
+            unreadable = unreadable or f" {reason}"
+            left_out["folder(s) that can't be read"] += 1
+            continue
         for entry in entries:
             name, ending = prefix + entry.name, os.path.splitext(entry.name)[1].lower()
             if _is(entry.is_dir):
@@ -87,6 +97,8 @@ def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
                 continue
             if ending not in endings:
                 left_out[f"{ending} file(s)"] += ending in _OTHER_PICTURES
+            elif len(os.fsencode(entry.path)) > _LONGEST_PATH:
+                left_out[f"file(s) with a path of more than {_LONGEST_PATH:,} bytes"] += 1
             elif not _is(entry.is_file) and os.path.exists(entry.path):
                 left_out["device(s), pipe(s) or socket(s)"] += 1
             else:
@@ -96,7 +108,8 @@ def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
         for name in names:
             _check_name(root, name)
         if left_out:
-            warn_once(f"Left out of {root}: {in_words(left_out)}; {', '.join(ENDINGS)} are read.")
+            read = f"{', '.join(ENDINGS)} are read"
+            warn_once(f"Left out of {root}: {in_words(left_out)}; {read}.{unreadable}")
     return Listing(sorted(names), files, dict(left_out))
 
 
