@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config.settings import DataConfig
+from tf_mmdvlae.config.settings import Config, DataConfig
+from tf_mmdvlae.data import builders
 from tf_mmdvlae.serving import formats
 from tf_mmdvlae.serving.export import check_place, export
 from tf_mmdvlae.serving.manifest import folder_digest
+from tf_mmdvlae.training import finish
 from tf_mmdvlae.training.finish import export_run
 from tf_mmdvlae.training.run import load_run
 
@@ -38,6 +42,40 @@ def test_a_failed_export_leaves_no_version(finished_run, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="No space left.*No version was added"):
         export(model, tmp_path / "exports")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_fitted_lies_beside_the_model(finished_run):
+    """A folder of pictures is the user's own: the export shows none of them."""
+    workdir, export_dir, _ = finished_run
+    extra = export_dir / "1" / "assets.extra"
+    for name in ("directions.npz", "samplers.npz"):
+        assert (extra / name).read_bytes() == (workdir / name).read_bytes()
+    assert not (extra / "examples.png").exists()
+
+
+@pytest.mark.slow
+def test_example_pictures_lie_side_by_side(finished_run, tmp_path, images):
+    version = export(load_run(finished_run[0]), tmp_path, examples=images[:3])
+    content = (version / "assets.extra" / "examples.png").read_bytes()
+    row = tf.io.decode_png(content).numpy() / 255
+    np.testing.assert_allclose(row, np.concatenate(images[:3], axis=1), atol=0.5 / 255 + 1e-6)
+
+
+def test_only_pictures_that_anyone_may_see_are_examples(tiny_config, monkeypatch, capsys, images):
+    here = set()
+    monkeypatch.setattr(builders, "is_prepared", lambda data: data.dataset in here)
+    split = types.SimpleNamespace(name="test")
+    monkeypatch.setattr(finish, "_test_split", lambda config, data_dir: split)
+    monkeypatch.setattr(finish, "_batches", lambda split, count: iter([images[:count]]))
+
+    def shown(dataset):
+        return finish._shown(Config(model=tiny_config, data=DataConfig(dataset=dataset)), None)
+
+    assert shown("mnist:3.0.1") is None
+    assert "mnist:3.0.1 is not prepared" in capsys.readouterr().out
+    here |= {"mnist:3.0.1", "celeb_a"}
+    np.testing.assert_array_equal(shown("mnist:3.0.1"), images[:16])
+    assert shown("celeb_a") is None
 
 
 def test_a_folder_that_cannot_be_written(finished_run, tmp_path):

@@ -20,6 +20,18 @@ def expanded(path: pathlib.Path | str) -> pathlib.Path:
         raise InputError(f"{path} can't be found: {error} Give the path in full.") from error
 
 
+def user_cache(instead: str) -> pathlib.Path:
+    """The folder, there or not, of what can be made or fetched again.
+
+    Without a home folder and XDG_CACHE_HOME it is an `InputError`, which names the flag that helps
+    too, such as "--cache=memory".
+    """
+    try:
+        return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tf_mmdvlae"
+    except InputError as error:
+        raise InputError(f"{error} XDG_CACHE_HOME says it, or use {instead}.") from error
+
+
 def require_short(path: str) -> None:
     """Refuses a path with a name that no file can have."""
     for name in path.split("/"):

@@ -58,13 +58,22 @@ def _unknown(dataset):
     return f"{message}.{close} Configured: {configured}; any image set of TFDS works too."
 
 
+def is_prepared(data: DataConfig) -> bool:
+    """Whether a TFDS data set is on this machine; an InputError for one that is not known."""
+    return _is_prepared(find_builder(data))
+
+
+def _is_prepared(builder):
+    return builder.data_path.exists() and builder.is_prepared()
+
+
 def ensure_prepared(builder: tfds.core.DatasetBuilder, data: DataConfig) -> None:
     """Draws or downloads a data set that is not on this machine yet.
 
     Without a network (within seconds) and where the download fails, an InputError says what to
     fetch and where to put it.
     """
-    if builder.data_path.exists() and builder.is_prepared():
+    if _is_prepared(builder):
         return
     if builder.name == "synthetic_faces":
         print(f"Drawing {builder.name} into {builder.data_dir}, once.")

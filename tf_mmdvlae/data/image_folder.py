@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ImageMode
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.paths import expanded
+from tf_mmdvlae.common.paths import expanded, user_cache
 from tf_mmdvlae.data.copies import copies
 from tf_mmdvlae.data.decode import decode, opened
 from tf_mmdvlae.data.label_file import read_label_file
@@ -70,10 +70,7 @@ class FolderSource:
     @property
     def cache_folder(self) -> pathlib.Path:
         """Where a disk cache belongs; an `InputError` without a home folder."""
-        try:
-            return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tf_mmdvlae"
-        except InputError as error:
-            raise InputError(f"{error} XDG_CACHE_HOME says it, or use --cache=memory.") from error
+        return user_cache("--cache=memory")
 
     @property
     def fingerprint(self) -> list[str]:

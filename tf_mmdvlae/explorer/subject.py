@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.data.decode import decode
-from tf_mmdvlae.explorer.vectors import find_vectors
+from tf_mmdvlae.explorer.fitted import find_vectors
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.serving.loaded import Served
 

@@ -111,9 +111,7 @@ class Samplers:
     @property
     def prior(self) -> Mixture:
         """The prior N(0, I) of the same layers, as a `Mixture` of one component."""
-        total = sum(self.joint.latent_dims)
-        mean, factor = np.zeros(total, np.float32), np.eye(total, dtype=np.float32)
-        return Mixture(self.joint.latent_dims, np.ones(1), mean[None], factor[None])
+        return prior(self.latent_dims)
 
     def save(self, path: pathlib.Path | str) -> None:
         """Writes them to a .npz file, whole or not at all."""
@@ -142,6 +140,13 @@ class Samplers:
         except (TypeError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {error}") from error
         return cls(joint, LayerMixtures(tuple(layers)))
+
+
+def prior(latent_dims: tuple[int, ...]) -> Mixture:
+    """The prior N(0, I) of layers of `latent_dims` as a `Mixture` of one component."""
+    total = sum(latent_dims)
+    mean, factor = np.zeros(total, np.float32), np.eye(total, dtype=np.float32)
+    return Mixture(latent_dims, np.ones(1), mean[None], factor[None])
 
 
 _PARTS = ("weights", "means", "factors")

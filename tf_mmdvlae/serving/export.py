@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, explained
@@ -20,6 +21,7 @@ from tf_mmdvlae.common.files import (
 from tf_mmdvlae.common.paths import require_plain
 from tf_mmdvlae.config import unversioned
 from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
+from tf_mmdvlae.serving.image_bytes import to_bytes
 from tf_mmdvlae.serving.loaded import version_numbers
 from tf_mmdvlae.serving.manifest import describe, folder_digest
 from tf_mmdvlae.serving.model_card import model_card
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from tf_mmdvlae.model.directions import Directions
     from tf_mmdvlae.model.mmdvlae import MMDVLAE
     from tf_mmdvlae.model.samplers import Samplers
+
+
+DIRECTIONS_FILE, SAMPLERS_FILE, EXAMPLES_FILE = "directions.npz", "samplers.npz", "examples.png"
+"""What explains the codes, in `assets.extra/`, for programs that show an export."""
 
 
 def check_place(
@@ -72,14 +78,16 @@ def export(
     extras: Callable[[pathlib.Path], None] | None = None,
     samplers: Samplers | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
+    examples: np.ndarray | None = None,
 ) -> pathlib.Path:
     """Writes `model` as a SavedModel in the next free version of `export_dir`; returns its path.
 
     The SavedModel loads without this package, and TensorFlow Serving serves it as it is. It has the
     signatures of `tf_mmdvlae.serving.signatures`; `encode` is also `serving_default`. Its folder
     `assets.extra/` holds `manifest.json` (a description for programs), `README.md` (the same for
-    people, a model card) and `tf_serving_warmup_requests` (one request per signature, which
-    TensorFlow Serving runs before the first user's).
+    people, a model card), `tf_serving_warmup_requests` (one request per signature, which
+    TensorFlow Serving runs before the first user's), and what was given of `directions.npz`,
+    `samplers.npz` (as `Directions` and `Samplers` save themselves) and `examples.png`.
 
     A server that watches `export_dir` never sees half a version: all files are written to a hidden
     folder, which is renamed when it is whole.
@@ -94,6 +102,8 @@ def export(
         write more into it.
       samplers: the samplers of the signature `sample_fitted`; None leaves that signature out.
       max_megapixels: larger pictures given as bytes are refused.
+      examples: pictures [n, H, W, C] in [0, 1] that anyone may see; `examples.png` has them side by
+        side.
 
     Raises:
       InputError: if the folder cannot be written or is another model's (see `check_place`), or the
@@ -117,6 +127,13 @@ def export(
             write_json(folder / "manifest.json", manifest)
             (folder / "README.md").write_text(model_card(manifest))
             write_warmup(folder / "tf_serving_warmup_requests", example_requests(table, directions))
+            if directions is not None:
+                directions.save(folder / DIRECTIONS_FILE)
+            if samplers is not None:
+                samplers.save(folder / SAMPLERS_FILE)
+            if examples is not None:
+                row = tf.concat(list(examples), axis=1)[None]
+                (folder / EXAMPLES_FILE).write_bytes(to_bytes(row).numpy()[0])
             if extras is not None:
                 extras(hidden)
             while True:

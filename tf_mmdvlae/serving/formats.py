@@ -52,15 +52,7 @@ def other_formats(
     for name in formats:
         if name not in _PACKAGES:
             raise InputError(f"Format {name!r} is not known. Known: {', '.join(_PACKAGES)}.")
-        for package in _PACKAGES[name]:
-            try:
-                importlib.import_module(package)
-            except ImportError as error:
-                raise InputError(
-                    f"--{name} needs {package}, which cannot be imported ({error}); "
-                    f"pip install 'tf_mmdvlae[{name}]' (in a checkout: pip install --editable "
-                    f"'.[{name}]')."
-                ) from error
+        require_packages(f"--{name}", name, _PACKAGES[name])
     writers = {"tflite": functools.partial(_write_tflite, model), "onnx": _write_onnx}
 
     def write(saved_model):
@@ -84,6 +76,19 @@ def other_formats(
                 ) from error
 
     return write
+
+
+def require_packages(flag: str, extra: str, packages: Sequence[str]) -> None:
+    """Raises an InputError if a package that a flag needs, of an extra of setup.py, is missing."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise InputError(
+                f"{flag} needs {package}, which cannot be imported ({error}); "
+                f"pip install 'tf_mmdvlae[{extra}]' (in a checkout: pip install --editable "
+                f"'.[{extra}]')."
+            ) from error
 
 
 def _arrays(tensors):
@@ -123,34 +128,53 @@ def _write_tflite(model, folder, table, examples):
             interpreter = Interpreter(model_content=content)
             for name, (inputs, expected) in examples.items():
                 outputs = interpreter.get_signature_runner(name)(**inputs)
-                _compare(f"tflite {precision}", name, outputs, expected, tolerance)
+                compare(f"tflite {precision}", name, outputs, expected, tolerance)
             (folder / f"model_{precision}.tflite").write_bytes(content)
 
 
 def _write_onnx(folder, table, examples):
+    for name, (function, specs) in table.items():
+        inputs, expected = examples[name]
+        content, outputs = onnx_model(function, specs, inputs)
+        compare("onnx", name, outputs, expected)
+        (folder / f"{name}.onnx").write_bytes(content)
+
+
+def onnx_model(
+    function: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]],
+    inputs: Sequence[tf.TensorSpec],
+    example: dict[str, np.ndarray],
+) -> tuple[bytes, dict[str, np.ndarray]]:
+    """Converts a function of a dict of tensors to ONNX, and runs that.
+
+    Returns:
+      The ONNX file's contents, and the outputs of onnxruntime for `example`, by name.
+    """
     import onnxruntime
     import tf2onnx
 
-    for name, (function, specs) in table.items():
-        inputs, expected = examples[name]
-        # tf2onnx renames the specifications while it converts.
-        names = [spec.name for spec in specs]
+    # tf2onnx renames the specifications while it converts.
+    names = [spec.name for spec in inputs]
 
-        def positional(*values, function=function, names=names):
-            return function(dict(zip(names, values, strict=True)))
+    def positional(*values):
+        return function(dict(zip(names, values, strict=True)))
 
-        path = folder / f"{name}.onnx"
-        with _quiet():
-            model, _ = tf2onnx.convert.from_function(tf.function(positional), specs, opset=_OPSET)
-        path.write_bytes(model.SerializeToString())
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        output_names = [output.name for output in session.get_outputs()]
-        outputs = dict(zip(output_names, session.run(None, inputs), strict=True))
-        _compare("onnx", name, outputs, expected, _TOLERANCE)
+    with _quiet():
+        model, _ = tf2onnx.convert.from_function(tf.function(positional), inputs, opset=_OPSET)
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    output_names = [output.name for output in session.get_outputs()]
+    return content, dict(zip(output_names, session.run(None, example), strict=True))
 
 
-def _compare(file, signature, outputs, expected, tolerance):
-    """Refuses a file whose outputs differ from those of the SavedModel."""
+def compare(
+    file: str,
+    signature: str,
+    outputs: dict[str, np.ndarray],
+    expected: dict[str, np.ndarray],
+    tolerance: float = _TOLERANCE,
+) -> None:
+    """Refuses, by an InputError, a file whose outputs differ from those of the SavedModel."""
     if set(outputs) != set(expected):
         raise InputError(f"{file} {signature} gives {sorted(outputs)}, not {sorted(expected)}.")
     worst = max(float(np.max(np.abs(outputs[name] - value))) for name, value in expected.items())

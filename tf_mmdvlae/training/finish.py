@@ -42,6 +42,9 @@ _TRAIN_IMAGES = 20_000
 _FIGURE_IMAGES = 1_000
 # This many test images compare each other format with the SavedModel.
 _CHECKED_IMAGES = 16
+# Exports show pictures of these data sets to anyone. The terms of others do not allow it, or are
+# for those who train to judge.
+_SHOWN, _EXAMPLES = ("mnist", "synthetic_faces"), 16
 # A task that takes less shows no progress.
 _QUIET_SECONDS = 3
 # Mixtures, figures and export of one latent layer took 5 seconds for MNIST and 14 for 64x64 faces,
@@ -90,7 +93,10 @@ def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
     print("Drawing the figures ...", flush=True)
     draw(functions, config, workdir, run.splits["test"])
     print("Exporting the SavedModel ...", flush=True)
-    version = export(model, export_dir, config.data, directions, metrics, samplers=samplers)
+    shown = _first(run.splits["test"], _EXAMPLES) if _is_shown(config) else None
+    version = export(
+        model, export_dir, config.data, directions, metrics, samplers=samplers, examples=shown
+    )
     # The same run may later be named from another working directory.
     write_json(workdir.metrics_file, {**metrics, "export": str(version.resolve())})
     return Result(workdir.path, workdir.read_metrics(), version)
@@ -221,11 +227,28 @@ def export_run(
             print(f"{workdir} has {loss}.", flush=True)
     extras = None
     if formats:
-        images = next(_batches(_test_split(config, data_dir), _CHECKED_IMAGES))
+        images = _first(_test_split(config, data_dir), _CHECKED_IMAGES)
         extras = other_formats(formats, model, images)
+    shown = _shown(config, data_dir)
     return export(
-        model, export_dir, config.data, directions, metrics, extras, samplers, max_megapixels
+        model, export_dir, config.data, directions, metrics, extras, samplers, max_megapixels, shown
     )
+
+
+def _is_shown(config):
+    return unversioned(config.data.dataset) in _SHOWN
+
+
+def _shown(config, data_dir):
+    """Example pictures of a run whose data may not be here; they are not worth a download."""
+    from tf_mmdvlae.data.builders import is_prepared
+
+    if not _is_shown(config):
+        return None
+    if is_prepared(_data(config, data_dir)):
+        return _first(_test_split(config, data_dir), _EXAMPLES)
+    print(f"{config.data.dataset} is not prepared: the export has no example pictures.", flush=True)
+    return None
 
 
 def _relabelled(model, config, labels):
@@ -261,9 +284,16 @@ def _default_export_dir(workdir, config, metrics):
     )
 
 
+def _data(config, data_dir):
+    return config.changed(data={"data_dir": data_dir or config.data.data_dir}).data
+
+
 def _test_split(config, data_dir):
-    data = config.changed(data={"data_dir": data_dir or config.data.data_dir}).data
-    return pipeline.load_split(data, config.model.image_shape, "test")
+    return pipeline.load_split(_data(config, data_dir), config.model.image_shape, "test")
+
+
+def _first(split, count):
+    return next(_batches(split, count))
 
 
 def _batches(split, count):
