@@ -70,6 +70,9 @@ class Subject:
 
         Returns:
           "name" (the export's folder and version), "dataset", "image_shape", "latent_dims";
+          "crop": the share of a picture's centre that the model sees; "layout": a picture's size in
+          pixels and where a face lies in it, {"height", "width", "points": [[x, y]] of both eyes
+          and both corners of the mouth, left ones first}, or None where that is not known;
           "effects" [D]: by how much each dimension changes a picture, the mean over its pixels in
           [0, 1]; "axes": per layer, orthonormal vectors [d_l, d_l], those that change pictures most
           first; "attributes": one dict each of "name", "vector" [D], and "known" and "layers": how
@@ -84,6 +87,8 @@ class Subject:
             "dataset": manifest.get("dataset"),
             "image_shape": list(served.image_shape),
             "latent_dims": list(served.latent_dims),
+            "crop": manifest["crop"],
+            "layout": manifest.get("layout"),
             "effects": effects.round(6).tolist(),
             "axes": [vectors.round(5).tolist() for vectors in axes],
             "attributes": self._attributes(),

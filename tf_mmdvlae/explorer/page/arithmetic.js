@@ -8,7 +8,6 @@ const NAMES = ["a", "b, which is taken away", "c, which is added"];
 
 export function arithmeticView(app) {
   let selected = 0;
-  const rows = [];
   const boxes = layerBoxes(app.layers, () => app.state.sumBoxes, (index, isTicked) => {
     app.state.sumBoxes = app.state.sumBoxes.with(index, isTicked);
     app.commit();
@@ -32,7 +31,7 @@ export function arithmeticView(app) {
   const clear = make("button", { textContent: "Clear rows" });
   const save = make("button", { textContent: "Save rows (PNG)" });
   const list = make("div", { className: "rows" });
-  let current = null;
+  let shownRows = [];
 
   function put(index, code) {
     app.state.slots = app.state.slots.with(index, code);
@@ -51,27 +50,31 @@ export function arithmeticView(app) {
     filled.forEach(([, canvas], index) => paint(canvas, pictures[index]));
     if (!code) return;
     paint(result, pictures[3]);
-    current = pictures;
   });
 
-  function showRows() {
-    list.replaceChildren(...rows.map((pictures) => make("div", { className: "sum" },
-      ...pictures.flatMap((picture, index) =>
+  const refreshRows = newest(async (rows, overtaken) => {
+    const pictures = await app.decode(rows.flat(), overtaken);
+    if (!pictures) return;
+    shownRows = rows.map((_, row) => pictures.slice(4 * row, 4 * row + 4));
+    list.replaceChildren(...shownRows.map((row) => make("div", { className: "sum" },
+      ...row.flatMap((picture, index) =>
         [...(index ? [["−", "+", "="][index - 1]] : []), paint(make("canvas"), picture)]))));
     clear.disabled = save.disabled = !rows.length;
+  });
+  function setRows(rows) {
+    app.state.rows = rows;
+    app.commit();
   }
 
-  keep.addEventListener("click", () => { if (current) rows.push(current); showRows(); });
-  clear.addEventListener("click", () => { rows.length = 0; showRows(); });
-  save.addEventListener("click", () => savePng(sheet(rows), "arithmetic.png"));
+  keep.addEventListener("click", () => { if (sum()) setRows([...app.state.rows, [...app.state.slots, sum()]]); });
+  clear.addEventListener("click", () => setRows([]));
+  save.addEventListener("click", () => savePng(sheet(shownRows), "arithmetic.png"));
   look.addEventListener("click", () => {
     const code = sum();
     if (!code) return;
     app.state.view = "layers";
     app.adopt(code);
   });
-  showRows();
-
   return {
     name: "arithmetic",
     title: "Arithmetic",
@@ -93,6 +96,7 @@ export function arithmeticView(app) {
       boxes.show();
       slots.forEach((slot, index) => slot.setAttribute("aria-pressed", index === selected));
       refresh();
+      refreshRows(app.state.rows);
     },
   };
 }

@@ -1,7 +1,7 @@
-// Manifold: two dimensions of a layer over a grid of 9 x 9, all else as it is.
+// Map: two dimensions of a layer over a grid of 9 x 9, all else as it is.
 
 import { along, moved } from "./codes.js";
-import { paint } from "./pictures.js";
+import { paint, savePng, sheet } from "./pictures.js";
 import { make, newest } from "./tools.js";
 
 const SIDE = 9;
@@ -38,6 +38,10 @@ export function mapView(app) {
     next.focus();
   });
 
+  const save = make("button", { textContent: "Save map (PNG)" });
+  save.addEventListener("click", () => savePng(sheet(VALUES.map((_, row) => pictures.slice(SIDE * row, SIDE * row + SIDE))), "map.png"));
+  let pictures = [];
+
   /** [[axis, value], ...] of a tile; they are laid out like a plot. */
   function spot(place) {
     const { map } = app.state, axes = app.axes(app.layers[map.layer - 1]);
@@ -57,19 +61,21 @@ export function mapView(app) {
       tile.tabIndex = place === here ? 0 : -1;
       tile.setAttribute("aria-label", `${right} to the right, ${up} up${place === here ? ", here" : ""}`);
     });
-    const pictures = await app.decode(spots.map((values) =>
+    const found = await app.decode(spots.map((values) =>
       values.reduce((moving, [axis, value]) => moved(moving, axis, value), code)), overtaken);
-    pictures?.forEach((picture, place) => paint(tiles[place].firstChild, picture));
+    if (!found) return;
+    pictures = found;
+    pictures.forEach((picture, place) => paint(tiles[place].firstChild, picture));
   });
 
   return {
     name: "map",
-    title: "Manifold",
+    title: "Map",
     hint: "Click a picture to lay the map around it.",
     take: (code) => app.adopt(code),
     children: [
       make("p", { textContent: "Two numbers of a layer, from −3 to 3, over a map; all others stay as they are. Click a place to go there." }),
-      make("div", { className: "options" }, layer.label, x.label, y.label),
+      make("div", { className: "options" }, layer.label, x.label, y.label, save),
       grid,
     ],
     show() {

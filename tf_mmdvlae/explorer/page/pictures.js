@@ -50,6 +50,12 @@ export function sheet(rows, scale = 2, gap = 4) {
   return canvas;
 }
 
+/** A picture's pixels at `scale` times its size, for a film. */
+export function enlarged(picture, scale) {
+  const canvas = sheet([[picture]], scale);
+  return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+}
+
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

@@ -1,10 +1,13 @@
-// Interpolate: a walk from picture to picture.
+// Walk: an interpolation from picture to picture, with its files.
 
 import { between } from "./codes.js";
-import { paint, save, savePng, sheet } from "./pictures.js";
+import { gif } from "./gif.js";
+import { enlarged, paint, save, savePng, sheet } from "./pictures.js";
 import { make, newest } from "./tools.js";
 
 const SECONDS = 2, STRIP = 9;
+// A GIF's frames, in hundredths of a second, and its size in pixels, at the least.
+const DELAY = 8, GIF_SIDE = 192;
 
 export function walkView(app) {
   const stops = make("div", { className: "stops" });
@@ -15,6 +18,7 @@ export function walkView(app) {
   const take = make("button", { textContent: "Explore this place" });
   const current = make("button", { textContent: "Add the current picture" });
   const png = make("button", { textContent: "Save strip (PNG)" });
+  const loop = make("button", { textContent: "Save loop (GIF)" });
   const film = make("button", { textContent: "Save film (WebM)" });
   let pictures = [];
 
@@ -47,7 +51,7 @@ export function walkView(app) {
     }));
     pictures = found.slice(list.length);
     strip.replaceChildren(...pictures.map((picture) => paint(make("canvas", { aria: { hidden: true } }), picture)));
-    for (const button of [play, take, png, film, position]) button.disabled = !isWalk();
+    for (const button of [play, take, png, loop, film, position]) button.disabled = !isWalk();
   });
 
   function walk(onend = () => {}) {
@@ -70,6 +74,15 @@ export function walkView(app) {
   });
   current.addEventListener("click", () => add(app.shown()));
   png.addEventListener("click", () => savePng(sheet([pictures]), "walk.png"));
+  loop.addEventListener("click", app.guarded(async () => {
+    app.say("The GIF is being made …");
+    const count = Math.round(100 * seconds() / DELAY);
+    const frames = await app.decode(Array.from({ length: count + 1 }, (_, index) => at(index / count)));
+    if (!frames) return;
+    const scale = Math.ceil(GIF_SIDE / frames[0].width);
+    save(gif(frames.map((frame) => enlarged(frame, scale)), DELAY), "walk.gif");
+    app.say("");
+  }));
   film.addEventListener("click", () => {
     const canvas = document.getElementById("picture"), parts = [];
     const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm" });
@@ -82,13 +95,13 @@ export function walkView(app) {
 
   return {
     name: "walk",
-    title: "Interpolate",
+    title: "Walk",
     hint: "Click a picture to add it to the walk.",
     take: add,
     children: [
       make("p", { textContent: "A walk leads from picture to picture in a straight line through the codes." }),
       make("div", { className: "card" }, stops),
-      make("div", { className: "buttons" }, play, take, current, png, film),
+      make("div", { className: "buttons" }, play, take, current, png, loop, film),
       position,
       strip,
     ],
