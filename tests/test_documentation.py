@@ -1,25 +1,22 @@
 """Commands, Python, paths and links in README and the documentation are right."""
 
-import base64
-import concurrent.futures
-import http.server
+import functools
 import importlib
-import json
+import io
 import os
 import pathlib
 import re
 import shlex
 import subprocess
 import sys
-import threading
 
-import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+import tf_mmdvlae
+from tests.client import servers
 from tf_mmdvlae import __version__
 from tf_mmdvlae.config import known_datasets, presets_of
 from tf_mmdvlae.config.choices import Choices, settings_for
@@ -145,7 +142,7 @@ def checkout(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", [block for block in blocks("python") if "grpc" not in block])
+@pytest.mark.parametrize("code", [code for code in blocks("python") if "localhost" not in code])
 def test_python_runs(code, checkout):
     exec(compile(code, "documentation", "exec"), {})
 
@@ -171,107 +168,56 @@ def test_commands_on_the_export_in_the_repository(line, checkout, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def signatures():
-    model = tf.saved_model.load(str(ROOT / "exports" / "synthetic_faces" / "1"))
-    yield model.signatures
-    del model
+def faces():
+    # Requests are run a few times only; optimizing the graphs takes longer.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield tf_mmdvlae.load(ROOT / "exports" / "synthetic_faces" / "2")
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
-def with_errors(outputs):
-    """The outputs of an export of any version; those before version 0.3 have no `error`."""
-    return {"error": tf.constant([""]), **outputs}
+@pytest.fixture(scope="module")
+def servers_at(faces):
+    """The address in the documentation -> that of a server of the tests, which asks the export."""
+    models = servers.Models({"faces": {2: faces}}, {"faces": {"stable": 2}})
+    answer = functools.partial(servers.answered, models)
+    with servers.rest(answer) as rest, servers.rpc(models) as rpc:
+        places = {"localhost:8501": rest, "localhost:8500": rpc}
+        yield {place: address.partition("://")[2] for place, address in places.items()}
 
 
-def edited(folder):
-    with Image.open(folder / "edited.png") as picture:
-        return np.asarray(picture, np.float32)
+@pytest.fixture
+def answered(servers_at):
+    def moved(code):
+        for place, address in servers_at.items():
+            code = code.replace(place, address)
+        return code
+
+    return moved
 
 
-def expected(signatures):
-    picture = (ROOT / "exports" / "examples" / "face.png").read_bytes()
-    given = signatures["edit_bytes"](
-        image_bytes=tf.constant([picture]),
-        attribute=tf.constant(["skin_tone"]),
-        strength=tf.constant([2.0]),
-        layer_weights=tf.ones([1, 4]),
-    )["edited_bytes"]
-    return tf.io.decode_png(given[0]).numpy()
+def as_pixels(content):
+    with Image.open(content if isinstance(content, pathlib.Path) else io.BytesIO(content)) as image:
+        return np.asarray(image, np.float32)
 
 
-def test_the_curl_line_is_answered(checkout, signatures):
-    """A server that reads a request by TensorFlow Serving's published REST rules."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            assert self.path == "/v1/models/faces:predict"
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            function = signatures[body["signature_name"]]
-            specification = function.structured_input_signature[1]
-            inputs = {
-                name: tf.constant(
-                    [
-                        base64.b64decode(value["b64"]) if isinstance(value, dict) else value
-                        for value in values
-                    ],
-                    specification[name].dtype,
-                )
-                for name, values in body["inputs"].items()
-            }
-            outputs = {
-                name: [
-                    {"b64": base64.b64encode(item).decode()}
-                    if name.endswith("_bytes")
-                    else item.decode()
-                    for item in value.numpy()
-                ]
-                for name, value in with_errors(function(**inputs)).items()
-            }
-            answer = json.dumps({"outputs": outputs}).encode()
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *arguments):
-            pass
-
+def test_the_curl_line_is_answered(checkout, faces, answered):
     (snippet,) = (block for block in blocks("sh") if "curl" in block)
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        snippet = snippet.replace("localhost:8501", f"127.0.0.1:{server.server_port}")
-        subprocess.run(["bash", "-ec", snippet], check=True, timeout=60)
-    finally:
-        server.shutdown()
-    assert np.array_equal(edited(checkout), expected(signatures))
+    subprocess.run(["bash", "-ec", answered(snippet)], check=True, timeout=60)
+    picture = (ROOT / "exports" / "examples" / "face.png").read_bytes()
+    (expected,) = faces.edit(picture, "skin_tone", 2.0)
+    assert np.array_equal(as_pixels(checkout / "edited.png"), as_pixels(expected))
 
 
-def test_the_grpc_snippet_is_answered(checkout, signatures):
-    class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-        def Predict(self, request, context):  # noqa: N802
-            assert request.model_spec.name == "faces"
-            inputs = {
-                name: tf.constant(tf.make_ndarray(proto).tolist())
-                if proto.dtype == tf.string.as_datatype_enum
-                else tf.constant(tf.make_ndarray(proto))
-                for name, proto in request.inputs.items()
-            }
-            answer = predict_pb2.PredictResponse()
-            outputs = signatures[request.model_spec.signature_name](**inputs)
-            for name, value in with_errors(outputs).items():
-                answer.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
-            return answer
-
-    (snippet,) = (block for block in blocks("python") if "grpc" in block)
-    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Servicer(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        snippet = snippet.replace("localhost:8500", f"127.0.0.1:{port}")
-        exec(compile(snippet, "documentation", "exec"), {})
-    finally:
-        server.stop(None)
-    assert np.array_equal(edited(checkout), expected(signatures))
+@pytest.mark.parametrize("code", [code for code in blocks("python") if "localhost" in code])
+def test_snippets_that_ask_a_server_are_answered(code, checkout, faces, answered):
+    exec(compile(answered(code), "documentation", "exec"), {})
+    written = [path for path in checkout.iterdir() if path.suffix == ".png"]
+    assert written
+    picture = (ROOT / "exports" / "examples" / "face.png").read_bytes()
+    for path in written:
+        attribute, strength = {"edited": ("skin_tone", 2.0), "smiling": ("smile", 1.5)}[path.stem]
+        (expected,) = faces.edit(picture, attribute, strength)
+        assert np.array_equal(as_pixels(path), as_pixels(expected))
 
 
 @pytest.mark.slow

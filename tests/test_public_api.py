@@ -20,6 +20,7 @@ FLOORS = [
     "metrics",
     "figures",
     "serving",
+    "client",
     "explorer",
     "training",
     "evaluation",
@@ -75,7 +76,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_importing_the_package_loads_no_tensorflow():
     program = (
         "import sys, tf_mmdvlae.config.settings, tf_mmdvlae.model.latents\n"
-        "import tf_mmdvlae.figures.run\n"
+        "import tf_mmdvlae.figures.run, tf_mmdvlae.client\n"
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

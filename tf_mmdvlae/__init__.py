@@ -8,6 +8,7 @@ import importlib
 __version__ = "0.3.0"
 
 _HOMES = {
+    "Client": "client",
     "Config": "config.settings",
     "DataConfig": "config.settings",
     "InputError": "common.errors",

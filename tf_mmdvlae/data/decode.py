@@ -19,8 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-MAX_MEGAPIXELS = 50.0
-"""Pictures of more megapixels than this are refused, unless an export says otherwise."""
+from tf_mmdvlae.data.limits import MAX_MEGAPIXELS
 
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 ADOBE, SCAN, END = b"\xff\xee\x00\x0eAdobe", b"\xff\xda", b"\xff\xd9"
