@@ -1,5 +1,6 @@
 """The commands as a person types them: --help, flags, and errors in one line."""
 
+import logging
 import os
 import pathlib
 import re
@@ -139,6 +140,7 @@ FLAGS = {
     "name": Flag(str, "what to count", required=True, choices=("one", "two")),
     "words": Flag(list, "more of them", choices=("one", "two")),
     "count": Flag(int, "how many", 3, at_least=1),
+    "share": Flag(float, "of what"),
     "folder": Flag(absolute_path, "where"),
     "a_flag_of_many_words": Flag(bool, "does much"),
 }
@@ -187,11 +189,35 @@ def test_the_help_keeps_long_flags_apart_from_what_they_do():
         (["--name=one", f"--count={10**30}"], "of more than 64 bits"),
         (["--name=one", f"--folder=a/{'x' * 300}/b"], "more than 240 bytes"),
         (["--name=one", "--folder=~nobody_has_it/a"], "can't be found"),
+        (["--name=one", "--folder=a\0b"], "--folder holds a byte of zero"),
+        (["--name=one", "--config.data.labels=a\0b"], "--config.data.labels holds a byte of zero"),
+        (
+            ["--name=one", "--folder=a\x1b[31mb"],
+            r"There is no '.*a\\x1b\[31mb', and a new name may",
+        ),
     ],
 )
 def test_values_that_can_never_be_right(arguments, message):
     with pytest.raises(InputError, match=message):
         COMMAND.parse(arguments)
+
+
+@pytest.mark.parametrize("text", ["1_0", "0x10", "\N{ARABIC-INDIC DIGIT ONE}", "1e2", "ten", "1.0"])
+def test_what_is_no_whole_number(text):
+    with pytest.raises(absl.flags.Error, match=f"--count={text}: .* is not a whole number in dig"):
+        COMMAND.parse(["--name=one", f"--count={text}"])
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", "0x1p3", "\N{ARABIC-INDIC DIGIT ONE}.5", "nan", "inf", "1,5"]
+)
+def test_what_is_no_number(text):
+    with pytest.raises(absl.flags.Error, match=f"--share={text}: .* is not a number in digits"):
+        COMMAND.parse(["--name=one", f"--share={text}"])
+
+
+def test_numbers_with_the_minus_of_typography():
+    assert COMMAND.parse(["--name=one", "--share=\N{MINUS SIGN}1.5e1"]).share == -15
 
 
 @pytest.mark.parametrize("name", ["flagfile", "undefok"])
@@ -216,6 +242,23 @@ def test_faults_of_the_machine_and_long_or_odd_words_come_in_a_line(capsys, erro
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line)
     assert len(line) < 2_000
+
+
+def test_what_is_printed_steers_no_terminal(capsys, tmp_path):
+    """Names of files and labels come from strangers."""
+    name = "\x1b[31m\u202e\udcff\N{IDEOGRAPHIC SPACE}\N{SNOWMAN}\t"
+    seen = "\\x1b[31m\\u202e\\udcff\N{IDEOGRAPHIC SPACE}\N{SNOWMAN}\\t\n"
+
+    def run(values):
+        print(name)
+        logging.lastResort.handle(logging.makeLogRecord({"msg": "%s", "args": (name,)}))
+        raise InputError(name)
+
+    assert Command("any", "Does nothing.", {}, run)([]) == 1
+    assert capsys.readouterr() == (seen, f"{seen}error: {seen}")
+    # A place that is there may have any name.
+    (tmp_path / "a\nb").mkdir()
+    assert absolute_path(str(tmp_path / "a\nb")) == str(tmp_path / "a\nb")
 
 
 @pytest.mark.parametrize("into", ["| head -c 9", "2>&1 | head -c 9", "> /dev/full"])

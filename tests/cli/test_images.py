@@ -1,8 +1,8 @@
 """Words of flags that name pictures, layers, strengths and files."""
 
+import json
 import os
 import pathlib
-import types
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from PIL import Image
 from tf_mmdvlae.cli import images
 from tf_mmdvlae.common.errors import InputError
 
-EXPORT = types.SimpleNamespace(latent_dims=(2, 3, 4))
+MANIFEST = {"latent_dims": [2, 3, 4]}
 
 
 def test_files_with_commas_folders_and_names_that_hold_commas(tmp_path):
@@ -50,25 +50,30 @@ def test_what_is_no_picture(tmp_path, text, message):
 def test_strengths():
     assert images.strengths("1.5") == [1.5]
     assert images.strengths("-2:2:5") == [-2, -1, 0, 1, 2]
-    for text in ("much", "1:2", "1:1:3", "0:1:0", "0:1:41", "0:1:1000000000000", "nan", "1e999"):
+    assert images.strengths("\N{MINUS SIGN}2:+2: 3") == [-2, 0, 2]
+    wrong = ("much", "1:2", "1:1:3", "0:1:0", "0:1:41", "0:1:1000000000000", "nan", "1e999")
+    for text in (*wrong, "1_0", "\N{ARABIC-INDIC DIGIT TWO}", "0:1:0x3", "-1e999:0:3"):
         with pytest.raises(InputError, match="start:stop:count"):
             images.strengths(text)
 
 
 def test_layers():
-    assert images.layer_weights(None, EXPORT) == (None, None)
-    assert images.layer_weights("3,1", EXPORT) == ([1.0, 0.0, 1.0], [1, 3])
-    for text in ("0", "4", "one", ""):
+    assert images.layer_weights(None, MANIFEST) == (None, None)
+    assert images.layer_weights("3, 1", MANIFEST) == ([1.0, 0.0, 1.0], [1, 3])
+    for text in ("0", "4", "one", "", "0_1"):
         with pytest.raises(InputError, match="from 1 \\(lowest\\) to 3"):
-            images.layer_weights(text, EXPORT)
+            images.layer_weights(text, MANIFEST)
 
 
 def test_detail_is_one_unless_the_export_is_too_old():
-    older, newer = (types.SimpleNamespace(signatures=names) for names in ({}, {"retouch": 0}))
+    older, newer = ({}, {"signatures": ["edit", "retouch"]})
     assert images.detail(None, newer, "retouch") == 1
     assert images.detail(None, older, "retouch") == 0
     assert images.detail(None, older, "retouch", needed=True) == 1
     assert images.detail(0.5, older, "retouch") == 0.5
+    for value in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=r"must lie in \[0, 1\]"):
+            images.detail(value, newer, "retouch")
 
 
 def test_a_name_fits_a_file_system_and_its_parts_stay_apart():
@@ -100,3 +105,40 @@ def test_a_picture_survives_its_file(tmp_path, channels):
     images.write(path, pixels / np.float32(255))
     with Image.open(path) as picture:
         assert (np.asarray(picture).reshape(pixels.shape) == pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("edit --image=x.png --attribute=Smiling --out=o.png --layers=9", "--layers=9 must be"),
+        ("edit --image=x.png --attribute=Smiling --out=o.png --detail=2", "--detail=2 must lie"),
+        ("edit --image=x.png --attribute=Grin --out=o.png", "'Grin' is not known. Known: Smiling"),
+        ("edit --image=x.png --attribute=cafe\u0301 --out=o.png", "there is no file x.png"),
+        (
+            "arithmetic --a=x.png --minus=x.png --plus=x.png --out=o.png --layers=0",
+            "--layers=0 must",
+        ),
+        (
+            "arithmetic --a=x.png --minus=x.png --plus=x.png --out=o.png --detail=-1",
+            "--detail=-1 m",
+        ),
+        ("sample --out=o.png --fitted", "export was exported without a fitted mixture"),
+        ("sample --out=o.png --temperature=-1", "--temperature=-1 must be a number of at least 0"),
+    ],
+)
+def test_what_a_manifest_tells_is_refused_before_the_model_is_loaded(
+    run_command, tmp_path, monkeypatch, line, message
+):
+    monkeypatch.chdir(tmp_path)
+    manifest = {
+        **{"image_shape": [8, 8, 1], "latent_dims": [2, 3], "attributes": ["Smiling", "caf\u00e9"]},
+        **{"crop": 1.0, "signatures": ["edit", "retouch", "arithmetic_retouched"]},
+    }
+    (tmp_path / "export" / "1" / "assets.extra").mkdir(parents=True)
+    (tmp_path / "export" / "1" / "assets.extra" / "manifest.json").write_text(json.dumps(manifest))
+    # A model that can't be loaded.
+    (tmp_path / "export" / "1" / "saved_model.pb").touch()
+    name, *arguments = line.split()
+    code, _, errors = run_command(name, "--export=export", *arguments)
+    assert code == 1
+    assert message in errors

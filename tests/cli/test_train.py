@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from tf_mmdvlae.cli import command, train
 from tf_mmdvlae.config.overrides import override
 from tf_mmdvlae.training.workdir import Workdir
 
@@ -68,6 +69,11 @@ def test_a_bad_setting_is_refused_before_a_data_set_is_downloaded(run_command, f
     assert message in errors
 
 
+def test_a_classifiers_numbers_are_checked_before_a_data_set_is_downloaded(run_command):
+    _, _, errors = run_command("train_classifier", "--dataset=some_set", "--batch_size=0")
+    assert "train.batch_size is 0; it must be at least" in errors
+
+
 @pytest.fixture
 def admitted(monkeypatch, tmp_path):
     """Name of a run's folder -> its settings, also of runs that are refused later."""
@@ -114,10 +120,17 @@ def test_the_settings_that_pictures_decide_are_printed(
 def test_two_folders_of_pictures_have_folders_of_their_own(
     run_command, picture_folder, tmp_path, admitted
 ):
-    (tmp_path / "My cats & dogs").symlink_to(picture_folder)
-    for folder in (picture_folder / "even", tmp_path / "My cats & dogs"):
-        run_command("train", "--dataset=image_folder", f"--image_dir={folder}", "--batch_size=500")
-    assert sorted(admitted) == ["image_folder_My_cats_dogs", "image_folder_even"]
+    folders = [picture_folder, *(tmp_path / name for name in ("a b", "a_b", "x/a b", "x"))]
+    lines = [train.main.parse(["--dataset=image_folder", f"--image_dir={f}"]) for f in folders]
+    names = [command.data_name(line) for line in lines]
+    assert len(set(names)) == 5
+    assert all(re.fullmatch("image_folder_a_b_[0-9a-f]{6}", name) for name in names[1:4])
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    line = train.main.parse(["--dataset=image_folder", f"--image_dir={tmp_path}/link/a b"])
+    assert command.data_name(line) == names[3]
+    folder = f"--image_dir={picture_folder}"
+    run_command("train", "--dataset=image_folder", folder, "--batch_size=500")
+    assert list(admitted) == [names[0]]
 
 
 def test_an_old_run_on_a_folder_goes_on_where_and_as_it_began(

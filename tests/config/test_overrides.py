@@ -95,3 +95,10 @@ def test_fields_that_fit_only_each_other_change_together():
         ("model.blocks", "(('conv4/2',),)"),
     ]
     assert override(Config(), changes).model.image_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("text", ["1_0", "0x10", "\N{ARABIC-INDIC DIGIT ONE}0"])
+def test_what_only_python_takes_for_a_number(text):
+    with pytest.raises(InputError, match=f"train.steps is '{text}'; it must be a whole number"):
+        override(Config(), [("train.steps", text)])
+    assert override(Config(), [("data.image_dir", "2024_05")]).data.image_dir == "2024_05"

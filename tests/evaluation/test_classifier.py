@@ -208,6 +208,8 @@ def test_impossible_settings_are_refused_before_training(data, images, tmp_path)
         train_classifier(flat, SHAPE, tmp_path / "out")
     with pytest.raises(InputError, match="steps"):
         train_classifier(data, SHAPE, tmp_path / "out", steps=0)
+    with pytest.raises(InputError, match=r"a batch of 1 take [\d,.]+ GB .* a smaller --image_size"):
+        train_classifier(data, (2**20, 2**20, 3), tmp_path / "out")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is a file"):
         train_classifier(data, SHAPE, tmp_path / "file")

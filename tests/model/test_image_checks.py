@@ -1,5 +1,6 @@
 """Images that no model was made for are refused, however they come in and however it computes."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +9,24 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.model.image_checks import checked, refusals
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images, **settings):
+        super().__init__(**settings)
+        self.images, self.begun = images, 0
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return self.images[8 * index : 8 * index + 8], np.zeros(8)
+
+    def on_epoch_begin(self):
+        self.begun += 1
+
+
 WAYS = {
+    "PyDataset": Batches,
     "array": lambda images: images,
     "tensor": tf.constant,
     "dataset": lambda images: tf.data.Dataset.from_tensor_slices(images).batch(8),
@@ -71,8 +89,9 @@ def test_predict_and_arrays_of_fit(model, images):
 @pytest.mark.slow
 def test_a_step_compiled_by_xla_never_sees_a_bad_batch(model, images):
     before = model.get_weights()
-    with pytest.raises(InputError, match="smallest and largest are 0 and 255"):
-        model.fit(WAYS["dataset"](spoiled(images, 255.0)[8:]), verbose=0)
+    for data in (WAYS["dataset"](spoiled(images, 255.0)[8:]), Batches(spoiled(images, 255.0)[8:])):
+        with pytest.raises(InputError, match="smallest and largest are 0 and 255"):
+            model.fit(data, verbose=0)
     for mine, theirs in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -104,3 +123,13 @@ def test_calls_that_were_tracebacks(tiny_config, model, images):
     frozen.trainable = False
     with pytest.raises(InputError, match="no weights to train; set trainable = True"):
         frozen.fit(images, verbose=0)
+
+
+@pytest.mark.parametrize("settings", [{}, {"workers": 2}])
+def test_the_workers_of_a_dataset_refuse_and_its_epochs_begin(model, images, settings):
+    good = Batches(images[:16], **settings)
+    assert model.predict(good, verbose=0).shape == (16, 8, 8, 1)
+    checked(good).on_epoch_begin()
+    assert good.begun >= 1
+    with pytest.raises(InputError, match="smallest and largest are 0 and 255"):
+        model.predict(Batches(spoiled(images, 255.0), **settings), verbose=0)

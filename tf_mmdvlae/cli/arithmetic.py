@@ -30,8 +30,11 @@ def _run(flags):
     from tf_mmdvlae.common.errors import InputError
     from tf_mmdvlae.common.progress import Progress
     from tf_mmdvlae.figures.answers import draw_arithmetic
-    from tf_mmdvlae.serving.loaded import load
+    from tf_mmdvlae.serving.loaded import load, manifest_of
 
+    manifest = manifest_of(flags.export)
+    weights, layers = images.layer_weights(flags.layers, manifest)
+    detail = images.detail(flags.detail, manifest, "arithmetic_retouched")
     paths = {name: images.find(getattr(flags, name), name) for name in ("a", "minus", "plus")}
     rows = max(map(len, paths.values()))
     if {len(files) for files in paths.values()} - {1, rows}:
@@ -39,8 +42,6 @@ def _run(flags):
         raise InputError(f"The pictures make no triples ({counts}); give the same number, or one.")
     one_picture = images.is_one_picture(flags.out, rows)
     served = load(flags.export)
-    weights, layers = images.layer_weights(flags.layers, served)
-    detail = images.detail(flags.detail, served, "arithmetic_retouched")
     progress, size = Progress(rows, "triples"), images.MOST_ROWS
     for start in range(0, rows, size):
         triple = [served.read(*_part(files, start, size)) for files in paths.values()]

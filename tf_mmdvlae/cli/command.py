@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import io
 import os
 import re
@@ -14,6 +15,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import unicodedata
 import weakref
 from collections.abc import Callable
 from types import FrameType, SimpleNamespace
@@ -22,7 +24,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from absl import flags
 
 from tf_mmdvlae import __version__
+from tf_mmdvlae.cli.output import Printable, print_plain_warnings, printable
 from tf_mmdvlae.common.errors import InputError, TrainingStopped, first_line
+from tf_mmdvlae.common.numbers import number, whole_number
 from tf_mmdvlae.common.paths import expanded, require_short
 from tf_mmdvlae.config import known_datasets
 
@@ -33,12 +37,20 @@ _CONFIG = "--config."
 _LONGEST_LINE = 1_500
 # The numbers of the signals that came since the command began.
 _received: list[int] = []
-_DEFINITIONS: dict[Any, Any] = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    list: flags.DEFINE_list,
-}
+
+
+class _WholeNumber(flags.IntegerParser):
+    def convert(self, argument: int | str) -> int:
+        return whole_number(argument) if isinstance(argument, str) else super().convert(argument)
+
+
+class _Number(flags.FloatParser):
+    def convert(self, argument: float | str) -> float:
+        return number(argument) if isinstance(argument, str) else super().convert(argument)
+
+
+_PARSERS: dict[Any, Any] = {int: _WholeNumber, float: _Number}
+_DEFINITIONS: dict[Any, Any] = {bool: flags.DEFINE_bool, list: flags.DEFINE_list}
 
 
 class Flag(NamedTuple):
@@ -94,8 +106,10 @@ class Command:
             # Names of files need not be text, and Python would refuse to print them.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
+        print_plain_warnings()
         try:
-            self._answer(arguments)
+            with contextlib.redirect_stdout(Printable(sys.stdout)):
+                self._answer(arguments)
             sys.stdout.flush()
         except TrainingStopped as error:
             return _fail(error, error.exit_code)
@@ -144,9 +158,10 @@ class Command:
         overrides, rest = _split_overrides(arguments) if self.takes_config else ([], arguments)
         definitions = flags.FlagValues()
         for name, flag in self.table.items():
-            limits = {} if flag.at_least is None else {"lower_bound": flag.at_least}
             define = _DEFINITIONS.get(flag.type, flags.DEFINE_string)
-            define(name, flag.default, flag.help, flag_values=definitions, **limits)
+            if parser := _PARSERS.get(flag.type):
+                define = functools.partial(flags.DEFINE, parser(flag.at_least))
+            define(name, flag.default, flag.help, flag_values=definitions)
         try:
             _refuse_abseil_flags(rest)
             words = definitions([self.name, *rest])[1:]
@@ -168,7 +183,7 @@ class Command:
                 if flag.choices and word not in flag.choices:
                     known = ", ".join(flag.choices)
                     raise InputError(f"--{name} is {word!r}; it must be one of {known}.")
-            if flag.type is not str and flag.type not in _DEFINITIONS:
+            if flag.type is not str and flag.type not in {**_DEFINITIONS, **_PARSERS}:
                 setattr(values, name, flag.type(value))
         return values
 
@@ -193,9 +208,15 @@ class Command:
 
 
 def place(text: str) -> str:
-    """A path with a home folder in place of "~"; an InputError for a name that can't be."""
+    """A path with a home folder in place of "~"; an InputError for a name that can't be.
+
+    What is there may have any name, but nothing new gets one with control characters.
+    """
     require_short(text)
-    return str(expanded(text))
+    path = str(expanded(text))
+    if any(unicodedata.category(c) == "Cc" for c in path) and not os.path.exists(path):
+        raise InputError(f"There is no {path!r}, and a new name may not hold control characters.")
+    return path
 
 
 def absolute_path(text: str) -> str:
@@ -255,12 +276,15 @@ def data_settings(values: SimpleNamespace) -> dict[str, str]:
 def data_name(values: SimpleNamespace) -> str:
     """The name that default folders have: --dataset, and for an image folder its own name too.
 
-    Letters, digits, dots and hyphens of that name stay; it is cut to 40 characters.
+    Letters, digits, dots and hyphens of that name stay; it is cut to 40 characters. Six digits of a
+    hash of its path tell it from other folders of the same name.
     """
-    if values.dataset != "image_folder" or not values.image_dir:
+    place = values.image_dir or dict(values.overrides).get("data.image_dir")
+    if values.dataset != "image_folder" or not place:
         return values.dataset
-    folder = re.sub(r"[^\w.-]+", "_", os.path.basename(values.image_dir))
-    return f"image_folder_{folder[:40]}"
+    folder = re.sub(r"[^\w.-]+", "_", os.path.basename(place))
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(place))).hexdigest()
+    return f"image_folder_{folder[:40]}_{digest[:6]}"
 
 
 def settings_for(
@@ -388,6 +412,8 @@ def _refuse_odd_values(values):
         words = value if isinstance(value, list) else [value]
         if not all(word.strip() if isinstance(word, str) else True for word in words or [""]):
             raise InputError(f"--{name} has an empty value; give one, or leave the flag out.")
+        if any("\0" in word for word in words if isinstance(word, str)):
+            raise InputError(f"--{name} holds a byte of zero, which no name has.")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise InputError(f"--{name}={value} is a number of more than 64 bits.")
 
@@ -412,11 +438,6 @@ def _abandon(stream):
     """Keeps Python from writing what is left in a stream when it ends."""
     with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
-
-
-def printable(line: str) -> str:
-    """Returns the line with escapes in place of what would steer a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _fail(message, code):

@@ -2,19 +2,20 @@
 
   bin/compare --dataset=mnist --steps=3000 --seeds=3
   bin/compare --dataset=mnist --steps=3000 --models=vae,mmd_vlae,paper
+  bin/compare --dataset=image_folder --image_dir=DIR
 
 The model `paper` is a network of its own; the others have the preset's network. If a comparison
 was stopped, the same command continues it.
 """
 
-from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag, place
+from tf_mmdvlae.cli import command
+from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag, place
 from tf_mmdvlae.cli.evaluate import judge_of
-from tf_mmdvlae.config import known_datasets
 from tf_mmdvlae.config.relatives import RELATIVES
 
 _MODELS = (*RELATIVES, "paper")
 FLAGS = {
-    "dataset": Flag(str, f"one of {', '.join(known_datasets())}", required=True),
+    "dataset": DATASET,
     "preset": Flag(str, "preset with the networks and settings", "default"),
     "steps": Flag(int, "training steps of each run [default: the preset's]", at_least=1),
     "seeds": Flag(int, "runs of each model, with seeds 0, 1, ...", 1, at_least=1),
@@ -22,28 +23,29 @@ FLAGS = {
     "metrics": Flag(list, "families of metrics; see bin/evaluate --help [default: all]"),
     "features": Flag(str, "space in which samples are compared; see bin/evaluate --help", "pixels"),
     "judge": Flag(place, "folder of bin/train_classifier; see bin/evaluate --help"),
-    "data_dir": DATA_DIR,
-    "workdir": Flag(place, "folder of the comparison [default: runs/compare/<dataset>]"),
+    **DATA_FLAGS,
+    **SIZE_FLAGS,
+    "workdir": Flag(
+        place,
+        "folder of the comparison [default: runs/compare/<dataset>; for a folder its name follows]",
+    ),
 }
 
 
 def _run(flags):
-    from tf_mmdvlae.config import get_config
-    from tf_mmdvlae.config.overrides import override
+    from tf_mmdvlae.config.overrides import fields_by_section
     from tf_mmdvlae.evaluation.compare import compare
     from tf_mmdvlae.evaluation.families import family
     from tf_mmdvlae.evaluation.report.comparison import markdown_table
 
     for name in flags.metrics or ():
         family(name)
-    config = get_config(flags.dataset, flags.preset)
-    config = config.changed(
-        data={"data_dir": flags.data_dir or config.data.data_dir},
-        train={"steps": flags.steps or config.train.steps},
-    )
-    workdir = flags.workdir or f"runs/compare/{flags.dataset}"
+    fields = fields_by_section(flags.overrides)
+    if flags.steps:
+        fields["train"].setdefault("steps", flags.steps)
+    config = command.settings_for(flags, flags.preset, fields)
+    workdir = flags.workdir or f"runs/compare/{command.data_name(flags)}"
     models = flags.models or tuple(RELATIVES)
-    config = override(config, flags.overrides)
     comparison = compare(
         config, workdir, models, flags.seeds, flags.metrics, flags.features, judge_of(flags)
     )

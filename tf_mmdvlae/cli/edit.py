@@ -16,7 +16,8 @@ edit changes nothing, the photograph stays. --detail=0 shows the model's own dra
 enlarges the change and adds it to the whole photograph at its own size, with faded borders.
 """
 
-from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag, place, printable
+from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag, place
+from tf_mmdvlae.cli.output import printable
 
 FLAGS = {
     "export": EXPORT,
@@ -37,28 +38,33 @@ def _run(flags):
     from tf_mmdvlae.cli import images
     from tf_mmdvlae.figures.answers import draw_edits
     from tf_mmdvlae.serving.full_size import in_photograph
-    from tf_mmdvlae.serving.loaded import load
+    from tf_mmdvlae.serving.functions import require_attributes
+    from tf_mmdvlae.serving.loaded import load, manifest_of
 
     if flags.list:
-        names = load(flags.export).attributes
+        names = manifest_of(flags.export)["attributes"]
         print("\n".join(map(printable, names)) or "none: its data set has no attributes or labels")
         return
     main.require(flags, "image", "attribute", "out")
     strengths = images.strengths(flags.strength)
+    manifest = manifest_of(flags.export)
+    weights, layers = images.layer_weights(flags.layers, manifest)
+    detail = images.detail(flags.detail, manifest, "retouch", needed=flags.full_size)
+    attribute = _as_known(flags.attribute, manifest["attributes"])
+    signatures = manifest.get("signatures", ())
+    require_attributes(flags.export, signatures, manifest["attributes"], [attribute])
     paths = images.find(flags.image, "image")
     one_picture = images.is_one_picture(flags.out, len(paths))
     if flags.full_size:
         _require_photographs(flags, paths, strengths, one_picture)
     served = load(flags.export)
-    weights, layers = images.layer_weights(flags.layers, served)
-    detail = images.detail(flags.detail, served, "retouch", needed=flags.full_size)
     change = (lambda *inputs: served.retouch(*inputs, detail)) if detail else served.edit
     count = 0
     for files, pictures in images.batches(paths, served, size=images.MOST_ROWS):
-        edits = [change(pictures, flags.attribute, by, weights) for by in strengths]
+        edits = [change(pictures, attribute, by, weights) for by in strengths]
         edits = np.stack(edits, axis=1)
         if one_picture and not flags.full_size:
-            captions = (flags.attribute, strengths, layers, detail)
+            captions = (attribute, strengths, layers, detail)
             print(draw_edits(flags.out, pictures, edits, *captions))
             return
         for path, picture, row in zip(files, pictures, edits, strict=True):
@@ -66,7 +72,7 @@ def _run(flags):
             if flags.full_size:
                 results = in_photograph(path, row - picture, served.manifest["crop"])
             for strength, result in zip(strengths, results, strict=True):
-                words = (f"{count:05d}", path.stem, flags.attribute, f"{strength:+.12g}")
+                words = (f"{count:05d}", path.stem, attribute, f"{strength:+.12g}")
                 file = images.file_name(*words)
                 images.write(flags.out if one_picture else f"{flags.out}/{file}", result)
             count += 1
@@ -75,6 +81,13 @@ def _run(flags):
         return
     files = "one file each" if len(strengths) == 1 else f"{len(strengths)} files each"
     print(f"{count:,} edited pictures in {flags.out}, {files}")
+
+
+def _as_known(name, known):
+    """The attribute's name with its accents written as the export writes them."""
+    import unicodedata
+
+    return name if name in known else unicodedata.normalize("NFC", name)
 
 
 def _require_photographs(flags, paths, strengths, one_picture):

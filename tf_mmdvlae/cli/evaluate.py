@@ -10,7 +10,15 @@ A run is measured on its own data; an export needs --dataset.
 import pathlib
 from types import SimpleNamespace
 
-from tf_mmdvlae.cli.command import DATA_FLAGS, RUN_DATA_DIR, Command, Flag, data_settings, place
+from tf_mmdvlae.cli.command import (
+    DATA_FLAGS,
+    RUN_DATA_DIR,
+    Command,
+    Flag,
+    data_name,
+    data_settings,
+    place,
+)
 
 FLAGS = {
     "workdir": Flag(place, "folder of a finished run"),
@@ -58,7 +66,7 @@ def _run(flags):
         subject = evaluate.run_subject(flags.workdir, flags.data_dir)
     else:
         subject = evaluate.export_subject(flags.export, flags.dataset, **data_settings(flags))
-    out = pathlib.Path(flags.out or flags.workdir or f"runs/evaluation/{flags.dataset}")
+    out = pathlib.Path(flags.out or flags.workdir or f"runs/evaluation/{data_name(flags)}")
     evaluation = evaluate.evaluate(
         subject, out, flags.metrics, flags.features, judge_of(flags), flags.seed, flags.images
     )

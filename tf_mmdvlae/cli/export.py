@@ -2,7 +2,7 @@
 
   bin/export --workdir=runs/mnist
   bin/export --workdir=runs/mnist --tflite --onnx
-  bin/export --workdir=runs/image_folder_pets --labels=FILE.csv     edits along these labels
+  bin/export --workdir=runs/image_folder_pets_3fa21c --labels=FILE.csv   edits along these labels
 
 Earlier versions stay as they are.
 """

@@ -9,12 +9,13 @@ import logging
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.files import replacing, require_file, require_folder
+from tf_mmdvlae.common.numbers import number, whole_number
 from tf_mmdvlae.common.paths import expanded
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.data.listing import ENDINGS, list_pictures
@@ -87,17 +88,19 @@ def batches(
     progress.close()
 
 
-def layer_weights(text: str | None, served: Served) -> tuple[list[float] | None, list[int] | None]:
-    """Reads --layers: numbers with commas between them, or None for all layers.
+def layer_weights(
+    text: str | None, manifest: dict[str, Any]
+) -> tuple[list[float] | None, list[int] | None]:
+    """Reads --layers: numbers with commas between them, or None for all layers of the export.
 
     Returns:
       The weight of each layer, 1 or 0, and the numbers of those with 1; both None for all layers.
     """
     if text is None:
         return None, None
-    count = len(served.latent_dims)
+    count = len(manifest["latent_dims"])
     try:
-        layers = sorted({int(part) for part in text.split(",")})
+        layers = sorted(set(map(whole_number, text.split(","))))
     except ValueError:
         layers = []
     if not layers or not set(layers) <= set(range(1, count + 1)):
@@ -107,9 +110,15 @@ def layer_weights(text: str | None, served: Served) -> tuple[list[float] | None,
     return [float(layer in layers) for layer in range(1, count + 1)], layers
 
 
-def detail(value: float | None, served: Served, signature: str, needed: bool = False) -> float:
+def detail(
+    value: float | None, manifest: dict[str, Any], signature: str, needed: bool = False
+) -> float:
     """Reads --detail: None is 1, but 0 for exports older than the signature, unless it's needed."""
-    return float(needed or signature in served.signatures) if value is None else value
+    if value is None:
+        return float(needed or signature in manifest.get("signatures", ()))
+    if not 0 <= value <= 1:
+        raise InputError(f"--detail={value:g} must lie in [0, 1].")
+    return value
 
 
 def strengths(text: str) -> list[float]:
@@ -117,9 +126,11 @@ def strengths(text: str) -> list[float]:
     try:
         if ":" in text:
             start, stop, count = text.split(":")
-            values = np.linspace(float(start), float(stop), min(int(count), MOST_ROWS + 1)).tolist()
+            most = min(whole_number(count), MOST_ROWS + 1)
+            with np.errstate(all="ignore"):
+                values = np.linspace(number(start), number(stop), most).tolist()
         else:
-            values = [float(text)]
+            values = [number(text)]
     except ValueError:
         values = []
     is_repeated = len(set(values)) < len(values)

@@ -22,13 +22,16 @@ _MOST_IN_A_GRID = 1024
 
 
 def _run(flags):
+    import math
+
     import numpy as np
 
     from tf_mmdvlae.cli import images
     from tf_mmdvlae.common.errors import InputError
     from tf_mmdvlae.common.progress import Progress
     from tf_mmdvlae.figures.answers import draw_draws
-    from tf_mmdvlae.serving.loaded import load
+    from tf_mmdvlae.serving.functions import require_sampler
+    from tf_mmdvlae.serving.loaded import load, manifest_of
 
     if flags.count < 1:
         raise InputError(f"--count={flags.count} must be at least 1.")
@@ -37,12 +40,16 @@ def _run(flags):
             f"--seed={flags.seed} must be from {-(2**63)} to {2**63 - flags.count}, so that the "
             "seed of every image fits in 64 bits."
         )
+    if not 0 <= flags.temperature < math.inf:
+        raise InputError(f"--temperature={flags.temperature:g} must be a number of at least 0.")
     one_picture = images.is_one_picture(flags.out, 1)
     if one_picture and flags.count > _MOST_IN_A_GRID:
         raise InputError(
             f"--count={flags.count} is too many for one picture (at most {_MOST_IN_A_GRID}); give "
             "a folder, --out=DIR."
         )
+    known = manifest_of(flags.export).get("signatures", ())
+    require_sampler(flags.export, known, flags.fitted)
     served = load(flags.export)
 
     def draw(seeds):

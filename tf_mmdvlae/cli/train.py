@@ -46,7 +46,7 @@ FLAGS = {
     "preset": Flag(str, "preset of the data set's config", "default"),
     "workdir": Flag(
         place,
-        "folder of the run [default: runs/<dataset>, or runs/image_folder_<name of the folder>]",
+        "folder of the run [default: runs/<dataset>; for a folder of pictures its name follows]",
     ),
     "export_dir": Flag(place, "folder of the SavedModel's versions [default: exports/<likewise>]"),
     **DATA_FLAGS,

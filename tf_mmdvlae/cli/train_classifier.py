@@ -14,8 +14,7 @@ FLAGS = {
     "dataset": DATASET,
     "out": Flag(
         place,
-        "folder of the classifier [default: classifiers/<dataset>, or "
-        "classifiers/image_folder_<name of the folder>]",
+        "folder of the classifier [default: classifiers/<dataset>; for a folder its name follows]",
     ),
     **DATA_FLAGS,
     **SIZE_FLAGS,
@@ -31,7 +30,8 @@ def _run(flags):
 
     if flags.dataset == "image_folder":
         flags.data_dir = None
-    config = command.settings_for(flags, "default", {})
+    train = {name: getattr(flags, name) for name in ("steps", "batch_size", "seed")}
+    config = command.settings_for(flags, "default", {"train": train})
     name = command.data_name(flags)
     out = flags.out or f"classifiers/{name}"
     shape = config.model.image_shape

@@ -51,10 +51,14 @@ def least_memory(config: Config) -> int:
 
 def require_memory(config: Config, available: int) -> None:
     """Refuses a network that can't fit into so many bytes."""
-    needed = least_memory(config)
+    smaller = "--image_size, --latent_dims or --batch_size, or narrower blocks"
+    require_bytes(least_memory(config), available, config.train.batch_size, smaller)
+
+
+def require_bytes(needed: int, available: int, batch_size: int, smaller: str) -> None:
+    """Refuses a network that takes more bytes than there are; `smaller` says what may be so."""
     if needed > available:
         raise InputError(
-            f"This network and a batch of {config.train.batch_size} take {needed / 1e9:,.1f} GB of "
-            f"memory at least, and {available / 1e9:,.1f} GB are free. Give a smaller "
-            "--image_size, --latent_dims or --batch_size, or narrower blocks."
+            f"This network and a batch of {batch_size} take {needed / 1e9:,.1f} GB of memory at "
+            f"least, and {available / 1e9:,.1f} GB are free. Give a smaller {smaller}."
         )

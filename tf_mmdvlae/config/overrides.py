@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 import typing
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.parsing import fields_from_dict
 from tf_mmdvlae.config.settings import Config
+
+_PYTHONS_NUMBERS = re.compile(r"\d_\d|\b0[box]", re.IGNORECASE)
 
 
 def override(config: Config, changes: Iterable[tuple[str, str]]) -> Config:
@@ -37,9 +40,12 @@ def fields_by_section(changes: Iterable[tuple[str, str]]) -> dict[str, dict[str,
 
 
 def _value(text):
+    # Python's own ways to write numbers are not those of `common.numbers`.
+    if _PYTHONS_NUMBERS.search(text):
+        return text
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(text.replace("\N{MINUS SIGN}", "-"))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return text

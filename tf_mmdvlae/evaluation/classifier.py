@@ -22,11 +22,19 @@ from tf_mmdvlae.common.files import (
     require_space,
     write_json,
 )
+from tf_mmdvlae.common.memory import available_memory
 from tf_mmdvlae.common.provenance import provenance
+from tf_mmdvlae.config.memory import require_bytes
 from tf_mmdvlae.config.settings import TrainConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.data.labels import has_value
-from tf_mmdvlae.evaluation.classifier_network import FEATURE_COUNT, build, find_labels, fit
+from tf_mmdvlae.evaluation.classifier_network import (
+    FEATURE_COUNT,
+    build,
+    find_labels,
+    fit,
+    least_memory,
+)
 from tf_mmdvlae.evaluation.features import (
     DETAILS_FILE,
     MODEL_FILE,
@@ -135,16 +143,19 @@ def train_classifier(
       class, and `judge`'s estimate over the test images as "test".
 
     Raises:
-      InputError: if the data set has no labels or cannot be read, a number is out of range, or
-        `out` cannot be written or holds something that may not be replaced.
+      InputError: if the data set has no labels or cannot be read, a number is out of range, the
+        network can't fit into memory, or `out` cannot be written or holds something that may not
+        be replaced.
     """
     TrainConfig(steps=steps, batch_size=batch_size, seed=seed)
     out = expanded(out)
     _require_place(out, overwrite)
+    _require_memory(image_shape, 1)
     cache = "auto" if data_config.cache == "none" else data_config.cache
     data = dataclasses.replace(data_config, cache=cache)
     train, test = (pipeline.load_split(data, image_shape, which) for which in ("train", "test"))
     labels = find_labels(train)
+    _require_memory(image_shape, min(batch_size, train.size))
     keras.utils.set_random_seed(seed)
     network, model = build(tuple(image_shape), labels)
     start = time.monotonic()
@@ -198,6 +209,13 @@ def judge(kind: str, predictions: np.ndarray, labels: np.ndarray) -> Estimate:
     if kind == "class":
         predictions = predictions.argmax(axis=1)
     return {"measure": measure, **SCORES[measure](predictions, labels)}
+
+
+def _require_memory(image_shape, batch_size):
+    # A GPU has memory of its own, of which TensorFlow does not tell.
+    if not tf.config.list_physical_devices("GPU"):
+        needed, smaller = least_memory(image_shape, batch_size), "--image_size or --batch_size"
+        require_bytes(needed, available_memory(), batch_size, smaller)
 
 
 def _require_place(out, overwrite):

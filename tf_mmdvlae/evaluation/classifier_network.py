@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -88,11 +89,10 @@ def build(image_shape: ImageShape, labels: Sequence[Label]) -> tuple[keras.Model
     second gives what `Classifier.predict` does. Their layer named "features" has 128 units.
     """
     image = keras.Input(image_shape, name="image")
-    features, side, channels = image, min(image_shape[:2]), _FIRST_CHANNELS
-    while side > _SMALLEST_SIDE:
+    features = image
+    for _, _, channels in _shapes(image_shape):
         features = keras.layers.Conv2D(channels, 3, 2, padding="same", use_bias=False)(features)
         features = _activated(features)
-        side, channels = (side + 1) // 2, min(2 * channels, _MOST_CHANNELS)
     features = keras.layers.Flatten()(features)
     features = keras.layers.Dropout(_DROPOUT)(features)
     features = keras.layers.Dense(FEATURE_COUNT, use_bias=False)(features)
@@ -109,6 +109,23 @@ def build(image_shape: ImageShape, labels: Sequence[Label]) -> tuple[keras.Model
             outputs[label.name] = rescale(raw[:, start])
         start += label.units
     return keras.Model(image, raw), keras.Model(image, outputs, name="classifier")
+
+
+def _shapes(image_shape):
+    """Height, width and channels after each convolution."""
+    shapes, (height, width, _), channels = [], image_shape, _FIRST_CHANNELS
+    while min(height, width) > _SMALLEST_SIDE:
+        height, width = (height + 1) // 2, (width + 1) // 2
+        shapes.append((height, width, channels))
+        channels = min(2 * channels, _MOST_CHANNELS)
+    return shapes
+
+
+def least_memory(image_shape: ImageShape, batch_size: int) -> int:
+    """Bytes that training takes at least: the widest weights fourfold, images and features."""
+    shapes = [image_shape, *_shapes(image_shape)]
+    features = sum(map(math.prod, shapes))
+    return 4 * (4 * math.prod(shapes[-1]) * FEATURE_COUNT + batch_size * features)
 
 
 def fit(

@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -59,7 +60,8 @@ def checked(data: Any) -> Any:
     """Data as `fit`, `evaluate` and `predict` take them, in which the range of images is checked.
 
     Arrays and tensors are checked here, an InputError; the batches of a `tf.data.Dataset` and of a
-    generator as they come (see `refusals`). Other kinds of input pass as they are.
+    generator as they come (see `refusals`), and so are those of a `PyDataset`. Other kinds of input
+    pass as they are.
     """
     if isinstance(data, tf.data.Dataset):
         parts = data.element_spec
@@ -71,6 +73,8 @@ def checked(data: Any) -> Any:
         return batches.prefetch(tf.data.AUTOTUNE)
     if isinstance(data, types.GeneratorType):
         return _checked_batches(data)
+    if isinstance(data, keras.utils.PyDataset):
+        return _CheckedDataset(data)
     check_range(data)
     return data
 
@@ -100,5 +104,30 @@ def _checked_batch(*batch):
 
 def _checked_batches(batches):
     for batch in batches:
-        check_range(batch[0] if isinstance(batch, tuple | list) else batch)
-        yield batch
+        yield _passed(batch)
+
+
+class _CheckedDataset(keras.utils.PyDataset):
+    """A `PyDataset` whose batches are checked as they come, in its workers."""
+
+    def __init__(self, data):
+        super().__init__(data.workers, data.use_multiprocessing, data.max_queue_size)
+        self._data = data
+
+    def __getitem__(self, index):
+        return _passed(self._data[index])
+
+    @property
+    def num_batches(self):
+        return self._data.num_batches
+
+    def on_epoch_begin(self):
+        self._data.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self._data.on_epoch_end()
+
+
+def _passed(batch):
+    check_range(batch[0] if isinstance(batch, tuple | list) else batch)
+    return batch

@@ -27,6 +27,14 @@ _PACKAGES = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime")}
 _TOLERANCE, _HALF_TOLERANCE = 1e-4, 2e-2
 
 
+def require_formats(formats: Sequence[str]) -> None:
+    """Raises an InputError for a format that is not known or whose packages are not installed."""
+    for name in formats:
+        if name not in _PACKAGES:
+            raise InputError(f"Format {name!r} is not known. Known: {', '.join(_PACKAGES)}.")
+        require_packages(f"--{name}", name, _PACKAGES[name])
+
+
 def other_formats(
     formats: Sequence[str], model: MMDVLAE, images: np.ndarray
 ) -> Callable[[pathlib.Path], None]:
@@ -49,10 +57,7 @@ def other_formats(
       InputError: for a format that is not known or whose packages are not installed. The function
         raises it where a format cannot hold the model, or computes something else.
     """
-    for name in formats:
-        if name not in _PACKAGES:
-            raise InputError(f"Format {name!r} is not known. Known: {', '.join(_PACKAGES)}.")
-        require_packages(f"--{name}", name, _PACKAGES[name])
+    require_formats(formats)
     writers = {"tflite": functools.partial(_write_tflite, model), "onnx": _write_onnx}
 
     def write(saved_model):

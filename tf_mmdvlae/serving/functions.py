@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,30 @@ def read_manifest(path: pathlib.Path | str) -> dict[str, Any]:
         "bin/train and bin/export write exports with one.",
         {"image_shape": [int], "latent_dims": [int], "attributes": [str], "crop": float},
     )
+
+
+def require_sampler(name: str, signatures: Container[str], fitted: bool) -> None:
+    """Raises an InputError if the export `name` has no signature that draws so."""
+    if fitted and "sample_fitted" not in signatures:
+        raise InputError(
+            f"{name} was exported without a fitted mixture. Draw from the prior, or export the run "
+            "again by its bin/train command with --overwrite."
+        )
+
+
+def require_attributes(
+    name: str, signatures: Container[str], known: Sequence[str], attributes: Iterable[str]
+) -> None:
+    """Raises an InputError if the export `name` can't edit or does not know one of `attributes`.
+
+    `known` are those that the manifest has; empty where there is no manifest.
+    """
+    if "edit" not in signatures:
+        raise InputError(f"{name} cannot edit: its data set has no attributes, labels or factors.")
+    for attribute in attributes:
+        if known and attribute not in known:
+            listed = ", ".join(known)
+            raise InputError(f"attribute {attribute!r} is not known. Known: {listed}.")
 
 
 class Functions(abc.ABC):
@@ -133,11 +157,7 @@ class Functions(abc.ABC):
           InputError: if `fitted` is True and the export has no mixture.
         """
         signature = "sample_fitted" if fitted else "sample"
-        if signature not in self.signatures:
-            raise InputError(
-                f"{self.name} was exported without a fitted mixture. Draw from the prior, or "
-                "export the run again by its bin/train command with --overwrite."
-            )
+        require_sampler(self.name, self.signatures, fitted)
         seeds = np.asarray(seeds)
         if seeds.dtype.kind not in "iu":
             raise InputError(f"Seeds are {seeds.dtype}; give whole numbers.")
@@ -223,17 +243,11 @@ class Functions(abc.ABC):
         return self._call("interpolate", {"a": a, "b": b}, t=_numbers(t))["result"]
 
     def _editing(self, attribute, strength, layer_weights):
-        if "edit" not in self.signatures:
-            raise InputError(
-                f"{self.name} cannot edit: its data set has no attributes, labels or factors."
-            )
         names = np.array(attribute, object).reshape(-1)
-        known = ", ".join(self.attributes)
         if not all(isinstance(name, (str, bytes)) for name in names):
-            raise InputError(f"Attributes are names; this export has {known or 'them'}.")
-        for name in names:
-            if self.attributes and os.fsdecode(name) not in self.attributes:
-                raise InputError(f"attribute {os.fsdecode(name)!r} is not known. Known: {known}.")
+            known = ", ".join(self.attributes) or "them"
+            raise InputError(f"Attributes are names; this export has {known}.")
+        require_attributes(self.name, self.signatures, self.attributes, map(os.fsdecode, names))
         return {
             "attribute": names,
             "strength": _numbers(strength),

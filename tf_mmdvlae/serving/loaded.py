@@ -24,9 +24,7 @@ def load(path: pathlib.Path | str) -> Served:
     Raises:
       InputError: if there is no export of this package there.
     """
-    path = newest_version(path)
-    manifest = read_manifest(path / "assets.extra" / "manifest.json")
-    require_plain(path)
+    path, manifest = newest_version(path), manifest_of(path)
     try:
         served = Served(tf.saved_model.load(str(path)), manifest, path)
         _require_match(served)
@@ -34,6 +32,14 @@ def load(path: pathlib.Path | str) -> Served:
     except Exception as error:  # TensorFlow raises whatever its parsers ran into.
         reason = first_line(error)
         raise InputError(f"The SavedModel in {path} cannot be loaded: {reason}") from error
+
+
+def manifest_of(path: pathlib.Path | str) -> dict[str, Any]:
+    """The manifest of an export, a moment's work; `path` and InputError are those of `load`."""
+    path = newest_version(path)
+    manifest = read_manifest(path / "assets.extra" / "manifest.json")
+    require_plain(path)
+    return manifest
 
 
 def _require_match(served):

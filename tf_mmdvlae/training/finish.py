@@ -30,7 +30,7 @@ from tf_mmdvlae.model.latents import posterior_samples, row_count
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.export import check_place, export
-from tf_mmdvlae.serving.formats import other_formats
+from tf_mmdvlae.serving.formats import other_formats, require_formats
 from tf_mmdvlae.training.checkpoints import saved_size
 from tf_mmdvlae.training.held_out import overfitting
 from tf_mmdvlae.training.run import Run, load_run, read_fitted
@@ -211,6 +211,9 @@ def export_run(
     """
     folder = Workdir(workdir)
     config, metrics = folder.read_config(), folder.read_metrics()
+    require_formats(formats)
+    if labels is not None and config.data.dataset != "image_folder":
+        raise InputError(f"--labels is for runs on image folders, not on {config.data.dataset}.")
     export_dir = export_dir or _default_export_dir(workdir, config, metrics)
     check_place(export_dir, config.model.image_shape, config.data)
     model = load_run(workdir)
@@ -253,8 +256,6 @@ def _shown(config, data_dir):
 
 def _relabelled(model, config, labels):
     """What `_read_labels` gives for other labels of an image folder."""
-    if config.data.dataset != "image_folder":
-        raise InputError(f"--labels is for runs on image folders, not on {config.data.dataset}.")
     config = config.changed(data={"labels": labels})
     encode, _ = numpy_functions(model)
     splits = {
