@@ -10,13 +10,16 @@ import subprocess
 import sys
 import time
 import weakref
+from types import SimpleNamespace
 
 import absl.flags
 import pytest
 import tensorflow as tf
 
+from tf_mmdvlae.cli import start
 from tf_mmdvlae.cli.command import Command, Flag, absolute_path
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.training.callbacks import StopRequest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir())
@@ -286,10 +289,11 @@ def test_a_reader_that_leaves_ends_a_command_quietly(into):
 @pytest.fixture
 def signals():
     """Puts back the handlers that a command sets."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers]
-    # A process in the background ignores the first.
+    # A process in the background ignores the first, one under nohup the third.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
@@ -329,7 +333,7 @@ def test_sigterm_ends_a_command(call, capsys, signals):
     assert "Stopped; nothing is left half written." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("other", [TypeError, InputError, RuntimeError])
 def test_an_interruption_that_becomes_another_exception_ends_a_command(
     number, other, capsys, signals
@@ -345,6 +349,32 @@ def test_an_interruption_that_becomes_another_exception_ends_a_command(
 
     assert Command("any", "Does nothing.", {}, run)([]) == 128 + number
     assert capsys.readouterr().err.startswith("error: Stopped; nothing is left half written.")
+
+
+def test_a_signal_after_the_last_word_of_a_command_ends_it_without_a_traceback(
+    signals, monkeypatch, capsys
+):
+    def interrupted():
+        raise KeyboardInterrupt(signal.SIGTERM)
+
+    monkeypatch.setitem(sys.modules, "a_command", SimpleNamespace(main=interrupted))
+    assert start("a_command") == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "error: Stopped.\n"
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+
+
+def test_a_signal_that_a_process_was_started_to_ignore_stays_ignored(signals):
+    """As under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def run(values):
+        os.kill(os.getpid(), signal.SIGHUP)
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.01)
+        assert stop.signal is None
+
+    assert Command("any", "Does nothing.", {}, run)([]) == 0
 
 
 @pytest.mark.parametrize("level", [None, "0"])

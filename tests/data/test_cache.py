@@ -45,9 +45,16 @@ def test_disk_cache_is_reused_and_made_again_when_damaged(own_data_dir, caplog):
         caches = whole_caches(own_data_dir)
     assert whole_caches(own_data_dir) == caches
     (folder,) = caches
-    for file, size in (("images.npy", 2000), ("label_0.npy", 20), ("metadata.json", 5)):
-        with open(folder / file, "r+b") as damaged:
-            damaged.truncate(size)
+    damages = {
+        "images.npy": (lambda content: content[:2000], lambda content: content[:-1] + b"x"),
+        "label_0.npy": (lambda content: content[:20], lambda content: content[:-1] + b"x"),
+        "metadata.json": (
+            lambda content: content[:5],
+            lambda content: content.replace(b"sha256", b"sha"),
+        ),
+    }
+    for file, damage in [(file, damage) for file, both in damages.items() for damage in both]:
+        (folder / file).write_bytes(damage((folder / file).read_bytes()))
         caplog.clear()
         split = load_test(own_data_dir, cache="disk")
         assert "is damaged" in caplog.text
@@ -128,6 +135,20 @@ def test_only_a_fill_whose_process_is_dead_is_removed(own_data_dir, monkeypatch)
     while_reading(monkeypatch, start_another)
     assert load_test(own_data_dir, cache="disk").size == 21
     assert len(whole_caches(own_data_dir)) == len(list(cache_folder(own_data_dir).iterdir())) == 2
+
+
+def test_a_disk_that_is_full_while_a_cache_is_written_ends_it_in_an_error(
+    own_data_dir, monkeypatch
+):
+    """A file that is mapped into memory would take the process down."""
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(InputError, match=r"can't be written.*: No space left.*--cache=memory"):
+        load_test(own_data_dir, cache="disk")
+    assert not list(cache_folder(own_data_dir).iterdir())
 
 
 def test_cache_that_cannot_be_written(own_data_dir):

@@ -1,5 +1,8 @@
 """Checkpoints are whole or not there, and the newest whole one is used."""
 
+import errno
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -99,6 +102,22 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(model, tmp_path, monkeyp
         "step_00000001.weights.h5",
     ]
     assert (tmp_path / "step_00000001.weights.h5").read_bytes() == contents
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG])
+def test_a_quota_is_seen_before_anything_is_written(model, tmp_path, monkeypatch, number):
+    """The disk has room, but not for this user or this file; HDF5 would end the process."""
+
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(model, 1)
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    monkeypatch.setattr(model, "save_weights", lambda path: pytest.fail("wrote"))
+    with pytest.raises(InputError, match=f"MB can't be written .*: {os.strerror(number)}. .*whole"):
+        checkpoints.save(model, 2)
+    assert checkpoints.steps() == [1]
 
 
 def test_no_space_is_seen_before_anything_is_written(model, tmp_path, monkeypatch):

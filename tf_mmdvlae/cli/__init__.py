@@ -1,11 +1,17 @@
 """The commands, one module each; `bin/<command>` starts them."""
 
 import importlib
+import signal
 import sys
+
+from tf_mmdvlae.common.stopping import stopping_signals
 
 
 def start(module: str) -> int:
-    """Runs the command in `module`, returns its exit code, and explains a missing package."""
+    """Runs the command in `module` as this process; returns its exit code.
+
+    A missing package is explained. A signal that stops the process afterwards ends it at once.
+    """
     try:
         return importlib.import_module(module).main()
     except ModuleNotFoundError as error:
@@ -16,6 +22,11 @@ def start(module: str) -> int:
             file=sys.stderr,
         )
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("error: Stopped.", file=sys.stderr)
-        return 130
+        # Of a command's own handler, which says the number.
+        return 128 + next(iter(error.args), signal.SIGINT)
+    finally:
+        # Python would show a traceback of what stops it while it ends.
+        for number in stopping_signals():
+            signal.signal(number, signal.SIG_DFL)

@@ -28,6 +28,7 @@ from tf_mmdvlae.cli.output import Printable, print_plain_warnings, printable
 from tf_mmdvlae.common.errors import InputError, TrainingStopped, first_line
 from tf_mmdvlae.common.numbers import number, whole_number
 from tf_mmdvlae.common.paths import expanded, require_short
+from tf_mmdvlae.common.stopping import stopping_signals
 from tf_mmdvlae.config import known_datasets
 
 if TYPE_CHECKING:
@@ -135,10 +136,8 @@ class Command:
             print(f"tf_mmdvlae {__version__}")
         else:
             values = self.parse(arguments)
-            signal.signal(signal.SIGTERM, _interrupt)
-            # In the background of a shell Ctrl-C is ignored, and stays so.
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                signal.signal(signal.SIGINT, _interrupt)
+            for number in stopping_signals():
+                signal.signal(number, _interrupt)
             _make_up_for_a_home()
             _load_tensorflow()
             self.run(values)
@@ -335,7 +334,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         return
     _received.append(number)
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(number)
 
 
 def _is_finalizing(frame):

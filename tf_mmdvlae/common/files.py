@@ -18,9 +18,10 @@ import os
 import pathlib
 import secrets
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -206,14 +207,28 @@ def _touch(path):
 
 
 def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> None:
-    """Checks that `size` bytes fit in `folder`; `advice` ends the message of the error.
+    """Proves that a file of `size` bytes fits in `folder`; `advice` ends the message of the error.
 
-    HDF5 takes the process down where they do not fit.
+    HDF5 takes the process down where it does not fit.
     """
     free = shutil.disk_usage(folder).free
     if free < size:
         needed = f"{size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free."
         raise InputError(f"No space left in {folder}: {needed} {advice}".rstrip())
+    # What is free may be another user's, or more than a file may have.
+    failure = f"A file of {size / 1e6:,.0f} MB can't be written to {folder}"
+    with explained(failure, advice), tempfile.TemporaryFile(dir=folder) as file:
+        allocate(file, size)
+
+
+def allocate(file: IO[bytes], size: int) -> None:
+    """Makes sure of `size` bytes on the disk for an open file; an `OSError` where there are none.
+
+    A file that is mapped into memory takes the process down where its disk is full.
+    """
+    # Not every system can.
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def read_json(

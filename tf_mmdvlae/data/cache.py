@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import pathlib
 import shutil
 
@@ -25,8 +26,9 @@ def cached(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Reads a source from its disk cache; writes the cache where it is missing or damaged.
 
-    A cache is a folder that appears under its name when it is complete. Without a folder to write,
-    room on the disk or readable images there is an InputError.
+    A cache is a folder that appears under its name when it is complete. Its digest is compared when
+    it is opened; one without a digest, as older versions wrote it, is made again. Without a folder
+    to write, room on the disk or readable images there is an InputError.
 
     Returns:
       images, a uint8 np.memmap [n, height, width, channels], and labels, name -> [n].
@@ -51,7 +53,10 @@ def _open(folder, image_shape):
     if not folder.exists():
         return None
     try:
-        metadata = files.read_json(folder / "metadata.json", fields={"size": int, "labels": list})
+        fields = {"size": int, "labels": list, "sha256": str}
+        metadata = files.read_json(folder / "metadata.json", fields=fields)
+        if _digest(folder, metadata) != metadata["sha256"]:
+            raise ValueError("its bytes have changed")
         images = np.load(folder / "images.npy", mmap_mode="r")
         if images.shape[1:] != tuple(image_shape) or len(images) < metadata["size"]:
             raise ValueError("its images have another shape")
@@ -74,11 +79,21 @@ def _fill(folder: pathlib.Path, source, image_shape, crop):
     files.require_space(source.cache_folder, math.prod(shape), advice)
     with files.hidden_folder(folder) as hidden:
         store = np.lib.format.open_memmap(hidden / "images.npy", "w+", np.uint8, shape)
+        with open(hidden / "images.npy", "r+b") as file:
+            files.allocate(file, os.fstat(file.fileno()).st_size)
         readable, labels = read(source, image_shape, crop, store)
         store.flush()
         for number, values in enumerate(labels.values()):
             np.save(hidden / f"label_{number}.npy", values)
         metadata = {"size": int(readable.sum()), "labels": list(labels)}
+        metadata["sha256"] = _digest(hidden, metadata)
         files.write_json(hidden / "metadata.json", metadata)
         # A run that was faster leaves the same cache; that one stands.
         files.place_folder(hidden, folder)
+
+
+def _digest(folder, metadata):
+    """One digest of all that a cache holds."""
+    arrays = {path.name: files.digest(path) for path in sorted(folder.glob("*.npy"))}
+    content = json.dumps([metadata["size"], metadata["labels"], arrays])
+    return hashlib.sha256(content.encode()).hexdigest()

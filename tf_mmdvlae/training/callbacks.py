@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
 from tf_mmdvlae.common.progress import Progress
+from tf_mmdvlae.common.stopping import stopping_signals
 from tf_mmdvlae.training.finish import finishing_seconds
 from tf_mmdvlae.training.held_out import HeldOut
 from tf_mmdvlae.training.run import Run
@@ -29,9 +30,9 @@ _RUNAWAY = 10.0
 
 
 class StopRequest(contextlib.ExitStack):
-    """Remembers that SIGTERM or Ctrl-C came, so that a run can stop between two steps.
+    """Remembers that one of `stopping_signals` came, so that a run can stop between two steps.
 
-    A second Ctrl-C in its block interrupts at once. `signal` is the signal's number, None before.
+    A second one in its block interrupts at once. `signal` is the first one's number, None before.
     """
 
     signal: int | None = None
@@ -43,7 +44,7 @@ class StopRequest(contextlib.ExitStack):
     def __enter__(self) -> StopRequest:
         # Python lets the main thread alone set handlers.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stopping_signals():
                 self._before[number] = signal.signal(number, self._note)
                 self.callback(signal.signal, number, self._before[number])
         return self
