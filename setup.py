@@ -12,6 +12,7 @@ VERSION = re.search(r'__version__ = "(.*)"', (PACKAGE / "__init__.py").read_text
 COMMANDS = sorted(path.stem for path in (PACKAGE / "cli").glob("*.py"))
 COMMANDS = [command for command in COMMANDS if (ROOT / "bin" / command).exists()]
 TFLITE = ["ai-edge-litert>=2.1,<3"]
+VIDEO = ["imageio-ffmpeg>=0.5,<0.7"]
 ONNX = ["tf2onnx>=1.16.1,<2", "onnxruntime>=1.20,<2"]
 
 setup(
@@ -59,6 +60,7 @@ setup(
         "tflite": TFLITE,
         "notebooks": ["ipykernel>=6.29,<8", "ipywidgets>=8.1,<9", "nbclient>=0.10,<0.12"],
         "onnx": ONNX,
+        "video": VIDEO,
         "docs": [
             # conf.py draws equations by its converter to MathML.
             "docutils>=0.22,<0.23",
@@ -73,6 +75,7 @@ setup(
             "ruff==0.17.6",
             *TFLITE,
             *ONNX,
+            *VIDEO,
         ],
     },
     entry_points={

@@ -36,6 +36,26 @@ def test_edits_keep_the_picture_unless_detail_is_zero(run_command, finished_run,
 
 
 @pytest.mark.slow
+def test_a_moving_edit_has_a_frame_per_strength(run_command, finished_run, files, tmp_path):
+    edit = ["edit", f"--export={finished_run[1]}", "--attribute=class=odd", "--strength=-90:90:3"]
+    moving = tmp_path / "two.gif"
+    flags = [f"--image={files[0]},{files[1]}", "--fps=10", "--scale=2", f"--out={moving}"]
+    code, printed, errors = run_command(*edit, *flags)
+    assert (code, printed) == (0, f"{moving}\n"), errors
+    served = load(finished_run[1])
+    given = served.read(*files[:2])
+    with Image.open(moving) as picture:
+        assert picture.n_frames == 4
+        for frame, strength in enumerate((-90, 0, 90, 0)):
+            picture.seek(frame)
+            shown = np.asarray(picture.convert("L"), float) / 255
+            edits = served.retouch(given, "class=odd", strength)[..., 0]
+            for place, edited in zip((slice(None, 16), slice(20, None)), edits, strict=True):
+                expected = edited.repeat(2, axis=0).repeat(2, axis=1)
+                np.testing.assert_allclose(shown[:, place], expected, atol=0.003)
+
+
+@pytest.mark.slow
 def test_full_size_changes_the_whole_photograph(run_command, finished_run, images, tmp_path):
     photograph, out = tmp_path / "photograph.png", tmp_path / "edited.png"
     small = Image.fromarray(np.uint8(images[0, ..., 0] * 255))
@@ -62,6 +82,8 @@ def test_full_size_changes_the_whole_photograph(run_command, finished_run, image
         (["--attribute=class=odd", "--strength=1:2"], "start:stop:count"),
         (["--attribute=class=odd", "--layers=3"], "from 1 (lowest) to 2"),
         (["--attribute=class=odd", "--image={folder}"], "too many for one picture"),
+        (["--attribute=class=odd", "--strength=1", "--out={out}.gif"], "several strengths"),
+        (["--attribute=class=odd", "--full_size", "--out={out}.gif"], "no --full_size"),
         (["--attribute=class=odd", "--full_size"], "one file per photograph and strength"),
         (
             ["--attribute=class=odd", "--full_size", "--image=/dev/null"],
@@ -72,9 +94,9 @@ def test_full_size_changes_the_whole_photograph(run_command, finished_run, image
 def test_a_bad_edit_is_refused(
     run_command, finished_run, picture_folder, files, tmp_path, flags, message
 ):
-    flags = [flag.format(folder=picture_folder) for flag in flags]
+    flags = [flag.format(folder=picture_folder, out=tmp_path / "x") for flag in flags]
     picture = [f"--image={files[0]}", f"--out={tmp_path / 'x.png'}"]
     code, _, errors = run_command("edit", f"--export={finished_run[1]}", *picture, *flags)
     assert code == 1
     assert message in errors
-    assert not (tmp_path / "x.png").exists()
+    assert not list(tmp_path.iterdir())

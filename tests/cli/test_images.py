@@ -94,8 +94,18 @@ def test_one_picture_or_a_folder(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     with pytest.raises(InputError, match="too many for one picture"):
         images.is_one_picture("rows.png", images.MOST_ROWS + 1)
-    with pytest.raises(InputError, match="written as .png"):
-        images.is_one_picture("rows.jpg", 1)
+    for name in ("rows.jpg", "rows.gif", "rows.mp4"):
+        with pytest.raises(InputError, match="written as .png; or"):
+            images.is_one_picture(name, 1)
+
+
+def test_moving_pictures_are_for_commands_that_have_frames_a_second(tmp_path):
+    assert images.is_one_picture(f"{tmp_path}/rows.GIF", 1, fps=50)
+    assert not images.is_one_picture(f"{tmp_path}/rows", 1, fps=20)
+    with pytest.raises(InputError, match="written as .png, .gif or .mp4; or"):
+        images.is_one_picture("rows.webm", 1, fps=20)
+    with pytest.raises(InputError, match="--fps=51 .* at most 50"):
+        images.is_one_picture(f"{tmp_path}/rows.gif", 1, fps=51)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

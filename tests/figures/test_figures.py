@@ -347,3 +347,25 @@ def test_a_dollar_in_a_name_is_no_formula(tmp_path):
         plots.curves([0, 1], {ODD: [0, 1]}, ODD, ODD),
     ):
         assert svg.startswith("<?xml")
+
+
+def test_dimensions_move_there_and_back_in_their_own_tiles(tmp_path, monkeypatch):
+    saved = {}
+    monkeypatch.setattr(
+        run,
+        "save_moving_mosaic",
+        lambda *arguments, **labels: saved.update(frames=arguments[1], **labels),
+    )
+    means = latents.sample_prior((2, 3), 50, seed=0)
+    means["z_2"][:, 1] *= 2
+    base = {"z_1": [[1.0, 2.0]], "z_2": [[-1.0, 0.0, 1.0]]}
+    run.draw_dimensions(tmp_path / "x.gif", decode_values, means, base)
+    frames = saved["frames"]
+    assert frames.shape[1:] == (2, 3, *SHAPE)
+    moving = values_of(frames, 3)
+    # The most active dimension of layer 2 comes first, and moves alone.
+    np.testing.assert_allclose(moving[[0, 10, 20], 1, 0], [-3, 0, 3], atol=1e-5)
+    np.testing.assert_allclose(moving[:, 0, :2], 0, atol=1e-5)
+    np.testing.assert_allclose(values_of(frames, 0)[:, 1], 1, atol=1e-5)
+    # Layer 1 has no third dimension.
+    assert (frames[:, 0, 2] == 1).all()

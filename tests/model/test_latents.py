@@ -142,6 +142,45 @@ def test_interpolate_ends_at_a_and_b():
         latents.interpolate(codes(3), codes(3), [0, 1])
 
 
+def test_an_arc_turns_and_lengthens_evenly():
+    a, b = {"z_1": [[2.0, 0.0]]}, {"z_1": [[0.0, 4.0]]}
+    arc = latents.spherical(a, b, [0, 1 / 3, 0.5, 1])["z_1"]
+    # A third of 90 degrees at length 2 + 2/3, and half of them at length 3.
+    expected = [[2, 0], [8 / 3 * np.sqrt(0.75), 4 / 3], [3 * np.sqrt(0.5)] * 2, [0, 4]]
+    np.testing.assert_allclose(arc, expected, atol=1e-6)
+
+
+def test_an_arc_begins_and_ends_at_the_very_codes_and_keeps_the_length_of_draws():
+    a, b = (latents.sample_prior((64, 2), 20, seed) for seed in (0, 1))
+    for t, end in ((0, a), (1, b)):
+        for name, values in latents.spherical(a, b, t).items():
+            np.testing.assert_array_equal(values, end[name])
+    lengths = np.linalg.norm(latents.spherical(a, b, 0.5)["z_1"], axis=1)
+    np.testing.assert_allclose(lengths.mean(), 8, atol=0.3)
+    assert np.linalg.norm(latents.interpolate(a, b, 0.5)["z_1"], axis=1).mean() < 6
+
+
+@pytest.mark.parametrize("b", [[3.0, 0.0], [-3.0, 0.0], [0.0, 0.0]])
+def test_an_arc_without_a_plane_of_its_own_is_straight(b):
+    a, b = {"z_1": np.float32([[1, 0]])}, {"z_1": np.float32([b])}
+    straight = latents.interpolate(a, b, 0.25)["z_1"]
+    np.testing.assert_allclose(latents.spherical(a, b, 0.25)["z_1"], straight, atol=1e-6)
+    np.testing.assert_allclose(latents.spherical(b, a, 0.75)["z_1"], straight, atol=1e-6)
+
+
+def test_a_walk_goes_from_code_to_code():
+    three = {"z_1": np.float32([[1, 0], [0, 1], [0, -3]])}
+    straight = latents.walk(three, [0, 0.5, 1, 1.25, 2], straight=True)["z_1"]
+    np.testing.assert_allclose(straight, [[1, 0], [0.5, 0.5], [0, 1], [0, 0], [0, -3]])
+    arc = latents.walk(three, [0.5, 2])["z_1"]
+    np.testing.assert_allclose(arc, [[np.sqrt(0.5)] * 2, [0, -3]], atol=1e-6)
+    for positions in ([-0.1], [2.1], [np.nan]):
+        with pytest.raises(InputError, match="positions from 0 to 2"):
+            latents.walk(three, positions)
+    with pytest.raises(InputError, match="at least two codes"):
+        latents.walk(codes(1), [0])
+
+
 def test_concatenate_and_take_are_inverse():
     both = latents.concatenate([codes(2), codes(3, start=50)])
     assert latents.row_count(both) == 5

@@ -347,6 +347,22 @@ def test_one_row_serves_all_and_more_than_a_batch_is_split(loaded, images):
     assert loaded.sample([1, 2, 3], temperature=0).std(axis=0).max() < 1e-6
 
 
+def test_a_walk_goes_through_the_images_and_keeps_layers(loaded, images):
+    three = images[:3]
+    at_images = loaded.walk(three, [0, 1, 2])
+    np.testing.assert_allclose(at_images, loaded.reconstruct(three), atol=1e-6)
+    np.testing.assert_allclose(loaded.walk(three, [0, 1, 2], detail=1), three, atol=1e-6)
+    straight = loaded.walk(three, [0.25, 1.5], straight=True)
+    expected = loaded.interpolate(three[:2], three[1:], [0.25, 0.5])
+    np.testing.assert_allclose(straight, expected, atol=1e-6)
+    assert np.abs(loaded.walk(three, [0.25, 1.5]) - straight).max() > 1e-5
+    highest = loaded.walk(three, [0, 1], layer_weights=[0, 1])
+    expected = loaded.arithmetic(three[:1], three[:1], three[:2], layer_weights=[0, 1])
+    np.testing.assert_allclose(highest, expected, atol=1e-6)
+    with pytest.raises(InputError, match="from 0 to 1"):
+        loaded.walk(three, [0], detail=2)
+
+
 @pytest.mark.slow
 def test_samples_of_the_fitted_mixture(loaded, finished_run, monkeypatch, tmp_path):
     mixture = Samplers.load(finished_run[0] / "samplers.npz").joint

@@ -239,6 +239,15 @@ DETAIL = Flag(
     "how much of what the model does not draw is added back, from 0 to 1 [default: 1; for exports "
     "that are too old, 0]",
 )
+MOVING_FLAGS = {
+    "fps": Flag(int, "frames a second of a moving picture, at most 50", 20, at_least=1),
+    "back": Flag(bool, "moving pictures then go back to their start; --noback ends there", True),
+    "scale": Flag(
+        int,
+        "how many times larger moving pictures are than the model's [default: to 256 pixels]",
+        at_least=1,
+    ),
+}
 DATA_DIR = Flag(
     absolute_path, "root of the TFDS data sets [default: TFDS's own, ~/tensorflow_datasets]"
 )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 """The most rows of one picture."""
 
-_OTHER_FORMATS = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff")
+_OTHER_FORMATS = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff", ".mp4", ".webm", ".mov")
 _LONGEST_PART = 80
 _log = logging.getLogger(__name__)
 
@@ -142,21 +142,28 @@ def strengths(text: str) -> list[float]:
     return values
 
 
-def is_one_picture(out: str, rows: int) -> bool:
-    """Whether --out names one PNG file for all results (True) or a folder (False).
+def is_one_picture(out: str, rows: int, fps: int | None = None) -> bool:
+    """Whether --out names one file for all results (True) or a folder (False).
 
-    A place that can't be written is an InputError.
+    The file is a PNG; or a GIF or MP4, where the command gives `fps`, the frames a second of moving
+    pictures. A place that can't be written is an InputError, and so are too many rows.
     """
+    from tf_mmdvlae.figures.moving import is_moving, require_moving
+
     suffix = pathlib.Path(out).suffix.lower()
-    if suffix in _OTHER_FORMATS:
-        raise InputError(f"--out={out}: pictures are written as .png; or give a folder.")
-    if suffix == ".png" and rows > MOST_ROWS:
+    moving = fps is not None and is_moving(out)
+    if suffix in _OTHER_FORMATS and not moving:
+        kinds = ".png" if fps is None else ".png, .gif or .mp4"
+        raise InputError(f"--out={out}: pictures are written as {kinds}; or give a folder.")
+    is_one = moving or suffix == ".png"
+    if is_one and rows > MOST_ROWS:
         raise InputError(
             f"{rows} rows are too many for one picture (at most {MOST_ROWS}); give a folder, "
             "--out=DIR, for one file each."
         )
-    is_one = suffix == ".png"
     (require_file if is_one else require_folder)(out)
+    if moving and fps is not None:
+        require_moving(out, fps)
     return is_one
 
 

@@ -7,13 +7,12 @@ reconstruction was added back. A file that cannot be written is an `InputError`.
 
 from __future__ import annotations
 
-import math
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from tf_mmdvlae.figures.drawing import MINUS, listing, number, save_mosaic
+from tf_mmdvlae.figures.drawing import MINUS, in_a_square, listing, number, save_mosaic
 
 
 def draw_arithmetic(
@@ -79,6 +78,32 @@ def _share(detail):
     return "" if detail == 1 else f", times {number(detail)}"
 
 
+def draw_walk(
+    path: pathlib.Path | str,
+    frames: np.ndarray,
+    steps: int,
+    layers: Sequence[int] | None = None,
+    detail: float = 0.0,
+) -> pathlib.Path:
+    """Draws a walk through pictures [legs * steps + 1, H, W, C]: a row per leg, its ends in it."""
+    explanation = "Each row goes from one picture to the next through the codes between them."
+    if detail:
+        explanation += f" What the reconstructions lack is added back{_share(detail)}."
+    if layers is not None:
+        explanation += f" Only layer{'s' * (len(layers) > 1)} {listing(layers)} took part."
+    rows = np.arange(0, len(frames) - 1, steps)[:, None] + np.arange(steps + 1)
+    shares = [number(round(step / steps, 3)) for step in range(steps + 1)]
+    return save_mosaic(
+        path,
+        frames[rows],
+        "Walk",
+        explanation,
+        gap=2,
+        column_labels=shares,
+        column_axis="share of the way",
+    )
+
+
 def draw_draws(
     path: pathlib.Path | str, images: np.ndarray, first_seed: int, temperature: float
 ) -> pathlib.Path:
@@ -86,13 +111,9 @@ def draw_draws(
 
     The caption gives the seeds, `first_seed` and those that follow it, and the temperature.
     """
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    tiles = np.ones((rows * columns, *images.shape[1:]), np.float32)
-    tiles[: len(images)] = images
     return save_mosaic(
         path,
-        tiles.reshape(rows, columns, *images.shape[1:]),
+        in_a_square(images),
         "Samples",
         f"Each image is decoded from its own draw of all layers. Seeds {first_seed} to "
         f"{first_seed + len(images) - 1}, row by row; temperature {number(temperature)}.",

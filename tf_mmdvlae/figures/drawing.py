@@ -87,6 +87,15 @@ def _starts(count, size, gap, apart_after, wide_gap):
     return np.cumsum([0, *(size + gap for gap in gaps)]).tolist()
 
 
+def in_a_square(images: np.ndarray) -> np.ndarray:
+    """Images [n, H, W, C] as a square of tiles, or nearly one, with white ones at the end."""
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    tiles = np.ones((rows * columns, *images.shape[1:]), np.float32)
+    tiles[: len(images)] = images
+    return tiles.reshape(rows, columns, *images.shape[1:])
+
+
 def zoom(image_shape: Sequence[int]) -> float:
     """The number of dots per pixel at which an image [H, W, C] is shown: 80 to 130 dots per side.
 
@@ -97,12 +106,16 @@ def zoom(image_shape: Sequence[int]) -> float:
     return 128 / side if side > 128 else math.ceil(80 / side)
 
 
-@literal_text()
 def save_mosaic(
-    path: pathlib.Path | str,
+    path: pathlib.Path | str, tiles: np.ndarray, title: str, explanation: str, **layout: Any
+) -> pathlib.Path:
+    """Writes a `mosaic_figure` by `save_figure`, and returns the path."""
+    return save_figure(mosaic_figure(tiles, **layout), path, title, explanation)
+
+
+@literal_text()
+def mosaic_figure(
     tiles: np.ndarray,
-    title: str,
-    explanation: str,
     *,
     gap: int = 1,
     rows_apart: Container[int] = (),
@@ -111,8 +124,8 @@ def save_mosaic(
     column_labels: Sequence[str] = (),
     row_axis: str = "",
     column_axis: str = "",
-) -> pathlib.Path:
-    """Writes a `mosaic` by `save_figure`, with labels at its edges, and returns the path.
+) -> Figure:
+    """A `mosaic` with labels at its edges; it is the one image of the figure's one axes.
 
     There is one label per row and one per column, or none; the axes' texts say what the labels are.
     """
@@ -136,7 +149,7 @@ def save_mosaic(
     axes.set_yticks(picture.row_centres if row_labels else [], row_labels)
     axes.set_xlabel(column_axis, size=LABEL_POINTS, labelpad=72 * _SPACE)
     axes.set_ylabel(row_axis, size=LABEL_POINTS, labelpad=72 * _SPACE)
-    return save_figure(figure, path, title, explanation)
+    return figure
 
 
 @literal_text()
@@ -149,14 +162,19 @@ def save_figure(
     was. The title is added to `figure`.
     """
     path = pathlib.Path(path)
+    box = titled(figure, title, explanation)
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=DOTS_PER_INCH, bbox_inches=box)
+    return path
+
+
+def titled(figure: Figure, title: str, explanation: str) -> Bbox:
+    """Adds a title to a matplotlib figure, and returns the box, in inches, that holds all of it."""
     figure.draw_without_rendering()
     _write_heading(figure, title, explanation)
     # Whole dots: the pixels of images keep their edges.
     extents = figure.get_tightbbox().padded(_MARGIN).extents
-    box = Bbox.from_extents(*np.round(extents * DOTS_PER_INCH) / DOTS_PER_INCH)
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=DOTS_PER_INCH, bbox_inches=box)
-    return path
+    return Bbox.from_extents(*np.round(extents * DOTS_PER_INCH) / DOTS_PER_INCH)
 
 
 def _write_heading(figure, title, explanation):

@@ -24,6 +24,7 @@ import numpy as np
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.figures.drawing import layer_title, number, save_mosaic, zoom
 from tf_mmdvlae.figures.losses import draw_losses
+from tf_mmdvlae.figures.moving import save_moving_mosaic
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.functions import in_batches
 from tf_mmdvlae.model.latents import Latents
@@ -36,6 +37,7 @@ _WIDEST = 1100
 _MOST_DIMENSIONS = 10
 _ROWS_OF_SAMPLES = 8
 _ROWS_OF_ORIGINALS = 3
+_MOST_MOVING, _FRAMES, _FRAMES_A_SECOND = 6, 21, 15
 _START = "one test image's code, decoded,"
 
 
@@ -166,6 +168,35 @@ def draw_traversal(
         row_labels=[f"dimension {dim + 1}" for dim in dims],
         column_labels=["start", *map(number, values)],
         column_axis="value of the row's dimension",
+    )
+
+
+def draw_dimensions(
+    path: pathlib.Path | str, decode: Decode, means: Latents, base: Latents
+) -> pathlib.Path:
+    """Draws a GIF or MP4 in which every layer's dimensions move, each in its own picture.
+
+    A row shows up to six dimensions of a layer around a test image's code `base`, the most active
+    ones in the codes `means` of many images (see `most_active`).
+    """
+    start = decode_images(decode, base)
+    sizes = latents.dimensions(base)
+    columns = min(_MOST_MOVING, max(sizes))
+    # The turns are slow.
+    values = HIGH * np.sin(np.linspace(-np.pi / 2, np.pi / 2, _FRAMES))
+    frames = np.ones((_FRAMES, len(sizes), columns, *start.shape[1:]), np.float32)
+    for row, layer in enumerate(range(1, len(sizes) + 1)):
+        for column, dim in enumerate(latents.most_active(means, layer)[:columns]):
+            codes = latents.traverse(base, layer, dim, values)
+            frames[:, row, column] = decode_images(decode, codes)
+    return save_moving_mosaic(
+        path,
+        frames,
+        "What each dimension changes",
+        f"Each picture is {_START} with one dimension of its row's layer going from {number(LOW)} "
+        f"to {number(HIGH)} and back. The dimension that varies most between images comes first.",
+        _FRAMES_A_SECOND,
+        row_labels=[layer_title(layer, len(sizes)) for layer in range(1, len(sizes) + 1)],
     )
 
 

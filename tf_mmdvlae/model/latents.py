@@ -243,6 +243,59 @@ def interpolate(a: Latents, b: Latents, t: Any) -> Latents:
     return {name: (1 - t) * a[name] + t * b[name] for name in a}
 
 
+def spherical(a: Latents, b: Latents, t: Any) -> Latents:
+    """Codes on the arc from a to b: in each layer the direction turns evenly, and the length goes
+    evenly from |a_l| to |b_l|.
+
+    A straight line is shorter than the draws of N(0, I) that it joins: halfway between two of d
+    dimensions, the mean square of a number is 1/2 in place of 1, and the decoder has hardly seen
+    such codes where d is large. The arc keeps the length (White 2016, "Sampling Generative
+    Networks", arXiv 1609.04468; the formula is that of Shoemake 1985). Where a layer of a and b
+    points the same way, or opposite ways, or is zero, its line is straight.
+
+    t is one number, or one per row [n], in [0, 1].
+    """
+    a, b = _of_same_layers(a, b)
+    t = np.asarray(t, np.float64).reshape(-1, 1)
+    _same_rows(a, b, {"t": t})
+    return {name: _arc(a[name], b[name], t).astype(np.float32) for name in a}
+
+
+def _arc(a, b, t):
+    first, last = (np.linalg.norm(codes, axis=1, keepdims=True) for codes in (a, b))
+    lengths = np.float64(first) * last
+    cosine = np.sum(np.float64(a) * b, axis=1, keepdims=True) / np.where(lengths > 0, lengths, 1)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    turns = (np.sin(angle) > 1e-4) & (lengths > 0)
+    sine = np.where(turns, np.sin(angle), 1)
+    length = (1 - t) * first + t * last
+    of_a = np.sin((1 - t) * angle) / sine * length / np.where(first > 0, first, 1)
+    of_b = np.sin(t * angle) / sine * length / np.where(last > 0, last, 1)
+    return np.where(turns, of_a, 1 - t) * a + np.where(turns, of_b, t) * b
+
+
+def walk(codes: Latents, positions: Any, straight: bool = False) -> Latents:
+    """Codes on the way through all rows of a latent dict, from one to the next.
+
+    Args:
+      codes: n >= 2 codes.
+      positions: m numbers in [0, n - 1]: 0 is the first code, 1 the second, 0.5 lies between them.
+      straight: whether the legs are straight (`interpolate`), not arcs (`spherical`).
+
+    Returns:
+      A latent dict [m, d_l].
+    """
+    codes, rows = check(codes), row_count(codes)
+    if rows < 2:
+        raise InputError(f"A walk needs at least two codes, not {rows}.")
+    positions = np.asarray(positions, np.float64).reshape(-1)
+    if not np.all((positions >= 0) & (positions <= rows - 1)):
+        raise InputError(f"A walk through {rows} codes has positions from 0 to {rows - 1}.")
+    legs = np.minimum(positions.astype(int), rows - 2)
+    between = interpolate if straight else spherical
+    return between(take(codes, legs), take(codes, legs + 1), positions - legs)
+
+
 def _weight_columns(layer_weights, *parts):
     layers = len(parts[0])
     weights = np.ones(layers) if layer_weights is None else layer_weights

@@ -242,6 +242,48 @@ class Functions(abc.ABC):
         """
         return self._call("interpolate", {"a": a, "b": b}, t=_numbers(t))["result"]
 
+    def walk(
+        self,
+        images: np.ndarray,
+        positions: ArrayLike,
+        layer_weights: ArrayLike | None = None,
+        straight: bool = False,
+        detail: float = 0.0,
+    ) -> np.ndarray:
+        """Decodes codes on the way through all images, from one to the next, for `positions` [m].
+
+        Args:
+          images: [n, H, W, C], n >= 2.
+          positions: numbers in [0, n - 1]: 0 is the first image, 1 the second, 0.5 lies between
+            them.
+          layer_weights: one weight per layer, lowest first; a zero leaves that layer as the first
+            image has it. None is one for each.
+          straight: whether the codes lie on straight lines, as those of `interpolate`; otherwise
+            they lie on arcs, which keep the length of codes (`tf_mmdvlae.model.latents.spherical`).
+          detail: a number in [0, 1]: how much of what the reconstructions lack of the two images
+            is added back, in the shares of the way. With 1 and all layers, the walk shows the
+            images themselves.
+
+        Returns:
+          Images [m, H, W, C].
+
+        Raises:
+          InputError: for fewer than two images, and for positions and details outside these ranges.
+        """
+        if not 0 <= detail <= 1:
+            raise InputError(f"detail is {detail:g}; it must be from 0 to 1.")
+        means, _ = self.encode(images)
+        ends = means
+        if layer_weights is not None:
+            first = latents.take(means, [0])
+            ends = latents.arithmetic(first, first, means, layer_weights)
+        drawn = self.decode(latents.walk(ends, positions, straight))
+        if not detail:
+            return drawn
+        lost = (_floats(images) - self.decode(means)).reshape(len(images), -1)
+        between = latents.walk({"z_1": lost}, positions, straight=True)["z_1"]
+        return np.clip(drawn + np.float32(detail) * between.reshape(drawn.shape), 0, 1)
+
     def _editing(self, attribute, strength, layer_weights):
         names = np.array(attribute, object).reshape(-1)
         if not all(isinstance(name, (str, bytes)) for name in names):

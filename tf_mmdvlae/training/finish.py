@@ -20,13 +20,13 @@ from tf_mmdvlae.config import unversioned
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
-from tf_mmdvlae.figures.run import draw_all
+from tf_mmdvlae.figures.run import draw_all, draw_dimensions
 from tf_mmdvlae.metrics.prior_distance import prior_match
 from tf_mmdvlae.metrics.probes import probe_layers
 from tf_mmdvlae.metrics.reconstruction import reconstruction_errors
 from tf_mmdvlae.model.directions import Directions, find_directions
-from tf_mmdvlae.model.functions import BATCH, joined, mmd_to_prior, numpy_functions
-from tf_mmdvlae.model.latents import posterior_samples, row_count
+from tf_mmdvlae.model.functions import BATCH, in_batches, joined, mmd_to_prior, numpy_functions
+from tf_mmdvlae.model.latents import posterior_samples, row_count, take
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.export import check_place, export
@@ -169,26 +169,37 @@ def draw(
     functions: tuple[Callable, Callable], config: Config, workdir: Workdir, split: pipeline.Split
 ) -> list[pathlib.Path]:
     """Draws every figure of a run into its workdir, of test images; returns the paths."""
+    images = _figure_images(split)
     history = workdir.read_history()
     names = dict.fromkeys(name for record in history for name in record)
     columns = {name: [record.get(name) for record in history] for name in names}
-    images = np.concatenate(list(_batches(split, min(_FIGURE_IMAGES, split.size))))
     fade_in = config.train.fade_in(len(config.model.latent_dims))
     return draw_all(workdir.figures, *functions, images, columns, fade_in, config.train.seed)
 
 
+def _figure_images(split):
+    return np.concatenate(list(_batches(split, min(_FIGURE_IMAGES, split.size))))
+
+
 def draw_run(
-    workdir: pathlib.Path | str, data_dir: pathlib.Path | str | None = None
+    workdir: pathlib.Path | str,
+    data_dir: pathlib.Path | str | None = None,
+    moving: pathlib.Path | str | None = None,
 ) -> list[pathlib.Path]:
     """Draws the figures of a finished run again; returns their paths.
 
-    `data_dir` is the root of the TFDS data sets, if it is not where the run found it.
+    `data_dir` is the root of the TFDS data sets, if it is not where the run found it. `moving`, a
+    GIF or MP4 file, is drawn in place of the figures: what every layer's dimensions do.
     """
     model, folder = load_run(workdir), Workdir(workdir)
     config = folder.read_config()
     split = _test_split(config, data_dir)
+    encode, decode = numpy_functions(model)
+    if moving is not None:
+        means, _ = in_batches(encode, _figure_images(split))
+        return [draw_dimensions(moving, decode, means, take(means, [0]))]
     with folder.locked():
-        return draw(numpy_functions(model), config, folder, split)
+        return draw((encode, decode), config, folder, split)
 
 
 def export_run(
