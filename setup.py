@@ -11,6 +11,8 @@ VERSION = re.search(r'__version__ = "(.*)"', (PACKAGE / "__init__.py").read_text
 # Without benchmark, which runs from a checkout only.
 COMMANDS = sorted(path.stem for path in (PACKAGE / "cli").glob("*.py"))
 COMMANDS = [command for command in COMMANDS if (ROOT / "bin" / command).exists()]
+# mtcnn names TensorFlow only in an extra of its own.
+ALIGN = ["mtcnn>=1.0,<1.1", "joblib>=1.4.2,<2", "lz4>=4.3.3,<5"]
 TFLITE = ["ai-edge-litert>=2.1,<3"]
 VIDEO = ["imageio-ffmpeg>=0.5,<0.7"]
 ONNX = ["tf2onnx>=1.16.1,<2", "onnxruntime>=1.20,<2"]
@@ -73,6 +75,7 @@ setup(
             "pytest>=8.3,<10",
             "pytest-xdist>=3.6,<4",
             "ruff==0.17.6",
+            *ALIGN,
             *TFLITE,
             *ONNX,
             *VIDEO,

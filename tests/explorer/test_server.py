@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tf_mmdvlae.cli import explore
+from tf_mmdvlae.data import detector
 from tf_mmdvlae.explorer.server import MAX_BYTES, Server
 from tf_mmdvlae.explorer.subject import Subject
 from tf_mmdvlae.serving.loaded import load, newest_version
@@ -61,6 +62,7 @@ def test_about_describes_the_export(ask, served):
     about = _about(ask)
     assert about["image_shape"] == [8, 8, 1]
     assert about["latent_dims"] == [2, 3]
+    assert (about["crop"], about["layout"]) == (1.0, None)
     assert [attribute["name"] for attribute in about["attributes"]] == list(served.attributes)
     assert len(about["effects"]) == 5
     for vectors, dims in zip(about["axes"], [2, 3], strict=True):
@@ -129,6 +131,25 @@ def test_encode_reads_a_file_as_the_commands_do(ask, served, tmp_path):
     )
 
 
+def test_find_answers_the_points_of_the_upright_picture(ask, tmp_path, monkeypatch):
+    sizes, answers = [], []
+
+    def find(picture):
+        sizes.append((picture.size, picture.mode))
+        return answers.pop()
+
+    monkeypatch.setattr(detector, "find_faces", find)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (20, 12)).save(tmp_path / "turned.png", exif=exif)
+    content = (tmp_path / "turned.png").read_bytes()
+    points = [[1.25, 2.0], [3.0, 2.5], [1.5, 4.0], [2.5, 4.0]]
+    for faces, answer in (([detector.Face(np.array(points), 0.9)], points), ([], None)):
+        answers.append(faces)
+        assert json.loads(ask("POST", "/find", content)[1]) == {"points": answer}
+    assert sizes == [((12, 20), "RGB")] * 2
+
+
 def test_draws_depend_on_their_seeds_alone(ask):
     one = ask("GET", "/draw?seed=4&count=1")[1]
     three = ask("GET", "/draw?seed=3&count=3")[1]
@@ -150,6 +171,7 @@ def test_draws_depend_on_their_seeds_alone(ask):
         ("POST", "/decode", bytes(601 * 20), 400, "1 to 600"),
         ("POST", "/decode", np.full(5, np.nan, "<f4").tobytes(), 400, "finite"),
         ("POST", "/encode", b"", 400, "can't be read as a picture"),
+        ("POST", "/find", b"", 400, "can't be read as a picture"),
         ("POST", "/encode", b"__import__('os')", 400, "can't be read as a picture"),
         ("GET", "/draw", None, 400, "whole numbers"),
         ("GET", "/draw?seed=x&count=1", None, 400, "whole numbers"),

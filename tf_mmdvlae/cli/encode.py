@@ -54,6 +54,8 @@ def _run(flags):
 def _write_csv(path, names, columns):
     import csv
 
+    from tf_mmdvlae.common.paths import as_cell
+
     heading = [
         f"{name}_{d + 1}" for name, values in columns.items() for d in range(values.shape[1])
     ]
@@ -62,9 +64,7 @@ def _write_csv(path, names, columns):
         writer.writerow(["picture", *heading])
         for row, name in enumerate(names):
             numbers = [f"{x:.6g}" for values in columns.values() for x in values[row]]
-            # A spreadsheet would take such a name for a formula; as a path it means the same.
-            is_formula = name[0] in "=+-@\t\r"
-            writer.writerow([f"./{name}" if is_formula else name, *numbers])
+            writer.writerow([as_cell(name), *numbers])
 
 
 main = Command("encode", __doc__, FLAGS, _run)

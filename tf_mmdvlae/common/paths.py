@@ -39,6 +39,14 @@ def require_short(path: str) -> None:
             raise InputError(f"A name of more than {_LONGEST_NAME} bytes can't be: {name}")
 
 
+def as_cell(name: str) -> str:
+    """A file's name for a table: a spreadsheet would take one that begins with "=" for a formula.
+
+    As a path the result means the same.
+    """
+    return f"./{name}" if name[0] in "=+-@\t\r" else name
+
+
 def require_plain(path: pathlib.Path | str) -> None:
     """Refuses a path that TensorFlow takes for a pattern of names, and so can't read back."""
     if re.search(r"\[.+\]|\\", str(path)):

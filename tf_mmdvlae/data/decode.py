@@ -83,13 +83,15 @@ def decode(
     return np.asarray(image, np.uint8).reshape(image_shape), enlarged
 
 
-def decode_whole(path: str, channels: int, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
-    """Decodes a whole image file at its own size, upright, with 1 or 3 channels as in `decode`.
+def decode_whole(
+    content: bytes | str | os.PathLike, channels: int, max_megapixels: float = MAX_MEGAPIXELS
+) -> Image.Image:
+    """Decodes a whole image at its own size, upright, with 1 or 3 channels as in `decode`.
 
     The image keeps its colour profile, unless its pixels had to be converted. Exceptions come
     through as in `decode`.
     """
-    with _checked(path, max_megapixels) as image:
+    with _checked(content, max_megapixels) as image:
         upright = ImageOps.exif_transpose(image)
     converted = _with_channels(upright, channels)
     if converted.mode != upright.mode:

@@ -58,8 +58,8 @@ def typed(
     composed = {text: unicodedata.normalize("NFC", text) for text in {text for _, text in fields}}
     fields = [(line, composed[text]) for line, text in fields]
     texts = [text for _, text in fields]
-    present = {text for text in composed.values() if not _is_missing(text)}
-    numbers = {text: _number(text, has_decimal_comma) for text in present}
+    present = {text for text in composed.values() if not is_missing(text)}
+    numbers = {text: as_number(text, has_decimal_comma) for text in present}
     truths = {text: _TRUTHS.get(text.lower(), value) for text, value in numbers.items()}
     values = truths if _are_bools(set(truths.values()) - {None}) else numbers
     if None in values.values():
@@ -109,11 +109,12 @@ def _are_bools(values):
     return any(values <= bools for bools in _BOOLS)
 
 
-def _is_missing(text):
+def is_missing(text: str) -> bool:
+    """Whether a field holds no value."""
     return text.lower() in _NO_VALUE or text == "None"
 
 
-def _number(text, has_decimal_comma):
+def as_number(text: str, has_decimal_comma: bool) -> float | None:
     """The number that a text is, within the range of float32; None for all other texts."""
     if has_decimal_comma and text.count(",") == 1:
         text = text.replace(",", ".")

@@ -29,11 +29,20 @@ _COUNT = re.compile(r"\d{1,18}", re.ASCII)
 _EXCELS_FIRST_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
-class _Table(NamedTuple):
+class Table(NamedTuple):
+    """A text file.
+
+    Attributes:
+      heading: the names of the columns.
+      rows: the fields of each row, as many as the heading's, with the number of its line.
+      separator: in words, such as "commas".
+      announced: the number of rows that the first line says.
+    """
+
     heading: list[str]
-    rows: list[tuple[int, list[str]]]  # with the number of each row's line in the file
+    rows: list[tuple[int, list[str]]]
     separator: str
-    announced: int | None = None  # the number of rows that the first line says
+    announced: int | None = None
 
 
 def read_label_file(
@@ -53,8 +62,8 @@ def read_label_file(
       InputError: for a file that can't be read as such a table, names no image, has a column twice,
         or has two rows for one image that differ; and for a column that can't be understood.
     """
-    find = _old_finder(names) if rules == OLD_RULES else _finder(names)
-    table = _read_table(expanded(path), find)
+    find = _old_finder(names) if rules == OLD_RULES else finder(names)
+    table = read_table(path, find, "--labels")
     heading, rows = table.heading, table.rows
     if find(heading[0]):
         raise InputError(f"{path} has no heading; its first row is of the image {heading[0]}.")
@@ -90,7 +99,8 @@ def read_label_file(
     return labelled, labels, class_names
 
 
-def _finder(names) -> Callable[[str], str | None]:
+def finder(names: Sequence[str]) -> Callable[[str], str | None]:
+    """A function from what a table calls an image to its name, as `read_label_file` says."""
     exact = set(names)
     by_path, by_base = _by(names, _normal), _by(names, lambda name: _normal(_base(name)))
 
@@ -134,14 +144,22 @@ def _normal(name):
     return unicodedata.normalize("NFC", name).strip()
 
 
-def _read_table(path, find) -> _Table:
-    """The table of a file, with the separator by which most rows name an image."""
-    flag = f"--labels={path}"
+def read_table(path: str, find: Callable[[str], str | None], name: str) -> Table:
+    """The table of a file, with the separator by which most rows name an image.
+
+    Args:
+      find: a `finder`.
+      name: that of the flag, for messages.
+
+    Raises:
+      InputError: for a file that can't be read as a table, or has a column twice.
+    """
+    flag, place = f"{name}={path}", expanded(path)
     with explained(f"{flag} can't be read"):
         # A pipe would wait for ever, and a device may have no end.
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not stat.S_ISREG(place.stat().st_mode):
             raise InputError(f"{flag} is not a file of text.")
-        content = path.read_bytes()
+        content = place.read_bytes()
     try:
         tables = _tables(_text(content))
     except (UnicodeError, csv.Error) as error:
@@ -154,7 +172,9 @@ def _read_table(path, find) -> _Table:
         rows = table.rows if columns > 1 else []
         return sum(len(fields) == columns and find(fields[0]) is not None for _, fields in rows)
 
-    return _checked(max(tables, key=lambda one: (rows_of_images(one), len(one.heading))), path)
+    return _checked(
+        max(tables, key=lambda one: (rows_of_images(one), len(one.heading))), path, flag
+    )
 
 
 def _text(content):
@@ -165,13 +185,13 @@ def _text(content):
     return text
 
 
-def _tables(text) -> list[_Table]:
+def _tables(text) -> list[Table]:
     if excels := _EXCELS_FIRST_LINE.match(text):
         return [_split("\n" + text[excels.end() :], excels[1])]
     return [*(_split(text, separator) for separator in _SEPARATORS), _split_at_spaces(text)]
 
 
-def _split(text, separator) -> _Table:
+def _split(text, separator) -> Table:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     rows, line = [], 1
     for fields in reader:
@@ -180,10 +200,10 @@ def _split(text, separator) -> _Table:
             rows.append((line, [*fields[:1], *map(str.strip, fields[1:])]))
         line = reader.line_num + 1
     words = _SEPARATORS.get(separator, repr(separator))
-    return _Table(rows[0][1] if rows else [], rows[1:], words)
+    return Table(rows[0][1] if rows else [], rows[1:], words)
 
 
-def _split_at_spaces(text) -> _Table:
+def _split_at_spaces(text) -> Table:
     lines = enumerate(text.splitlines(), 1)
     rows = [(number, line.split()) for number, line in lines if line.strip()]
     heading = rows[0][1] if rows else []
@@ -191,14 +211,14 @@ def _split_at_spaces(text) -> _Table:
         names, announced = rows[1][1], int(heading[0])
         if len(rows) > 2 and len(names) + 1 == len(rows[2][1]):
             names = ["file", *names]
-        return _Table(names, rows[2:], _SPACES, announced)
-    return _Table(heading, rows[1:], _SPACES)
+        return Table(names, rows[2:], _SPACES, announced)
+    return Table(heading, rows[1:], _SPACES)
 
 
-def _checked(table, path) -> _Table:
+def _checked(table, path, flag) -> Table:
     heading, rows, separator, announced = table
     if not heading:
-        raise InputError(f"--labels={path} is empty; it needs a heading and one row per image.")
+        raise InputError(f"{flag} is empty; it needs a heading and one row per image.")
     if len(heading) < 2:
         raise InputError(
             f"{path} needs a column of file names and then one column per attribute, with commas, "
@@ -234,4 +254,4 @@ def _checked(table, path) -> _Table:
             raise InputError(f"{path}: column {number} has no name in the heading.")
         if name in names[1 : number - 1]:
             raise InputError(f"{path} has two columns {name!r}; rename or remove one.")
-    return _Table(names, [(line, [f[c] for c in kept]) for line, f in rows], separator)
+    return Table(names, [(line, [f[c] for c in kept]) for line, f in rows], separator)

@@ -50,6 +50,7 @@ class Server(http.server.ThreadingHTTPServer):
     GET /about           JSON: `Subject.about`
     GET /draw?seed=&count=  rows: random codes and their pictures
     POST /encode         one row: the codes of the picture file in the body, and its centre
+    POST /find           JSON: "points", what `Subject.find` finds in the picture file in the body
     POST /decode         the pictures uint8 [n, H, W, C] of the codes float32 [n, D] in the body
     GET /<file>          a file of the page
 
@@ -101,7 +102,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer({"/about": self._about, "/draw": self._draw}, self._file)
 
     def do_POST(self):
-        self._answer({"/encode": self._encode, "/decode": self._decode}, self._nothing)
+        table = {"/encode": self._encode, "/find": self._find, "/decode": self._decode}
+        self._answer(table, self._nothing)
 
     def log_message(self, format, *arguments):
         pass
@@ -174,6 +176,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _encode(self):
         return _BINARY, _rows(*self.server.subject.encode(self._body()))
+
+    def _find(self):
+        points = self.server.subject.find(self._body())
+        answer = {"points": None if points is None else points.round(2).tolist()}
+        return "application/json", json.dumps(answer).encode()
 
     def _decode(self):
         body, width = self._body(), 4 * self.server.subject.dimensions

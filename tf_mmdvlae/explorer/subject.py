@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.config.layouts import layout_of
+from tf_mmdvlae.data import detector
+from tf_mmdvlae.data.decode import decode, decode_whole
 from tf_mmdvlae.explorer.fitted import find_vectors
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.serving.loaded import Served
@@ -58,6 +60,21 @@ class Subject:
         means, _ = served.encode(picture / np.float32(255))
         return latents.join(means), picture
 
+    def find(self, content: bytes) -> np.ndarray | None:
+        """A JPEG, PNG or WebP file -> the points [4, 2] of its largest face, None without a face.
+
+        They are the `Layout.points` of the picture at its own size, turned as EXIF says.
+
+        Raises:
+          InputError: if the bytes can't be read as a picture, or [align] is not installed.
+        """
+        try:
+            picture = decode_whole(content, 3, self._served.max_megapixels)
+        except Exception as error:  # Pillow raises whatever its decoders ran into.
+            raise InputError(f"This file can't be read as a picture: {error}") from error
+        faces = detector.find_faces(picture)
+        return faces[0].points if faces else None
+
     def draw(self, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Random pictures and their codes, one per seed: where training pictures lie, if known."""
         served = self._served
@@ -72,7 +89,8 @@ class Subject:
           "name" (the export's folder and version), "dataset", "image_shape", "latent_dims";
           "crop": the share of a picture's centre that the model sees; "layout": a picture's size in
           pixels and where a face lies in it, {"height", "width", "points": [[x, y]] of both eyes
-          and both corners of the mouth, left ones first}, or None where that is not known;
+          and both corners of the mouth, left ones first}, or None where that is not known; "finds":
+          whether `find` has its packages;
           "effects" [D]: by how much each dimension changes a picture, the mean over its pixels in
           [0, 1]; "axes": per layer, orthonormal vectors [d_l, d_l], those that change pictures most
           first; "attributes": one dict each of "name", "vector" [D], and "known" and "layers": how
@@ -88,7 +106,8 @@ class Subject:
             "image_shape": list(served.image_shape),
             "latent_dims": list(served.latent_dims),
             "crop": manifest["crop"],
-            "layout": manifest.get("layout"),
+            "layout": layout._asdict() if (layout := layout_of(manifest)) else None,
+            "finds": detector.is_installed(),
             "effects": effects.round(6).tolist(),
             "axes": [vectors.round(5).tolist() for vectors in axes],
             "attributes": self._attributes(),

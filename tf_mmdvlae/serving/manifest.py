@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tf_mmdvlae.common.provenance import provenance
+from tf_mmdvlae.data.align import layout_of_data
 from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ def describe(
 
     Returns:
       A dict that JSON can hold: "format", "dataset", "folder" (a hash of an image folder's path,
-      None for other data), "image_shape", "latent_dims", "crop", "max_megapixels" (larger pictures
-      are refused), "attributes", "signatures", "mixture_components" (None without a mixture),
+      None for other data), "layout" (where the faces of the training images lie, the fields of
+      `config.layouts.Layout`; None where that is not known), "image_shape", "latent_dims", "crop",
+      "max_megapixels" (larger pictures are refused), "attributes", "signatures",
+      "mixture_components" (None without a mixture),
       "weights" ("last": those of the last step), "test" and "test_images" (the metrics of the test
       split; {} and 0 without them), "probes" (how well each label is read from the codes: label ->
       "measure", "chance", "z_1" ... "z_L", "all"), "steps", "seed", "config" (no paths of the
@@ -56,10 +59,12 @@ def describe(
     metrics = metrics or {}
     config = metrics.get("config") or {"model": dataclasses.asdict(model.config)}
     here = provenance()
+    layout = layout_of_data(data) if data else None
     return {
         "format": FORMAT,
         "dataset": data.dataset if data else None,
         "folder": folder_digest(data) if data else None,
+        "layout": layout._asdict() if layout else None,
         "image_shape": list(model.config.image_shape),
         "latent_dims": list(model.config.latent_dims),
         "crop": data.crop if data else 1.0,
