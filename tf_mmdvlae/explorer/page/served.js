@@ -4,6 +4,8 @@
 //   about                 what the page knows about the model; `Subject.about` in Python says what
 //   decode(codes)         codes, Float32Array [D] each -> pictures
 //   encode(blob)          a picture file -> {code, picture}: its code, and its centre as it was seen
+//   align(blob)           a picture file -> where eyes and mouth corners lie in it, or null; only of
+//                         backends that find faces
 //   draw(seed, count)     random {code, picture}s; the same seed gives the same
 // All but `about` return promises, which fail with an Error whose message is a sentence for people.
 // A picture is {width, height, channels, pixels: Uint8Array, one byte per channel}.
@@ -37,6 +39,11 @@ export async function connect() {
       if (blob.size > 20e6) throw new Error("This file is larger than 20 MB, the most here.");
       return rows(await (await ask("encode", { method: "POST", body: blob })).arrayBuffer())[0];
     },
+    align: about.finds ? async (blob) => {
+      const { points } = await (await ask("find", { method: "POST", body: blob })).json();
+      // The server counts from the centre of the first pixel, and a canvas from its corner.
+      return points && points.map((point) => point.map((value) => value + 0.5));
+    } : null,
     async draw(seed, count) {
       return rows(await (await ask(`draw?seed=${seed}&count=${count}`)).arrayBuffer());
     },
