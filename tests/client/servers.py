@@ -24,6 +24,31 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+# Of the flags in tensorflow_serving/model_servers/main.cc of TensorFlow Serving, those that a
+# server of exports may need.
+FLAGS = {
+    "allow_version_labels_for_unavailable_models",
+    "batching_parameters_file",
+    "enable_batching",
+    "enable_model_warmup",
+    "file_system_poll_wait_seconds",
+    "grpc_max_threads",
+    "max_num_load_retries",
+    "model_base_path",
+    "model_config_file",
+    "model_config_file_poll_wait_seconds",
+    "model_name",
+    "monitoring_config_file",
+    "num_load_threads",
+    "per_process_gpu_memory_fraction",
+    "port",
+    "rest_api_num_threads",
+    "rest_api_port",
+    "rest_api_timeout_in_ms",
+    "tensorflow_inter_op_parallelism",
+    "tensorflow_intra_op_parallelism",
+}
+
 CHOICE = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 
 

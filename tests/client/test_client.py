@@ -230,7 +230,7 @@ def test_an_address_needs_a_scheme(address):
 @pytest.mark.parametrize(
     ("status", "content", "message"),
     [
-        (413, b"<html>", "413 Request Entity Too Large"),
+        (413, b"<html>", "answers 413 "),
         (502, b"<html>", "502 Bad Gateway"),
         (503, {"error": "the queue is full"}, "503 the queue is full"),
         (404, b"<html>", "404 Not Found"),

@@ -86,7 +86,10 @@ class Rest:
                 raise refusal(reason) from error
             if is_servers and error.code == 404:
                 raise missing(self.name, reason) from error
-            raise unreachable(self.name, f"{error.code} {reason}") from error
+            raise ConnectionError(
+                f"{self.name} answers {error.code} {reason}. Ask less at a time, or later, or see "
+                "what stands before the server."
+            ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise unreachable(self.name, getattr(error, "reason", error)) from error
 
