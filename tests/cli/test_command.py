@@ -355,12 +355,14 @@ def test_a_signal_after_the_last_word_of_a_command_ends_it_without_a_traceback(
     signals, monkeypatch, capsys
 ):
     def interrupted():
+        signal.setitimer(signal.ITIMER_REAL, 60)
         raise KeyboardInterrupt(signal.SIGTERM)
 
     monkeypatch.setitem(sys.modules, "a_command", SimpleNamespace(main=interrupted))
     assert start("a_command") == 128 + signal.SIGTERM
     assert capsys.readouterr().err == "error: Stopped.\n"
     assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_a_signal_that_a_process_was_started_to_ignore_stays_ignored(signals):

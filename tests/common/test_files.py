@@ -28,6 +28,16 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_what_a_killed_process_left_of_a_file_is_removed_by_the_next(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for name in (f".{dead.pid}.partial.a.json", f".{os.getppid()}.partial.a.json", ".1.mine"):
+        (tmp_path / name).touch()
+    files.write_json(tmp_path / "b.json", {})
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"b.json", f".{os.getppid()}.partial.a.json", ".1.mine"}
+
+
 def test_replacing_folder_puts_the_new_folder_in_the_place_of_the_old(tmp_path):
     target = tmp_path / "deep" / "folder"
     for name in ("first", "second"):
@@ -127,6 +137,20 @@ def test_hidden_folder_of_a_killed_process_is_removed_by_the_next(tmp_path):
         assert folder.exists()
     with files.hidden_folder(target):
         assert not folder.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_hidden_folder_whose_removal_was_stopped_is_removed_by_the_next(tmp_path, monkeypatch):
+    def stop(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt), files.hidden_folder(tmp_path / "target"):
+            pass
+    assert list(tmp_path.iterdir())
+    with files.hidden_folder(tmp_path / "target"):
+        pass
     assert not list(tmp_path.iterdir())
 
 

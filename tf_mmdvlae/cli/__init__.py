@@ -27,6 +27,7 @@ def start(module: str) -> int:
         # Of a command's own handler, which says the number.
         return 128 + next(iter(error.args), signal.SIGINT)
     finally:
-        # Python would show a traceback of what stops it while it ends.
+        # Python would show a traceback of what stops it while it ends, and an alarm would kill it.
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number in stopping_signals():
             signal.signal(number, signal.SIG_DFL)

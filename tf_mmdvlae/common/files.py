@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import glob
 import hashlib
 import json
@@ -16,6 +17,7 @@ import logging
 import math
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import tempfile
@@ -24,6 +26,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
+import psutil
 
 from tf_mmdvlae.common.errors import InputError, explained, first_line
 from tf_mmdvlae.common.paths import expanded
@@ -37,12 +40,14 @@ def replacing(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside the file `path`; the file there replaces `path` at the end.
 
     The temporary name keeps `path`'s endings. If the block fails, `path` stays as it was and the
-    temporary file is removed.
+    temporary file is removed. The next process that writes to the folder removes those that killed
+    processes left there.
     """
     path = pathlib.Path(path)
     temporary = _temporary(path)
-    advice = "What was there is unchanged."
+    advice = "What was there is unchanged; make room or write elsewhere."
     with explained(f"Could not write {path}", advice), made_folder(path.parent):
+        _remove_temporary(path.parent)
         try:
             yield temporary
             with open(temporary, "rb") as file:
@@ -54,7 +59,16 @@ def replacing(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
 
 
 def _temporary(path):
-    return path.with_name(f".{os.getpid()}.{path.name}")
+    return path.with_name(f".{os.getpid()}.partial.{path.name}")
+
+
+@functools.cache
+def _remove_temporary(folder):
+    """Removes the temporary files of dead processes, once a process: many files may follow."""
+    for path in folder.glob(".[0-9]*.partial.*"):
+        number = path.name.split(".")[1]
+        if re.fullmatch("[0-9]{1,9}", number) and not psutil.pid_exists(int(number)):
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -99,12 +113,19 @@ def hidden_folder(path: pathlib.Path | str) -> Iterator[pathlib.Path]:
     lock = pathlib.Path(f"{hidden}.lock")
     with contextlib.ExitStack() as stack:
         stack.enter_context(made_folder(path.parent))
+        stack.callback(_mark_abandoned, hidden, lock)
         remove_abandoned(path.parent, glob.escape(path.name))
         if not stack.enter_context(locked(lock, f"Waiting for {lock} ...", wait=True)):
             lock.unlink(missing_ok=True)
         stack.callback(shutil.rmtree, hidden, ignore_errors=True)
         hidden.mkdir()
         yield hidden
+
+
+def _mark_abandoned(hidden, lock):
+    """Leaves a lock that nobody holds where a second signal has stopped the removal."""
+    if hidden.exists():
+        lock.touch()
 
 
 def remove_abandoned(folder: pathlib.Path, name: str = "*") -> None:
