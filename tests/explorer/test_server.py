@@ -105,6 +105,22 @@ def test_a_vector_moves_codes_as_the_signature_edit_does(ask, served, picture_fo
         np.testing.assert_allclose(pixels.reshape(1, 8, 8, 1), edited * 255, atol=0.51)
 
 
+def test_shares_tell_how_much_of_a_change_each_layer_makes(server):
+    subject = server.subject
+    attribute = subject.about["attributes"][0]
+    changes = []
+    for layer in (slice(0, 2), slice(2, 5)):
+        part = np.zeros(5, np.float32)
+        part[layer] = attribute["vector"][layer]
+        change = 0
+        for code in subject.draw(np.arange(2))[0]:
+            ends = subject.decode(np.stack([code - 2 * part, code + 2 * part])).astype(int)
+            change += np.abs(ends[1] - ends[0]).mean()
+        changes.append(change)
+    shares = np.array(changes) / sum(changes)
+    np.testing.assert_allclose(attribute["shares"], shares, atol=1e-3)
+
+
 def test_decode_gives_the_pictures_of_codes(ask, served):
     codes = np.linspace(-1, 1, 15, dtype=np.float32).reshape(3, 5)
     status, content, _ = ask("POST", "/decode", codes.tobytes())

@@ -93,9 +93,9 @@ class Subject:
           whether `find` has its packages;
           "effects" [D]: by how much each dimension changes a picture, the mean over its pixels in
           [0, 1]; "axes": per layer, orthonormal vectors [d_l, d_l], those that change pictures most
-          first; "attributes": one dict each of "name", "vector" [D], and "known" and "layers": how
-          well all codes and each layer tell it, from 0 (a guess) to 1, None where the manifest does
-          not say.
+          first; "attributes": one dict each of "name", "vector" [D], "shares" (each layer's in what
+          it changes, with the sum 1), and "known" and "layers": how well all codes and each layer
+          tell it, from 0 (a guess) to 1, None where the manifest does not say.
         """
         served = self._served
         effects, axes = self._effects()
@@ -142,16 +142,34 @@ class Subject:
         return np.concatenate(effects), axes
 
     def _attributes(self) -> list[dict[str, Any]]:
-        vectors = find_vectors(self._served)
-        if vectors is None:
+        found = find_vectors(self._served)
+        if found is None:
             return []
+        vectors = latents.join(found).round(6)
         probes = self._served.manifest.get("probes", {})
         return [
-            {"name": name, "vector": vector.tolist(), **self._knowledge(name, probes)}
-            for name, vector in zip(
-                self._served.attributes, latents.join(vectors).round(6), strict=True
+            {
+                "name": name,
+                "vector": vector.tolist(),
+                "shares": shares.round(4).tolist(),
+                **self._knowledge(name, probes),
+            }
+            for name, vector, shares in zip(
+                self._served.attributes, vectors, self._shares(vectors), strict=True
             )
         ]
+
+    def _shares(self, vectors):
+        """Each layer's share [K, L] in what K attributes change in a picture, of vectors [K, D]."""
+        dims = self._served.latent_dims
+        of_layers = np.repeat(np.eye(len(dims), dtype=np.float32), dims, axis=1)
+        parts = (_STEP * vectors[:, None] * of_layers).reshape(-1, self.dimensions)
+        changes = np.zeros(len(parts))
+        for code in self.draw(np.arange(_PICTURES))[0]:
+            ends = [self.decode(code + side * parts).astype(np.float32) for side in (-1, 1)]
+            changes += np.abs(ends[1] - ends[0]).mean(axis=(1, 2, 3))
+        changes = changes.reshape(len(vectors), len(dims))
+        return changes / np.maximum(changes.sum(axis=1, keepdims=True), 1e-9)
 
     def _knowledge(self, name, probes):
         # A class, "hair_color=red", is judged with the others of its label.

@@ -5,9 +5,11 @@ import * as codes from "./codes.js";
 import { paint } from "./pictures.js";
 import { make, newest } from "./tools.js";
 
-const POOL = 60, SHOWN = 15;
+const POOL = 60, SHOWN = 15, EXAMPLES = 5;
 // A layer of so many dimensions needs no main directions.
 const FEW = 8;
+// So many pictures are asked for at once: a slider that moves meanwhile waits for no more of them.
+const PART = 4;
 const at = (id) => document.getElementById(id);
 
 /** `state` is all that a link holds. */
@@ -20,6 +22,7 @@ export class App {
     this.dimensions = this.layers.reduce((sum, layer) => sum + layer.size, 0);
     this.pool = []; // Random {code, picture}s: the gallery's, and new values for layers.
     this.kept = []; // What the person put into the gallery.
+    this.examples = []; // The export's own example pictures.
     this.photo = null; // {code, picture} of the photograph in hand.
     this.seed = 1;
     this.draws = 0;
@@ -31,15 +34,12 @@ export class App {
     });
   }
 
-  /**
-   * The pictures of codes; null if that is overtaken, or fails, which the page then says. Small
-   * parts are asked for at a time, so that a slider never waits long.
-   */
+  /** The pictures of codes; null if that is overtaken, or fails, which the page then says. */
   async decode(list, overtaken = () => false) {
     const pictures = [];
-    for (let start = 0; start < list.length && !overtaken(); start += 16)
+    for (let start = 0; start < list.length && !overtaken(); start += PART)
       try {
-        pictures.push(...await this.backend.decode(list.slice(start, start + 16)));
+        pictures.push(...await this.backend.decode(list.slice(start, start + PART)));
       } catch (error) {
         this.say(error.message, true);
         return null;
@@ -155,7 +155,7 @@ export class App {
   }
 
   showGallery() {
-    const items = [...this.kept, ...this.pool.slice(0, SHOWN)].slice(0, Math.max(SHOWN, this.kept.length));
+    const items = [...this.kept, ...this.examples, ...this.pool].slice(0, Math.max(SHOWN, this.kept.length));
     at("items").replaceChildren(...items.map((item, index) => {
       const tile = make("button", {
         className: "tile", draggable: true,
@@ -181,6 +181,8 @@ export class App {
   /** Random pictures for the gallery; those of the first call are also what the views begin with. */
   async fillPool() {
     this.pool = await this.backend.draw(this.seed, POOL);
+    this.examples = (await this.backend.examples?.() ?? []).slice(0, EXAMPLES);
+    for (const item of this.examples) item.name = "an example";
     this.seed += POOL;
     this.first ??= this.pool.map((item) => item.code);
     this.showGallery();

@@ -1,6 +1,6 @@
 // Attributes: named sliders, those that the codes know best first.
 
-import { make, layerBoxes, newest, sliderRow, words } from "./tools.js";
+import { layerBoxes, make, newest, percent, sliderRow, words } from "./tools.js";
 import { offset, plus } from "./codes.js";
 import { paint } from "./pictures.js";
 
@@ -55,5 +55,3 @@ function slider(app, { name, known }, index) {
     onreset() { set(0); app.commit(); },
   });
 }
-
-const percent = (share) => `${Math.round(100 * share)} %`;

@@ -2,9 +2,11 @@
 
 import { along, between, moved, withLayer } from "./codes.js";
 import { differences, paint } from "./pictures.js";
-import { make, newest, sliderRow, words } from "./tools.js";
+import { make, newest, percent, sliderRow, words } from "./tools.js";
 
 const VARIANTS = 5, FIRST = 8;
+// A layer decides much of a feature from so many times its usual share; the first of these are named.
+const MARKED = 1.3, NAMED = 5;
 
 export function layersView(app) {
   const hasMany = app.layers.some((layer) => layer.size > FIRST);
@@ -32,9 +34,9 @@ export function layersView(app) {
     take: (code) => app.adopt(code),
     children: [
       make("p", {
-        textContent: "The model draws a picture from a code of several layers, as if several people " +
-          "each decided one part of it. The small pictures of a layer show your picture with that " +
-          "layer alone drawn anew (point at one to see it large), and the dark one shows where that changes it.",
+        textContent: "The model draws a picture from several layers of numbers, as if several people each " +
+          "decided one part of it. What does each layer do? Its small pictures are yours with that layer alone " +
+          "drawn anew: point at one to see it large, click to take it. The coloured one shows where it changes.",
       }),
       make("div", { className: "columns" }, ...columns.map((each) => each.element)),
       make("div", { className: "options" }, ...options.map((option) => option.label)),
@@ -66,15 +68,15 @@ function column(app, layer) {
   });
   const rows = [...layer.dimensions, ...layer.directions].map((axis) => slider(app, axis));
   const sliders = make("div", { className: "rows" }, ...rows.map((row) => row.element));
-  const play = make("button", { textContent: "▶ Play", title: "Let this layer alone wander" });
+  const play = make("button", { textContent: "▶ Watch", className: "primary", title: "Let this layer alone wander" });
   play.addEventListener("click", () => {
-    if (play.textContent !== "▶ Play") return app.stop();
+    if (play.textContent !== "▶ Watch") return app.stop();
     const begin = app.shown();
     const stops = [begin, ...draws.map((draw) => withLayer(begin, layer, draw)), begin];
     app.play((seconds) => {
       const place = seconds / 1.2, from = Math.floor(place);
       return from < stops.length - 1 && between(stops[from], stops[from + 1], place - from);
-    }, () => { play.textContent = "▶ Play"; });
+    }, () => { play.textContent = "▶ Watch"; });
     play.textContent = "■ Stop";
   });
   const anew = make("button", { textContent: "Draw anew", aria: { label: `Draw layer ${layer.number} anew` } });
@@ -91,7 +93,7 @@ function column(app, layer) {
   return {
     element: make("section", { className: "column", aria: { label: `Layer ${layer.number}` } },
       make("h2", { textContent: `Layer ${layer.number}${place(app, layer)}` }),
-      make("div", {}, share, make("p", { className: "quiet", textContent: knowledge(app, layer) })),
+      make("div", {}, share, make("p", { className: "quiet", textContent: part(app, layer) })),
       make("div", { className: "variants" },
         ...tiles,
         make("figure", { title: "Where this layer changes the picture" }, heat,
@@ -111,7 +113,7 @@ function column(app, layer) {
       tiles.forEach((tile, index) => paint(tile.firstChild, pictures[index + 1]));
       const { picture, mean } = differences(pictures[0], pictures.slice(1));
       paint(heat, picture);
-      share.textContent = `Changes the picture by ${Math.round(100 * mean)}\u00a0%.`;
+      share.textContent = `Changes the picture by ${percent(mean)}.`;
       return true;
     },
     async showEnds(code, overtaken) {
@@ -149,18 +151,17 @@ function place(app, layer) {
   return layer.number === app.layers.length ? ", the highest" : "";
 }
 
-/** Which named features are told best by this layer, by the probes of the export. */
-function knowledge(app, layer) {
-  const best = new Map();
-  for (const { name, layers } of app.about.attributes) {
-    const label = name.split("=")[0];
-    if (!layers || best.has(label)) continue;
-    const score = layers[layer.number - 1];
-    if (score >= Math.max(...layers) && score > 0.1)
-      best.set(label, score - Math.max(0, ...layers.filter((_, other) => other !== layer.number - 1)));
+/** The named features of whose changes this layer has a larger share than of others'. */
+function part(app, layer) {
+  const { attributes } = app.about, mine = (each) => each.shares[layer.number - 1];
+  const label = (each) => each.name.split("=")[0], best = new Map();
+  // A model that knows one label alone has nothing to compare it with.
+  const usual = new Set(attributes.map(label)).size < 3 ? 1 / app.layers.length
+    : attributes.reduce((sum, each) => sum + mine(each), 0) / attributes.length;
+  for (const each of attributes) {
+    const lift = mine(each) / usual;
+    if (lift > MARKED && !(best.get(label(each)) > lift)) best.set(label(each), lift);
   }
-  const names = [...best].sort((a, b) => b[1] - a[1]).map(([name]) => name === "label" ? "the class" : words(name));
-  if (names.length) return `Knows best: ${names.slice(0, 6).join(", ")}.`;
-  if (!app.about.attributes.some((each) => each.layers)) return "";
-  return "Knows no named feature best; look at what it changes.";
+  const names = [...best].sort((a, b) => b[1] - a[1]).map(([name]) => (name === "label" ? "the class" : words(name)));
+  return names.length ? `Decides much of: ${names.slice(0, NAMED).join(", ")}.` : "";
 }

@@ -83,3 +83,5 @@ export function layerBoxes(layers, boxes, onchange) {
 }
 
 export const words = (name) => name.replace(/^label=/, "").replace(/=/, ": ").replace(/_/g, " ");
+
+export const percent = (share) => `${Math.round(100 * share)}%`;
