@@ -93,6 +93,9 @@ def test_a_missing_package_is_named_with_what_installs_it(missing, command):
         ("train", ["--dataset=mnist", "--preset=best"], 1, "Known: default, paper"),
         ("train", ["--dataset=mnist", "--config.train.lr=1"], 1, "Known: steps"),
         ("train", ["--dataset=mnist", "--steps=0"], 1, "at least 1"),
+        ("train", ["--dataset=mnist", "--image_size=0"], 2, "--image_size=0: 0 is not a positive"),
+        ("train", ["--dataset=mnist", "--channels=0"], 2, "--channels=0: 0 is not a positive"),
+        ("train", ["--dataset=mnist", "--learning_rate=1e999"], 1, "learning_rate is inf; it must"),
         ("train", ["--dataset=mnist", "--image_dir=x"], 1, "--dataset=image_folder"),
         ("train", ["--dataset=image_folder"], 1, "--image_dir"),
         ("train", ["--dataset=image_folder", "--image_dir=/nowhere"], 1, "/nowhere"),
@@ -219,6 +222,11 @@ def test_what_is_no_number(text):
         COMMAND.parse(["--name=one", f"--share={text}"])
 
 
+def test_what_is_neither_true_nor_false():
+    with pytest.raises(absl.flags.Error, match="words=maybe: 'maybe' is not true or false"):
+        COMMAND.parse(["--name=one", "--a_flag_of_many_words=maybe"])
+
+
 def test_numbers_with_the_minus_of_typography():
     assert COMMAND.parse(["--name=one", "--share=\N{MINUS SIGN}1.5e1"]).share == -15
 
@@ -247,18 +255,19 @@ def test_faults_of_the_machine_and_long_or_odd_words_come_in_a_line(capsys, erro
     assert len(line) < 2_000
 
 
-def test_what_is_printed_steers_no_terminal(capsys, tmp_path):
+def test_what_is_printed_steers_no_terminal(capsys, caplog, tmp_path):
     """Names of files and labels come from strangers."""
     name = "\x1b[31m\u202e\udcff\N{IDEOGRAPHIC SPACE}\N{SNOWMAN}\t"
     seen = "\\x1b[31m\\u202e\\udcff\N{IDEOGRAPHIC SPACE}\N{SNOWMAN}\\t\n"
 
     def run(values):
         print(name)
-        logging.lastResort.handle(logging.makeLogRecord({"msg": "%s", "args": (name,)}))
+        logging.getLogger("tf_mmdvlae.any").warning("%s", name)
         raise InputError(name)
 
     assert Command("any", "Does nothing.", {}, run)([]) == 1
-    assert capsys.readouterr() == (seen, f"{seen}error: {seen}")
+    assert capsys.readouterr() == (seen, f"error: {seen}")
+    assert caplog.messages == [seen.strip()]
     # A place that is there may have any name.
     (tmp_path / "a\nb").mkdir()
     assert absolute_path(str(tmp_path / "a\nb")) == str(tmp_path / "a\nb")

@@ -40,7 +40,8 @@ def test_labels_for_a_finished_run(run_command, finished_run, tmp_path, monkeypa
     monkeypatch.setattr(finish, "export", lambda *arguments: exports.append(arguments))
     for labels in (tmp_path / "labels.csv", "none"):
         place = f"--workdir={finished_run[0]}", f"--export_dir={finished_run[1]}"
-        code, _, errors = run_command("export", *place, f"--labels={labels}")
+        code, out, errors = run_command("export", *place, f"--labels={labels}")
+        assert ("has no labels, so the export cannot edit" in out) == (labels == "none")
         assert code == 0, errors
     (model, export_dir, _, directions, metrics, *_), (_, _, _, no_directions, no_metrics, *_) = (
         exports

@@ -52,7 +52,7 @@ def test_strengths():
     assert images.strengths("-2:2:5") == [-2, -1, 0, 1, 2]
     assert images.strengths("\N{MINUS SIGN}2:+2: 3") == [-2, 0, 2]
     wrong = ("much", "1:2", "1:1:3", "0:1:0", "0:1:41", "0:1:1000000000000", "nan", "1e999")
-    for text in (*wrong, "1_0", "\N{ARABIC-INDIC DIGIT TWO}", "0:1:0x3", "-1e999:0:3"):
+    for text in (*wrong, "1_0", "\N{ARABIC-INDIC DIGIT TWO}", "0:1:0x3", "-1e999:0:3", "1e39"):
         with pytest.raises(InputError, match="start:stop:count"):
             images.strengths(text)
 

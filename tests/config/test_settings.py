@@ -93,7 +93,23 @@ def test_no_fading_in_from_trained_weights_or_when_switched_off():
     assert TrainConfig(steps=100).fade_in(1) == ((0, 0),)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_are_finite(value):
+    with pytest.raises(InputError, match=r"train.learning_rate is -?(nan|inf); it must be"):
+        TrainConfig(learning_rate=value)
+    with pytest.raises(InputError, match=r"is -?(nan|inf); it must be a finite number"):
+        ModelConfig(mmd_weights=(1.0, value, 1.0, 1.0))
+
+
+def test_whole_numbers_have_64_bits():
+    assert TrainConfig(steps=2**63 - 1).steps == 2**63 - 1
+    with pytest.raises(InputError, match="train.steps is a number of more than 64 bits"):
+        TrainConfig(steps=2**63)
+    with pytest.raises(InputError, match="model.latent_dims is a number of more than 64 bits"):
+        ModelConfig(latent_dims=(2, 2**63))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_share_of_nested_dropout_outside_its_range_is_refused(share):
     with pytest.raises(InputError, match="nested_dropout is .* from 0 to below 1"):
         ModelConfig(nested_dropout=share)

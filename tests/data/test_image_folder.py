@@ -237,7 +237,7 @@ def test_empty_column_is_left_out(tmp_path, caplog):
         ("name,smiles\n", "has no row below"),
         ("1.png,0\n2.png,1\n", "has no heading; its first row is of the image 1.png"),
         ("name\n1.png\n", "needs a column of file names and then"),
-        ("name,smiles\nx.png,0\n", "No row of .* names an image .* its first is 'x.png'"),
+        ("name,smiles\nx.png,0\n", "No row of .* names an image .* the first has 'x.png'"),
         ("name,smiles\n1.png,0,1\n", "line 2: 3 fields with commas between them, not 2"),
         (b"\xff\xfe\x00name", "is not a CSV file"),
         (None, "can't be read: No such file"),

@@ -118,6 +118,7 @@ def test_words_for_no_value_are_named(read_column, caplog):
         (["0.5", "1.5", "a", "b", "c", "2.5", "3"], "line 4: 'a' is no number, unlike 4 other val"),
         (["1.5", "1,000", "1,000"], "line 3: '1,000' is no number, unlike 1 other values in"),
         (["1,000", "2,500"], "line 2: '1,000' is no number in column 'it'; write it with digits"),
+        (["1.234,5", "12.345,6"], "line 2: '1.234,5' is no number in column 'it'; write it with"),
         (["12%", "3", "4", "12%"], "line 2: '12%' is no number, unlike 2 other values in column"),
         (["0.5", "1_0", "1_0", "2.5", "2.5"], "line 3: '1_0' is no number, unlike 3 other"),
     ],

@@ -72,6 +72,23 @@ def test_a_run_keeps_its_listing(workdir, run_config):
     assert workdir.read_config().data.listing == "0.2"
 
 
+def test_a_new_run_in_its_folder_of_pictures_is_refused(run_config, picture_folder, tmp_path):
+    """Its figures would be pictures to train on."""
+    (tmp_path / "link").symlink_to(picture_folder)
+    for folder in (picture_folder, picture_folder / "runs" / "x", tmp_path / "link" / "runs"):
+        with pytest.raises(InputError, match="lies in --image_dir=.* figures of the run"):
+            Workdir(folder).admit(run_config)
+    for folder in (picture_folder / ".runs" / "x", picture_folder.parent / "runs", tmp_path):
+        Workdir(folder).admit(run_config)
+
+
+def test_a_run_that_began_in_its_folder_of_pictures_goes_on(run_config, replace, tmp_path):
+    workdir = begin(tmp_path, run_config)
+    inside = replace(run_config, "data.image_dir", str(tmp_path))
+    workdir.config_file.write_text(json.dumps(inside.to_dict()))
+    workdir.admit(inside)
+
+
 def test_results_of_fewer_steps_finish_no_run(workdir, run_config, replace):
     workdir.metrics_file.write_text('{"steps": 12}')
     (workdir.checkpoints / "step_00000012.json").touch()

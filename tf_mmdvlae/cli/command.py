@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import logging
 import os
 import re
 import shutil
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from absl import flags
 
 from tf_mmdvlae import __version__
-from tf_mmdvlae.cli.output import Printable, print_plain_warnings, printable
+from tf_mmdvlae.cli.output import Printable, plain_record, printable
 from tf_mmdvlae.common.errors import InputError, TrainingStopped, first_line
 from tf_mmdvlae.common.numbers import number, whole_number
 from tf_mmdvlae.common.paths import expanded, require_short
@@ -48,6 +49,14 @@ class _WholeNumber(flags.IntegerParser):
 class _Number(flags.FloatParser):
     def convert(self, argument: float | str) -> float:
         return number(argument) if isinstance(argument, str) else super().convert(argument)
+
+
+class _Truth(flags.BooleanParser):
+    def parse(self, argument: bool | str | int) -> bool:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError(f"{argument!r} is not true or false") from None
 
 
 _PARSERS: dict[Any, Any] = {int: _WholeNumber, float: _Number}
@@ -107,7 +116,7 @@ class Command:
             # Names of files need not be text, and Python would refuse to print them.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        print_plain_warnings()
+        logging.setLogRecordFactory(plain_record)
         try:
             with contextlib.redirect_stdout(Printable(sys.stdout)):
                 self._answer(arguments)
@@ -123,7 +132,7 @@ class Command:
                 message = "Stopped; nothing is left half written. Give the same command again."
                 return _fail(message, 128 + number)
             if isinstance(error, flags.Error):
-                return _fail(f"{error} See bin/{self.name} --help.", 2)
+                return _fail(f"{str(error).removesuffix('.')}. See bin/{self.name} --help.", 2)
             if isinstance(error, (InputError, OSError, MemoryError)):
                 return _fail(_reason(error), 1)
             raise
@@ -161,6 +170,8 @@ class Command:
             if parser := _PARSERS.get(flag.type):
                 define = functools.partial(flags.DEFINE, parser(flag.at_least))
             define(name, flag.default, flag.help, flag_values=definitions)
+            if flag.type is bool:
+                definitions[name].parser = _Truth()
         try:
             _refuse_abseil_flags(rest)
             words = definitions([self.name, *rest])[1:]
@@ -266,9 +277,11 @@ DATA_FLAGS = {
 
 SIZE_FLAGS = {
     "image_size": Flag(
-        int, "side of the images in pixels [default: the preset's; for image_folder the pictures']"
+        int,
+        "side of the images in pixels [default: the preset's; for image_folder the pictures']",
+        at_least=1,
     ),
-    "channels": Flag(int, "1 for grey, 3 for colour [default: likewise]"),
+    "channels": Flag(int, "1 for grey, 3 for colour [default: likewise]", at_least=1),
 }
 
 

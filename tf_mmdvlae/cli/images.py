@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40
 """The most rows of one picture."""
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest number that an export takes."""
 
 _OTHER_FORMATS = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff", ".mp4", ".webm", ".mov")
 _LONGEST_PART = 80
@@ -134,7 +136,8 @@ def strengths(text: str) -> list[float]:
     except ValueError:
         values = []
     is_repeated = len(set(values)) < len(values)
-    if not 0 < len(values) <= MOST_ROWS or is_repeated or not np.isfinite(values).all():
+    is_finite = all(abs(value) <= LARGEST for value in values)
+    if not 0 < len(values) <= MOST_ROWS or is_repeated or not is_finite:
         raise InputError(
             f"--strength={text} must be a number, or start:stop:count such as -2:2:5 "
             f"(count from 1 to {MOST_ROWS}, start unlike stop)."

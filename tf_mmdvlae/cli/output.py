@@ -31,12 +31,9 @@ class Printable:
         return getattr(self._stream, name)
 
 
-def print_plain_warnings() -> None:
-    """Makes the lines of Python's logging `printable`, where nobody set that up."""
-    if logging.lastResort is not None:
-        logging.lastResort.addFilter(_plain)
-
-
-def _plain(record):
-    record.msg, record.args = printable(record.getMessage()), ()
-    return True
+def plain_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """A record of Python's logging, `printable` if it is this package's."""
+    record = logging.LogRecord(*args, **kwargs)
+    if record.name.startswith("tf_mmdvlae"):
+        record.msg, record.args = printable(record.getMessage()), ()
+    return record

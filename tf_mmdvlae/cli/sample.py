@@ -22,8 +22,6 @@ _MOST_IN_A_GRID = 1024
 
 
 def _run(flags):
-    import math
-
     import numpy as np
 
     from tf_mmdvlae.cli import images
@@ -40,7 +38,7 @@ def _run(flags):
             f"--seed={flags.seed} must be from {-(2**63)} to {2**63 - flags.count}, so that the "
             "seed of every image fits in 64 bits."
         )
-    if not 0 <= flags.temperature < math.inf:
+    if not 0 <= flags.temperature <= images.LARGEST:
         raise InputError(f"--temperature={flags.temperature:g} must be a number of at least 0.")
     one_picture = images.is_one_picture(flags.out, 1)
     if one_picture and flags.count > _MOST_IN_A_GRID:

@@ -134,7 +134,7 @@ def _print_probes(probes):
     print(f"  {'label':<24}{'measure':<30}{'chance':>8}" + "".join(f"{n:>8}" for n in layers))
     for label, probe in probes.items():
         numbers = [probe["chance"], *(probe["layers"][name]["value"] for name in layers)]
-        cells = "".join(f"{'-':>8}" if n is None else f"{n:>8.3f}" for n in numbers)
+        cells = "".join(f"{'-':>8}" if n is None else f" {n:>7.3f}" for n in numbers)
         print(f"  {label:<24}{probe['measure']:<30}{cells}")
 
 

@@ -35,13 +35,21 @@ FRACTION = Limit(lambda number: 0 <= number <= 1, "lie in [0, 1]")
 
 
 def check(settings: Any, path: str) -> None:
-    """Compares each field of a dataclass with its choices or limit; None is within any limit."""
+    """Compares each field of a dataclass with its choices or limit; None is within any limit.
+
+    Numbers are finite and whole numbers have at most 64 bits.
+    """
     hints = typing.get_type_hints(type(settings), include_extras=True)
     for name, hint in hints.items():
         value, kind = getattr(settings, name), typing.get_origin(hint)
         if kind is Literal and value not in typing.get_args(hint):
             choices = ", ".join(typing.get_args(hint))
             raise InputError(f"{path}.{name} is {value!r}; it must be one of {choices}.")
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int) and not -(2**63) <= number < 2**63:
+                raise InputError(f"{path}.{name} is a number of more than 64 bits.")
+            if isinstance(number, float) and not math.isfinite(number):
+                raise InputError(f"{path}.{name} is {number}; it must be a finite number.")
         for limit in hint.__metadata__ if kind is Annotated and value is not None else ():
             if not limit.holds(value):
                 raise InputError(f"{path}.{name} is {value}; it must {limit.words}.")

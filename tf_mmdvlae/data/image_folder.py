@@ -18,7 +18,14 @@ from tf_mmdvlae.common.paths import expanded, user_cache
 from tf_mmdvlae.data.copies import copies
 from tf_mmdvlae.data.decode import decode, opened
 from tf_mmdvlae.data.label_file import read_label_file
-from tf_mmdvlae.data.listing import ENDINGS, OLD_RULES, in_words, list_pictures, warn_once
+from tf_mmdvlae.data.listing import (
+    ENDINGS,
+    OLD_RULES,
+    in_words,
+    is_hidden,
+    list_pictures,
+    warn_once,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -108,6 +115,19 @@ class FolderSource:
 
     def _paths(self):
         return [os.fsencode(self.identify(position)) for position in range(self.count)]
+
+
+def require_outside(path: pathlib.Path | str, data: DataConfig) -> None:
+    """Refuses a run's folder inside an image folder, whose pictures the figures would become."""
+    if not data.image_dir:
+        return
+    root, place = os.path.realpath(data.image_dir), os.path.realpath(path)
+    is_inside = os.path.commonpath([root, place]) == root
+    if is_inside and not any(map(is_hidden, place[len(root) :].split(os.sep))):
+        raise InputError(
+            f"{path} lies in --image_dir={data.image_dir}, where the figures of the run would be "
+            "pictures to train on. Give a --workdir elsewhere, or go to another folder."
+        )
 
 
 def describe_folder(data: DataConfig) -> tuple[tuple[int, int, int], dict[str, int], float]:

@@ -29,7 +29,9 @@ _WHOLE = re.compile(r"([+-]?\d+)([.]0*)?", re.ASCII)
 _DIGIT = re.compile(r"\d")
 # Nobody can tell whether 1,000 is one or a thousand, and 12% is 12 or 0.12.
 _NEARLY_A_NUMBER = re.compile(
-    r"[+-]?\d+(,\d+|[,' \u00a0\u2019\u202f]\d{3})+([.]\d+)?%?|[+-]?\d*[.]?\d+%", re.ASCII
+    r"[+-]?\d+(,\d+|[,' \u00a0\u2019\u202f]\d{3})+([.]\d+)?%?|[+-]?\d*[.]?\d+%"
+    r"|[+-]?\d{1,3}([.]\d{3})+,\d+",
+    re.ASCII,
 )
 
 

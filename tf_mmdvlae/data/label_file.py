@@ -78,8 +78,10 @@ def read_label_file(
                 f"{path}, lines {row_of[name][0]} and {line}: the rows of {name} differ; keep one."
             )
     if not row_of:
-        examples = f"its first is {rows[0][1][0]!r}, an image is {names[0]!r}"
-        raise InputError(f"No row of {path} names an image of the folder; {examples}.")
+        raise InputError(
+            f"No row of {path} names an image of the folder in its first column; the first has "
+            f"{rows[0][1][0]!r}, an image is {names[0]!r}."
+        )
     if strangers:
         warn_once(
             f"{len(strangers)} rows of {path} name no image (or several) and are left out, the "

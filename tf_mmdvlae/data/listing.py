@@ -86,7 +86,7 @@ def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
             if _is(entry.is_dir):
                 if is_old and entry.is_symlink():
                     continue
-                if not is_old and _is_hidden(entry.name):
+                if not is_old and is_hidden(entry.name):
                     left_out["hidden or system folder(s)"] += 1
                     continue
                 waiting = links if entry.is_symlink() else folders
@@ -136,7 +136,8 @@ def _identity(folder):
     return status.st_dev, status.st_ino
 
 
-def _is_hidden(name):
+def is_hidden(name: str) -> bool:
+    """Whether a folder of this name is left out."""
     return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS
 
 

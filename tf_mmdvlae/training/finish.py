@@ -227,14 +227,16 @@ def export_run(
         raise InputError(f"--labels is for runs on image folders, not on {config.data.dataset}.")
     export_dir = export_dir or _default_export_dir(workdir, config, metrics)
     check_place(export_dir, config.model.image_shape, config.data)
+    splits = None if labels is None else _relabelled(config, labels)
     model = load_run(workdir)
-    if labels is None:
+    if splits is None:
         directions = read_fitted(Directions, folder.directions_file, model)
     else:
-        metrics["probes"], directions = _relabelled(model, config, labels)
+        metrics["probes"], directions = _directions_of(model, splits)
     samplers = read_fitted(Samplers, folder.samplers_file, model)
+    found = "labels" if splits else folder.directions_file.name
     for fitted, loss in (
-        (directions, f"no {folder.directions_file.name}, so the export cannot edit"),
+        (directions, f"no {found}, so the export cannot edit"),
         (samplers, f"no {folder.samplers_file.name}, so the export has no sample_fitted"),
     ):
         if fitted is None:
@@ -265,14 +267,16 @@ def _shown(config, data_dir):
     return None
 
 
-def _relabelled(model, config, labels):
-    """What `_read_labels` gives for other labels of an image folder."""
-    config = config.changed(data={"labels": labels})
+def _relabelled(config, labels):
+    """The splits of an image folder with other labels."""
+    data = config.changed(data={"labels": labels}).data
+    names = ("train", "test")
+    return {name: pipeline.load_split(data, config.model.image_shape, name) for name in names}
+
+
+def _directions_of(model, splits):
+    """What `_read_labels` gives for a model's codes."""
     encode, _ = numpy_functions(model)
-    splits = {
-        name: pipeline.load_split(config.data, config.model.image_shape, name)
-        for name in ("train", "test")
-    }
     counts = min(_TRAIN_IMAGES, splits["train"].size), splits["test"].size
     means = [
         joined([encode(batch)[0] for batch in _batches(split, count)])

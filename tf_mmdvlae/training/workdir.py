@@ -21,6 +21,7 @@ from tf_mmdvlae.common.files import (
 )
 from tf_mmdvlae.common.shapes import misfit
 from tf_mmdvlae.config.settings import Config
+from tf_mmdvlae.data.image_folder import require_outside
 
 # These settings may change between two starts of one run: they change neither the images nor their
 # labels or order. An image folder may not move, because nothing here could tell it from another
@@ -118,6 +119,7 @@ class Workdir:
         may go on with more. Returns the config with the step that the run is `continued_from`.
         """
         if not self._has_begun:
+            require_outside(self.path, config.data)
             return config
         if not self.config_file.exists():
             raise InputError(
