@@ -29,7 +29,7 @@ setup(
     package_data={
         "tf_mmdvlae": ["py.typed"],
         "tf_mmdvlae.evaluation.report": ["templates/*.html"],
-        "tf_mmdvlae.explorer": ["page/*"],
+        "tf_mmdvlae.explorer": ["*.txt", "page/*"],
         "tf_mmdvlae.serving": ["*.md"],
     },
     install_requires=[
@@ -63,6 +63,8 @@ setup(
         "notebooks": ["ipykernel>=6.29,<8", "ipywidgets>=8.1,<9", "nbclient>=0.10,<0.12"],
         "onnx": ONNX,
         "video": VIDEO,
+        # What bin/explore --out needs.
+        "explore": ONNX,
         "docs": [
             # conf.py draws equations by its converter to MathML.
             "docutils>=0.22,<0.23",

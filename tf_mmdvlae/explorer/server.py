@@ -21,16 +21,18 @@ MAX_BYTES = 20_000_000
 # So many pictures are given at once.
 _MOST_ROWS = 600
 _HOSTS = ("127.0.0.1", "localhost")
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src blob:; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""By this content security policy the browser refuses whatever would leave the machine."""
+
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # The browser itself refuses whatever would leave the machine.
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob: data:; media-src blob:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
 }
 
 
@@ -49,6 +51,7 @@ class Server(http.server.ThreadingHTTPServer):
     -------------------  -----------------------------------------------------------------
     GET /about           JSON: `Subject.about`
     GET /draw?seed=&count=  rows: random codes and their pictures
+    GET /examples        rows: the example pictures and their codes; none where there are none
     POST /encode         one row: the codes of the picture file in the body, and its centre
     POST /find           JSON: "points", what `Subject.find` finds in the picture file in the body
     POST /decode         the pictures uint8 [n, H, W, C] of the codes float32 [n, D] in the body
@@ -99,7 +102,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_GET(self):
-        self._answer({"/about": self._about, "/draw": self._draw}, self._file)
+        table = {"/about": self._about, "/draw": self._draw, "/examples": self._examples}
+        self._answer(table, self._file)
 
     def do_POST(self):
         table = {"/encode": self._encode, "/find": self._find, "/decode": self._decode}
@@ -172,10 +176,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise InputError("Draws need a seed and a count, whole numbers.") from None
         if not (0 <= seed < 2**32 and 1 <= count <= _MOST_ROWS):
             raise InputError(f"A seed is at least 0, and a count from 1 to {_MOST_ROWS}.")
-        return _BINARY, _rows(*self.server.subject.draw(np.arange(seed, seed + count)))
+        return _BINARY, rows(*self.server.subject.draw(np.arange(seed, seed + count)))
+
+    def _examples(self):
+        return _BINARY, rows(*self.server.subject.examples())
 
     def _encode(self):
-        return _BINARY, _rows(*self.server.subject.encode(self._body()))
+        return _BINARY, rows(*self.server.subject.encode(self._body()))
 
     def _find(self):
         points = self.server.subject.find(self._body())
@@ -196,7 +203,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 _BINARY = "application/octet-stream"
 
 
-def _rows(codes, pictures):
+def rows(codes: np.ndarray, pictures: np.ndarray) -> bytes:
+    """Codes [n, D] and pictures uint8 [n, H, W, C] as the page reads them; see `Server`."""
     codes = np.ascontiguousarray(codes, "<f4")
     return b"".join(
         code.tobytes() + picture.tobytes() for code, picture in zip(codes, pictures, strict=True)

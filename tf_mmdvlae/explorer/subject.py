@@ -12,6 +12,7 @@ from tf_mmdvlae.data import detector
 from tf_mmdvlae.data.decode import decode, decode_whole
 from tf_mmdvlae.explorer.fitted import find_vectors
 from tf_mmdvlae.model import latents
+from tf_mmdvlae.serving.export import EXAMPLES_FILE
 from tf_mmdvlae.serving.loaded import Served
 
 # So far a dimension is moved to either side, and of so many pictures, to see what it changes.
@@ -25,18 +26,19 @@ class Subject:
     layers' dimensions. Pictures are uint8 [n, height, width, channels].
 
     Attributes:
+      served: the export.
       dimensions: D.
       about: what the page knows about the export, a dict that JSON can hold; see `_about`.
     """
 
     def __init__(self, served: Served):
-        self._served = served
+        self.served = served
         self.dimensions = sum(served.latent_dims)
         self.about = self._about()
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """The pictures of codes; an InputError for codes that are not finite."""
-        images = self._served.decode(latents.split(codes, self._served.latent_dims))
+        images = self.served.decode(latents.split(codes, self.served.latent_dims))
         return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
     def encode(self, content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +47,7 @@ class Subject:
         Raises:
           InputError: if the bytes can't be read as a picture.
         """
-        served = self._served
+        served = self.served
         try:
             picture, _ = decode(
                 content,
@@ -57,8 +59,10 @@ class Subject:
         except Exception as error:  # Pillow raises whatever its decoders ran into.
             raise InputError(f"This file can't be read as a picture: {error}") from error
         picture = picture[None]
-        means, _ = served.encode(picture / np.float32(255))
-        return latents.join(means), picture
+        return self._codes(picture), picture
+
+    def _codes(self, pictures):
+        return latents.join(self.served.encode(pictures / np.float32(255))[0])
 
     def find(self, content: bytes) -> np.ndarray | None:
         """A JPEG, PNG or WebP file -> the points [4, 2] of its largest face, None without a face.
@@ -69,7 +73,7 @@ class Subject:
           InputError: if the bytes can't be read as a picture, or [align] is not installed.
         """
         try:
-            picture = decode_whole(content, 3, self._served.max_megapixels)
+            picture = decode_whole(content, 3, self.served.max_megapixels)
         except Exception as error:  # Pillow raises whatever its decoders ran into.
             raise InputError(f"This file can't be read as a picture: {error}") from error
         faces = detector.find_faces(picture)
@@ -77,16 +81,35 @@ class Subject:
 
     def draw(self, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Random pictures and their codes, one per seed: where training pictures lie, if known."""
-        served = self._served
+        served = self.served
         images = served.sample(seeds, fitted="sample_fitted" in served.signatures)
         codes = latents.join(served.encode(images)[0])
         return codes, self.decode(codes)
+
+    def examples(self) -> tuple[np.ndarray, np.ndarray]:
+        """The codes of the export's example pictures, and these; of none where it has none.
+
+        Raises:
+          InputError: for a file that can't be read or is of pictures of another shape.
+        """
+        height, width, channels = self.served.image_shape
+        path = self.served.path / "assets.extra" / EXAMPLES_FILE
+        if not path.exists():
+            pictures = np.empty((0, height, width, channels), np.uint8)
+            return np.empty((0, self.dimensions), np.float32), pictures
+        try:
+            row = np.asarray(decode_whole(str(path), channels))
+            pictures = row.reshape(height, -1, width, channels).swapaxes(0, 1)
+        except Exception as error:  # Pillow raises whatever its decoders ran into.
+            raise InputError(f"{path} can't be read as example pictures: {error}") from error
+        return self._codes(pictures), pictures
 
     def _about(self):
         """The contents of the page that depend on the export.
 
         Returns:
           "name" (the export's folder and version), "dataset", "image_shape", "latent_dims";
+          "max_megapixels": larger pictures are refused;
           "crop": the share of a picture's centre that the model sees; "layout": a picture's size in
           pixels and where a face lies in it, {"height", "width", "points": [[x, y]] of both eyes
           and both corners of the mouth, left ones first}, or None where that is not known; "finds":
@@ -97,7 +120,7 @@ class Subject:
           it changes, with the sum 1), and "known" and "layers": how well all codes and each layer
           tell it, from 0 (a guess) to 1, None where the manifest does not say.
         """
-        served = self._served
+        served = self.served
         effects, axes = self._effects()
         manifest = served.manifest
         return {
@@ -105,6 +128,7 @@ class Subject:
             "dataset": manifest.get("dataset"),
             "image_shape": list(served.image_shape),
             "latent_dims": list(served.latent_dims),
+            "max_megapixels": served.max_megapixels,
             "crop": manifest["crop"],
             "layout": layout._asdict() if (layout := layout_of(manifest)) else None,
             "finds": detector.is_installed(),
@@ -120,7 +144,7 @@ class Subject:
         rows of J are the differences of the pictures at both ends of each dimension: a principal
         component analysis of what the decoder draws.
         """
-        served = self._served
+        served = self.served
         codes, _ = self.draw(np.arange(_PICTURES))
         effects, axes = [], []
         start = 0
@@ -142,11 +166,11 @@ class Subject:
         return np.concatenate(effects), axes
 
     def _attributes(self) -> list[dict[str, Any]]:
-        found = find_vectors(self._served)
+        found = find_vectors(self.served)
         if found is None:
             return []
         vectors = latents.join(found).round(6)
-        probes = self._served.manifest.get("probes", {})
+        probes = self.served.manifest.get("probes", {})
         return [
             {
                 "name": name,
@@ -155,13 +179,13 @@ class Subject:
                 **self._knowledge(name, probes),
             }
             for name, vector, shares in zip(
-                self._served.attributes, vectors, self._shares(vectors), strict=True
+                self.served.attributes, vectors, self._shares(vectors), strict=True
             )
         ]
 
     def _shares(self, vectors):
         """Each layer's share [K, L] in what K attributes change in a picture, of vectors [K, D]."""
-        dims = self._served.latent_dims
+        dims = self.served.latent_dims
         of_layers = np.repeat(np.eye(len(dims), dtype=np.float32), dims, axis=1)
         parts = (_STEP * vectors[:, None] * of_layers).reshape(-1, self.dimensions)
         changes = np.zeros(len(parts))
@@ -181,7 +205,7 @@ class Subject:
         def share(score):
             return float(np.clip((score - chance) / (1 - chance), 0, 1)) if chance < 1 else 0.0
 
-        count = len(self._served.latent_dims)
+        count = len(self.served.latent_dims)
         layers = [probe.get(f"z_{layer}") for layer in range(1, count + 1)]
         return {
             "known": None if probe.get("all") is None else share(probe["all"]),

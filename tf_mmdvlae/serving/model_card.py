@@ -33,11 +33,14 @@ _TERMS = {
 }
 
 
+def terms(dataset: str | None) -> str:
+    """Where a data set is from and under what terms, in Markdown."""
+    elsewhere = f"{markdown.escaped(dataset)}, as TensorFlow Datasets has it; see its page there."
+    return _TERMS.get(unversioned(dataset or ""), elsewhere)
+
+
 def model_card(manifest: dict) -> str:
     """Writes the model card of an export, in Markdown, from its manifest."""
-    dataset = manifest["dataset"]
-    elsewhere = f"{markdown.escaped(dataset)}, as TensorFlow Datasets has it; see its page there."
-    terms = _TERMS.get(unversioned(dataset or ""), elsewhere)
     layers = [f"z_{number}" for number in range(1, len(manifest["latent_dims"]) + 1)]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tf_mmdvlae", "serving"),
@@ -47,5 +50,5 @@ def model_card(manifest: dict) -> str:
     )
     environment.filters |= {"code": markdown.code, "escaped": markdown.escaped}
     return environment.get_template("model_card.md").render(
-        manifest, terms=terms, columns=["chance", *layers, "all"]
+        manifest, terms=terms(manifest["dataset"]), columns=["chance", *layers, "all"]
     )

@@ -181,7 +181,7 @@ export class App {
   /** Random pictures for the gallery; those of the first call are also what the views begin with. */
   async fillPool() {
     this.pool = await this.backend.draw(this.seed, POOL);
-    this.examples = (await this.backend.examples?.() ?? []).slice(0, EXAMPLES);
+    this.examples = (await this.backend.examples()).slice(0, EXAMPLES);
     for (const item of this.examples) item.name = "an example";
     this.seed += POOL;
     this.first ??= this.pool.map((item) => item.code);

@@ -17,8 +17,9 @@ const VIEWS = [layersView, attributesView, arithmeticView, walkView, mapView, ph
 const at = (id) => document.getElementById(id);
 
 async function start() {
-  const app = new App(await connect());
+  const app = new App(await connect((text) => { at("status").textContent = text; }));
   const { about } = app;
+  window.explorer = app.backend; // For the browser's console, and for tests.
   const [height, width, channels] = about.image_shape;
   at("name").textContent = `${about.name}: ${channels === 1 ? "grey " : ""}pictures of ${width} × ${height} pixels, ` +
     `${app.layers.length} layers of ${[...new Set(about.latent_dims)].join(", ")} numbers`;

@@ -7,24 +7,16 @@
 //   align(blob)           a picture file -> where eyes and mouth corners lie in it, or null; only of
 //                         backends that find faces
 //   draw(seed, count)     random {code, picture}s; the same seed gives the same
-// All but `about` return promises, which fail with an Error whose message is a sentence for people.
+//   examples()            the export's example pictures, {code, picture}s, perhaps none
+// All functions return promises, which fail with an Error whose message is a sentence for people.
 // A picture is {width, height, channels, pixels: Uint8Array, one byte per channel}.
+
+import { rows, sizes } from "./rows.js";
 
 export async function connect() {
   const about = await (await ask("about")).json();
-  const [height, width, channels] = about.image_shape;
-  const size = height * width * channels;
-  const dimensions = about.latent_dims.reduce((sum, each) => sum + each, 0);
-  const picture = (buffer, start) =>
-    ({ width, height, channels, pixels: new Uint8Array(buffer, start, size) });
-
-  function rows(buffer) {
-    const length = 4 * dimensions + size;
-    return Array.from({ length: buffer.byteLength / length }, (_, row) => ({
-      code: new Float32Array(buffer.slice(row * length, row * length + 4 * dimensions)),
-      picture: picture(buffer, row * length + 4 * dimensions),
-    }));
-  }
+  const { size, dimensions, picture } = sizes(about);
+  const items = async (answer) => rows(await (await answer).arrayBuffer(), about);
 
   return {
     about,
@@ -37,16 +29,15 @@ export async function connect() {
     },
     async encode(blob) {
       if (blob.size > 20e6) throw new Error("This file is larger than 20 MB, the most here.");
-      return rows(await (await ask("encode", { method: "POST", body: blob })).arrayBuffer())[0];
+      return (await items(ask("encode", { method: "POST", body: blob })))[0];
     },
     align: about.finds ? async (blob) => {
       const { points } = await (await ask("find", { method: "POST", body: blob })).json();
       // The server counts from the centre of the first pixel, and a canvas from its corner.
       return points && points.map((point) => point.map((value) => value + 0.5));
     } : null,
-    async draw(seed, count) {
-      return rows(await (await ask(`draw?seed=${seed}&count=${count}`)).arrayBuffer());
-    },
+    draw: (seed, count) => items(ask(`draw?seed=${seed}&count=${count}`)),
+    examples: () => items(ask("examples")),
   };
 }
 
