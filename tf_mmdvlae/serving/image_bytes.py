@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -33,8 +34,10 @@ _JPEG, _OPAQUE_PNG, _PNG, _NOTHING = range(4)
 _DECODERS = (0, *range(len(_REDUCTIONS), len(_REDUCTIONS) + 3))
 # A PNG's signature and the chunk with its size, bits of a channel, and colours.
 _PNG_HEADER = 33
-# The bytes of a JPEG's end marker.
-_END = 2
+# The bytes of a JPEG's end marker, and at most of all that a scan has besides its data.
+_END, _MOST_AROUND_SCAN = 2, 18
+# The bit in the numbers after a PNG's size that says whether its pixels have an opacity.
+_HAS_ALPHA = 4 << 16
 # The header of a grey pixel, which stands in where a picture is no JPEG.
 _SMALLEST_JPEG = bytes.fromhex("ffd8 ffc0000b080001000101011100 ffda0008010100003f00 ffd9")
 
@@ -63,34 +66,28 @@ def from_bytes(
       can't, string [n], empty where it can.
     """
     limit = min(int(max_megapixels * 1e6), tf.int64.max)
-    read = functools.partial(_read, image_shape=image_shape, crop=crop, limit=limit)
+    settings = {"sides": image_shape[:2], "crop": crop, "limit": limit}
+    count = tf.size(contents)
     # On a GPU, each string and each picture would be waited for in turn.
     with tf.device("/CPU:0"):
-        headers = _headers(contents)
-        count = tf.size(contents)
-        rows = (tf.range(count), contents, headers.kind, headers.png_extent)
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        options.experimental_optimization.apply_default_optimizations = False
-        pictures = tf.data.Dataset.from_tensor_slices(rows).with_options(options)
-        # What comes last stands in for all pictures that failed.
-        failed = (count, tf.zeros(image_shape), tf.zeros([3], tf.int32))
-        last = tf.data.Dataset.from_tensors(failed)
+        numbers, plain = _decoded(_read_plain, _plain(contents, limit), settings)
 
-        def decoded(at_once):
-            # Only tf.data goes on where an operation has failed.
-            images = pictures.map(read, num_parallel_calls=at_once).ignore_errors()
-            return images.concatenate(last).batch(tf.cast(count, tf.int64) + 1).get_single_element()
+        def with_others():
+            place = numbers[:, None]
+            is_read = tf.scatter_nd(place, tf.ones_like(numbers), [count + 1])[:-1] > 0
+            first = tf.scatter_nd(place, plain, [count + 1, *plain.shape[1:]])[:-1]
+            others, reasons = _read_others(tf.where(is_read, "", contents), settings)
+            images = tf.where(is_read[:, None, None, None], first, others)
+            reasons = tf.where(is_read, "", reasons)
+            return without(reasons != "", {"images": images})["images"], reasons
 
-        # One picture alone is decoded before another thread has started.
-        every = tf.cond(count > 1, lambda: decoded(_AT_ONCE), lambda: decoded(None))
-        failures = tf.size(every[0]) - 1
-        place = tf.tensor_scatter_nd_update(
-            tf.fill([count + 1], failures), every[0][:, None], tf.range(failures + 1)
-        )[:-1]
-        images, jpeg_shape = (tf.gather(values, place) for values in every[1:])
-        reasons = first_of(*_faults(headers, jpeg_shape, place == failures, limit))
-        return without(reasons != "", {"images": images})["images"], reasons
+        # Most requests hold nothing else, and whatever tf.data compiles takes time.
+        is_all = tf.size(numbers) > count
+        images, reasons = tf.cond(is_all, lambda: (plain[:-1], tf.fill([count], "")), with_others)
+        if image_shape[2] == 1:
+            images = tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True)
+        # Training sees 8-bit pixels.
+        return tf.clip_by_value(tf.round(images), 0.0, 255.0) / 255.0, reasons
 
 
 def to_bytes(images: tf.Tensor) -> tf.Tensor:
@@ -99,6 +96,81 @@ def to_bytes(images: tf.Tensor) -> tf.Tensor:
         pixels = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
         # More effort takes four times as long and saves a tenth of the bytes.
         return tf.io.encode_png(pixels, compression=2)
+
+
+def _decoded(read, rows, settings, *more):
+    """What `read` gives for the rows where it succeeds, in order, and then for one that failed.
+
+    `read` takes a row's number and its part of `rows`, and gives the number, an image float32
+    [height, width, 3], and `more`.
+    """
+    count = tf.size(rows[0])
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    pictures = tf.data.Dataset.from_tensor_slices((tf.range(count), *rows)).with_options(options)
+    failed = (count, tf.zeros([*settings["sides"], 3]), *more)
+    last = tf.data.Dataset.from_tensors(failed)
+    read = functools.partial(read, **settings)
+
+    def decoded(at_once):
+        # Only tf.data goes on where an operation has failed.
+        images = pictures.map(read, num_parallel_calls=at_once).ignore_errors()
+        return images.concatenate(last).batch(tf.cast(count, tf.int64) + 1).get_single_element()
+
+    # One picture alone is decoded before another thread has started.
+    return tf.cond(count > 1, lambda: decoded(_AT_ONCE), lambda: decoded(None))
+
+
+def _plain(contents, limit):
+    """What `_read_plain` takes of each file, seen from its header."""
+    numbers = tf.io.decode_raw(contents, tf.int32, little_endian=False, fixed_length=28)
+    start, signature, _, _, width, height, colours = tf.unstack(numbers, axis=1)
+    is_jpeg = tf.equal(tf.bitwise.bitwise_and(start, -256), _number(JPEG_START + bytes(1)))
+    is_png = tf.equal(start, _number(PNG_START[:4])) & tf.equal(signature, _number(PNG_START[4:]))
+    header, scans = _split(tf.where(is_jpeg, contents, ""), SCAN)
+    data = tf.strings.length(contents) - tf.strings.length(header) - _MOST_AROUND_SCAN
+    data = tf.where(scans > MAX_SCANS, -1, data)
+    is_opaque = tf.equal(tf.bitwise.bitwise_and(colours, _HAS_ALPHA), 0)
+    is_opaque &= tf.equal(_split(contents, b"tRNS", 1)[1], 0)
+    most_of_png = tf.where(is_png & is_opaque, tf.constant(limit, tf.int64), -1)
+    most_of_jpeg = tf.minimum(tf.cast(data, tf.int64) * PIXELS_PER_BYTE, limit)
+    most = tf.where(is_jpeg, most_of_jpeg, most_of_png)
+    return contents, is_jpeg, tf.stack([height, width], axis=1), most
+
+
+def _read_plain(number, content, is_jpeg, png_extent, most, sides, crop, limit):
+    """Decodes a picture of at most `most` pixels that is opaque and not to be reduced.
+
+    tf.data compiles this function with each request, so that it has no branches. For all other
+    pictures the decoder fails.
+    """
+    jpeg_shape = tf.image.extract_jpeg_shape(tf.where(is_jpeg, content, _SMALLEST_JPEG))
+    extent = tf.where(is_jpeg, jpeg_shape[:2], png_extent)
+    conditions = [
+        tf.reduce_prod(tf.cast(extent, tf.int64)) <= most,
+        tf.reduce_min(extent) < math.floor(4 * max(sides) / crop),
+        jpeg_shape[2] < 4,
+    ]
+    content = tf.where(tf.reduce_all(conditions), content, "")
+    # This decoder reads PNG, too.
+    pixels = tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE")
+    corner, box = _centre(extent, sides, crop)
+    pixels = tf.slice(pixels, tf.concat([corner, [0]], 0), tf.concat([box, [3]], 0))
+    return number, _scaled(pixels, sides, sides / tf.cast(box, tf.float32), tf.zeros([2]))
+
+
+def _read_others(contents, settings):
+    """The images float32 [n, height, width, 3] of pictures of all kinds, and why there is none."""
+    headers, count = _headers(contents), tf.size(contents)
+    rows = contents, headers.kind, headers.png_extent
+    numbers, images, jpeg_shape = _decoded(_read, rows, settings, tf.zeros([3], tf.int32))
+    failures = tf.size(numbers) - 1
+    place = tf.tensor_scatter_nd_update(
+        tf.fill([count + 1], failures), numbers[:, None], tf.range(failures + 1)
+    )[:-1]
+    faults = _faults(headers, tf.gather(jpeg_shape, place), place == failures, settings["limit"])
+    return tf.gather(images, place), first_of(*faults)
 
 
 class _Headers(NamedTuple):
@@ -188,13 +260,13 @@ def _split(texts, separator, most=-1):
     return first, tf.math.segment_max(columns, rows)
 
 
-def _read(number, content, kind, png_extent, image_shape, crop, limit):
-    """Decodes a picture: its number, the image in [0, 1], and the shape of a JPEG.
+def _read(number, content, kind, png_extent, sides, crop, limit):
+    """Decodes a picture: its number, the image in 0..255, and the shape of a JPEG.
 
     tf.data compiles this function with each request, so that it does as little as possible. What a
     picture lacks fails an operation.
     """
-    sides, is_jpeg = image_shape[:2], tf.equal(kind, _JPEG)
+    is_jpeg = tf.equal(kind, _JPEG)
     jpeg_shape = tf.image.extract_jpeg_shape(tf.where(is_jpeg, content, _SMALLEST_JPEG))
     extent = tf.where(is_jpeg, jpeg_shape[:2], png_extent)
     is_small = tf.reduce_prod(tf.cast(extent, tf.int64)) <= limit
@@ -217,29 +289,38 @@ def _read(number, content, kind, png_extent, image_shape, crop, limit):
             lambda: tf.zeros([1, 1, 3], tf.uint8),
         ],
     )
-    # The same box, to the pixel, that `data.decode.centre` gives. Training's resizing of a reduced
-    # picture looks beyond the box, that of a whole one does not.
-    aspect = tf.constant(sides, tf.float64)
-    box = tf.round(aspect * (crop * tf.reduce_min(real / aspect)))
-    box = tf.maximum(1, tf.cast(box, tf.int32))
-    corner = (extent - box) // 2
+    corner, box = _centre(extent, sides, crop)
+    # Training's resizing of a reduced picture looks beyond the box, that of a whole one does not.
     is_whole = tf.equal(reductions, 0)
     begin, kept = tf.where(is_whole, corner, 0), tf.where(is_whole, box, -1)
     pixels = tf.slice(pixels, tf.concat([begin, [0]], 0), tf.concat([kept, [3]], 0))
     factor = tf.gather(tf.constant(_REDUCTIONS, tf.float32), reductions)
     scale = factor * sides / tf.cast(box, tf.float32)
-    image = tf.raw_ops.ScaleAndTranslate(
+    translation = (tf.cast(begin, tf.float32) - tf.cast(corner, tf.float32) / factor) * scale
+    return number, _scaled(pixels, sides, scale, translation), jpeg_shape
+
+
+def _centre(extent, sides, crop):
+    """The corner and the extent of the same box, to the pixel, as `data.decode.centre` gives."""
+    aspect = tf.constant(sides, tf.float64)
+    box = tf.round(aspect * (crop * tf.reduce_min(tf.cast(extent, tf.float64) / aspect)))
+    box = tf.maximum(1, tf.cast(box, tf.int32))
+    return (extent - box) // 2, box
+
+
+def _scaled(pixels, sides, scale, translation):
+    return tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
         size=sides,
         scale=scale,
-        translation=(tf.cast(begin, tf.float32) - tf.cast(corner, tf.float32) / factor) * scale,
+        translation=translation,
         kernel_type="triangle",
         antialias=True,
     )[0]
-    if image_shape[2] == 1:
-        image = tf.reduce_sum(image * _LUMA, axis=-1, keepdims=True)
-    # Training sees 8-bit pixels.
-    return number, tf.clip_by_value(tf.round(image), 0.0, 255.0) / 255.0, jpeg_shape
+
+
+def _number(word):
+    return int.from_bytes(word, "big", signed=True)
 
 
 def _on_white(pixels):

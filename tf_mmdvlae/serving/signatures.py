@@ -31,7 +31,7 @@ from __future__ import annotations
 import functools
 import math
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -83,17 +83,19 @@ def signatures(
       mixture: a mixture over all layers, for `sample_fitted`; without it there is none.
       max_megapixels: larger pictures given as bytes are refused.
     """
-    table = _on_images(model, directions, mixture)
+    plain = _on_images(model, directions, mixture)
+    plain = {name: _traced_once(signature) for name, signature in plain.items()}
     if not checked:
-        return {name: _traced_once(signature) for name, signature in table.items()}
-    table = {name: _traced_once(_checked(each, directions)) for name, each in table.items()}
+        return plain
+    names = directions.names if directions else []
+    table = {name: _checked(each, names) for name, each in plain.items()}
 
     @_graph_of(tf.TensorSpec([None], tf.string, name="contents"))
     def read(contents):
         return image_bytes.from_bytes(contents, model.config.image_shape, crop, max_megapixels)
 
-    twins = {f"{name}_bytes": on_bytes(each, read) for name, each in table.items()}
-    return table | {name: _traced_once(twin) for name, twin in twins.items()}
+    table |= {f"{name}_bytes": on_bytes(each, read, names) for name, each in plain.items()}
+    return {name: _traced_once(signature) for name, signature in table.items()}
 
 
 def save(table: Mapping[str, Signature], model: MMDVLAE, folder: pathlib.Path | str) -> None:
@@ -170,29 +172,33 @@ def _row_of_noise(seed, total):
     return tf.random.stateless_normal([total], tf.stack([seed, _STREAM]), alg="philox")
 
 
-def _checked(signature, directions):
+def _checked(signature, attributes):
     """The same signature, with the output `error`, which refuses wrong inputs."""
 
     def function(inputs):
         inputs = checks.shaped(inputs, signature.inputs)
-        faults = []
-        for name, values in inputs.items():
-            if name in _IMAGE_INPUTS:
-                faults.append(checks.images(values, name))
-                inputs[name] = tf.clip_by_value(values, 0.0, 1.0)
-            elif values.dtype == tf.float32:
-                faults.append(checks.numbers(values, name))
-        if "temperature" in inputs:
-            faults.append(checks.negative(inputs["temperature"], "temperature"))
-        if "detail" in inputs:
-            faults.append(checks.no_shares(inputs["detail"], "detail"))
-        if "attribute" in inputs:
-            faults.append(checks.unknown(inputs["attribute"], directions.names, "attribute"))
-        outputs = signature.function(inputs)
-        error = checks.first_of(*faults, checks.outputs(outputs))
+        images = inputs.keys() & _IMAGE_INPUTS
+        faults = [checks.images(inputs[name], name) for name in sorted(images)]
+        inputs |= {name: tf.clip_by_value(inputs[name], 0.0, 1.0) for name in images}
+        outputs, error = _answered(signature, inputs, attributes, faults)
         return {**checks.without(error != "", outputs), "error": error}
 
     return Signature(function, signature.inputs)
+
+
+def _answered(signature, inputs, attributes, faults):
+    """The outputs for inputs of the right shapes, and why a row has none; images are checked."""
+    for name, values in inputs.items():
+        if values.dtype == tf.float32 and name not in _IMAGE_INPUTS:
+            faults.append(checks.numbers(values, name))
+    if "temperature" in inputs:
+        faults.append(checks.negative(inputs["temperature"], "temperature"))
+    if "detail" in inputs:
+        faults.append(checks.no_shares(inputs["detail"], "detail"))
+    if "attribute" in inputs:
+        faults.append(checks.unknown(inputs["attribute"], attributes, "attribute"))
+    outputs = signature.function(inputs)
+    return outputs, checks.first_of(*faults, checks.outputs(outputs))
 
 
 def _on_images(model, directions, mixture):
@@ -312,11 +318,14 @@ def _on_images(model, directions, mixture):
 
 
 def on_bytes(
-    signature: Signature, read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    signature: Signature,
+    read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    attributes: Sequence[str] = (),
 ) -> Signature:
-    """Makes the twin of a signature that takes and returns images as JPEG or PNG bytes.
+    """Makes the twin of an unchecked signature that takes and returns images as JPEG or PNG bytes.
 
-    `read` turns bytes, string [n], into images of the model, NaN where it can't, and says why.
+    `read` turns bytes, string [n], into images of the model, NaN where it can't, and says why. The
+    twin has the output `error`; `attributes` are those that it knows.
     """
     names = [spec.name for spec in signature.inputs if spec.name in _IMAGE_INPUTS]
     specifications = [
@@ -336,12 +345,14 @@ def on_bytes(
             for name, reason in zip(names, reasons, strict=True):
                 message = functools.partial(_unreadable, name, reason)
                 faults.append((reason != "", message))
-        outputs = dict(signature.function(inputs))
-        inner = outputs.pop("error")
-        error = checks.first_of(*faults, (inner != "", lambda: inner))
-        numbers = {name: outputs.pop(name) for name in list(outputs) if name not in _IMAGE_OUTPUTS}
-        pictures = {f"{name}_bytes": image_bytes.to_bytes(each) for name, each in outputs.items()}
-        return {**numbers, **checks.without(error != "", pictures), "error": error}
+        outputs, error = _answered(signature, inputs, attributes, faults)
+        coded = {
+            f"{name}_bytes" if name in _IMAGE_OUTPUTS else name: image_bytes.to_bytes(values)
+            if name in _IMAGE_OUTPUTS
+            else values
+            for name, values in outputs.items()
+        }
+        return {**checks.without(error != "", coded), "error": error}
 
     return Signature(function, specifications)
 
