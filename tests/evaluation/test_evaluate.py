@@ -84,6 +84,14 @@ def test_an_unknown_metric_is_refused_before_anything_is_measured(finished_run, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_measured(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="Cannot write to"):
+        # Nobody looks at what is to be measured.
+        evaluate(None, tmp_path / "file" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no run"):
         run_subject(tmp_path)

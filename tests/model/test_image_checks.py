@@ -84,6 +84,9 @@ def test_predict_and_arrays_of_fit(model, images):
         for method in (model.fit, model.evaluate):
             with pytest.raises(InputError, match=f"{value:g}"):
                 method(spoiled(images, value), verbose=0)
+        for method in (model.train_on_batch, model.test_on_batch, model.predict_on_batch):
+            with pytest.raises(InputError, match=f"{value:g}"):
+                method(spoiled(images, value))
 
 
 @pytest.mark.slow

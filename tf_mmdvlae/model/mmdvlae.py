@@ -374,6 +374,21 @@ class MMDVLAE(keras.Model):
         with refusals():
             return super().predict(checked(x), *args, **kwargs)
 
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; values outside [0, 1] and NaN are an InputError."""
+        check_range(x)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; values outside [0, 1] and NaN are an InputError."""
+        check_range(x)
+        return super().test_on_batch(x, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """As in Keras: reconstructions; values outside [0, 1] and NaN are an InputError."""
+        check_range(x)
+        return super().predict_on_batch(x)
+
     def train_step(self, data: Any) -> Tensors:
         images = self._images(data)
         step = self.optimizer.iterations
