@@ -60,6 +60,13 @@ def test_colours_are_near_and_a_still_background_does_not_flicker(tmp_path):
     assert np.abs(np.diff(errors[:, 40:], axis=0)).mean() < 3
 
 
+def test_the_white_between_images_stays_white(tmp_path):
+    images = np.random.default_rng(0).uniform(0.9, 1, (2, 2, 40, 40, 3))
+    frames, _ = frames_of(moving.write_moving(tmp_path / "a.gif", images, fps=10, scale=1))
+    assert frames.shape[2] == 82
+    assert (frames[:, :, 40:42] == 255).all()
+
+
 def test_an_mp4_has_even_sides_and_is_what_was_drawn(tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     images = np.zeros((3, 33, 35, 3), np.float32)

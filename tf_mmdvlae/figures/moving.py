@@ -141,7 +141,14 @@ def _gif_frames(pixels, order, scale, squares) -> Iterator[Image.Image]:
             return large
         # A small image has the same colours, and they are found in it much sooner.
         image.thumbnail((_SIDE, _SIDE), Image.Resampling.NEAREST)
-        return large.quantize(palette=image.quantize(256, kmeans=1), dither=Image.Dither.NONE)
+        palette = image.quantize(255, kmeans=1)
+        colours = palette.getpalette()[: 3 * 255]
+        palette.putpalette([*colours, 255, 255, 255])
+        result = large.quantize(palette=palette, dither=Image.Dither.NONE)
+        # The white around images would take the shade of what is nearly white in a frame.
+        white = Image.fromarray((np.asarray(large) == 255).all(axis=-1))
+        result.paste(len(colours) // 3, mask=white)
+        return result
 
     progress = Progress(len(order), "frames", delay=_QUIET_SECONDS)
     for done, index in enumerate(order, start=1):
