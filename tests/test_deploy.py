@@ -194,10 +194,13 @@ def test_the_commands_of_the_images_are_understood(capsys):
     assert train.main(command[1:]) == 0
     assert "--dataset" in capsys.readouterr().out
     (words,) = (words for _, words in STAGES["page"][1] if "mmdvlae-explore" in words)
-    if "out" in explore.main.table:
-        flags = explore.main.parse(words[1:])
-        assert str(flags.out) == "/page"
-        assert (ROOT / flags.export).exists()
+    flags = explore.main.parse(words[1:])
+    assert str(flags.out) == "/page"
+    assert (ROOT / flags.export).exists()
+    extra = re.search(
+        r"\[(\w+)\]", next(words for _, words in STAGES["page"][1] if "pip" in words)[-1]
+    )
+    assert f'"{extra[1]}": ' in (ROOT / "setup.py").read_text()
     assert "COPY --from=page /page " in (DEPLOY / "Dockerfile").read_text()
 
 
