@@ -191,7 +191,7 @@ def test_many_rows_go_in_several_requests_with_the_headers(address, models):
     assert [each["authorization"] for each in headers] == ["Bearer x"] * 3
 
 
-def test_importing_and_asking_need_numpy_alone(rest):
+def test_importing_and_asking_need_numpy_alone(rest, served):
     program = (
         "import sys\n"
         "class Nothing:\n"
@@ -200,7 +200,8 @@ def test_importing_and_asking_need_numpy_alone(rest):
         "        if name.partition('.')[0] not in known: raise ImportError(name)\n"
         "sys.meta_path.insert(0, Nothing())\n"
         "from tf_mmdvlae import Client, InputError\n"
-        f"assert Client({rest!r}, 'digits').sample([1]).shape == (1, 28, 28, 1)\n"
+        f"client = Client({rest!r}, 'digits', manifest={str(manifest_of(served))!r})\n"
+        "assert client.sample([1]).shape == (1, 28, 28, 1)\n"
         "try: Client('grpc://127.0.0.1:1', 'digits')\n"
         "except InputError as error: assert 'tensorflow-serving-api' in str(error)\n"
     )

@@ -26,7 +26,6 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
-import psutil
 
 from tf_mmdvlae.common.errors import InputError, explained, first_line
 from tf_mmdvlae.common.paths import expanded
@@ -65,6 +64,9 @@ def _temporary(path):
 @functools.cache
 def _remove_temporary(folder):
     """Removes the temporary files of dead processes, once a process: many files may follow."""
+    # Here, because a client reads manifests with NumPy alone.
+    import psutil
+
     for path in folder.glob(".[0-9]*.partial.*"):
         number = path.name.split(".")[1]
         if re.fullmatch("[0-9]{1,9}", number) and not psutil.pid_exists(int(number)):
