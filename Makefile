@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # name, for the package; a path in place of setuptools' finder keeps it from that.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: install demo check test browser notebooks campaign docs format clean
+.PHONY: install demo check test browser notebooks picture campaign docs format clean
 
 # The stamps hold the time of the install, so that pip runs again only when the needs change.
 $(VENV)/installed: setup.py pyproject.toml tf_mmdvlae/__init__.py
@@ -47,6 +47,11 @@ notebooks: MARK := notebook
 browser notebooks: $(VENV)/installed_test
 	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) '.[$@]'
 	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile -m $(MARK)
+
+# The picture of the explorer in the README, after a change of its page.
+picture: $(VENV)/installed_test
+	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) '.[browser]'
+	$(BIN)/python -m tests.explorer.screenshot
 
 # An hour of hostile input and faults; docs/reliability.md says what is tried.
 campaign: $(VENV)/installed_test

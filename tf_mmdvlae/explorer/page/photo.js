@@ -4,6 +4,11 @@ import { apply, inverse, layoutOf, Photograph, similarity, swap } from "./cut.js
 import { make, newest } from "./tools.js";
 
 const MARKS = ["Eye on the left", "Eye on the right", "Left corner of the mouth", "Right corner of the mouth"];
+const MANNERS = {
+  found: "The four marks go to the eyes and the corners of the mouth that are found; drag those that lie wrong.",
+  marks: "Drag the four marks onto the eyes and the corners of the mouth, so that the face lies where the model expects one.",
+  frame: "Drag the frame to the part that the model shall see.",
+};
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 // A detector finds faces in pictures of such a size.
 const DETECTED = 480;
@@ -203,9 +208,8 @@ export function photoView(app) {
     children: [
       make("p", {
         textContent: `Choose a ${isFace ? "photograph of a face" : "picture"}, drop it anywhere on this page, or ` +
-          `paste it. ${isFace ? "Drag the four marks onto the eyes and the corners of the mouth; the model then sees the " +
-          "face where it expects one." : "Drag the frame to the part that the model shall see."} What it sees and what ` +
-          "it draws then stand side by side. The page stores the photograph nowhere.",
+          `paste it. ${MANNERS[!isFace ? "frame" : app.backend.align ? "found" : "marks"]} What the model sees and ` +
+          "what it draws stand side by side. The page stores the photograph nowhere.",
       }),
       make("div", { className: "buttons" },
         make("label", { className: "button" }, "Choose a photograph …", chosen), camera, shoot),

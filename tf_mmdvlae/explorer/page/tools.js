@@ -54,7 +54,7 @@ export function sliderRow({ name, spoken, note, step = 0.05, oninput, onchange, 
   const label = make("label", {}, make("span", { textContent: name }), output);
   const middle = make("div", {}, label, input);
   if (note) middle.append(note);
-  input.addEventListener("input", () => { output.value = (+input.value).toFixed(1); oninput(+input.value); });
+  input.addEventListener("input", () => { output.value = tenths(+input.value); oninput(+input.value); });
   input.addEventListener("change", onchange);
   input.addEventListener("dblclick", onreset);
   const element = make("div", { className: "row" }, ends[0], middle, ends[1]);
@@ -64,8 +64,8 @@ export function sliderRow({ name, spoken, note, step = 0.05, oninput, onchange, 
       input.min = -most;
       input.max = most;
       if (document.activeElement !== input || Math.abs(input.value - value) > step) input.value = value;
-      output.value = value.toFixed(1);
-      input.setAttribute("aria-valuetext", value.toFixed(1));
+      output.value = tenths(value);
+      input.setAttribute("aria-valuetext", tenths(value));
     },
   };
 }
@@ -83,5 +83,8 @@ export function layerBoxes(layers, boxes, onchange) {
 }
 
 export const words = (name) => name.replace(/^label=/, "").replace(/=/, ": ").replace(/_/g, " ");
+
+// Adding 0 makes a plain zero of what rounds to minus zero.
+const tenths = (value) => (Math.round(10 * value) / 10 + 0).toFixed(1).replace("-", "−");
 
 export const percent = (share) => `${Math.round(100 * share)}%`;
