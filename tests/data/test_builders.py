@@ -1,6 +1,7 @@
 """Finding a TFDS builder by its name, and preparing its data where there are none."""
 
 import io
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -29,6 +30,30 @@ def test_unknown_and_unfit_data_sets(data_dir):
     data = DataConfig(dataset="mnist:9.9.9", data_dir=data_dir)
     with pytest.raises(InputError, match=r"TFDS can't open 'mnist:9\.9\.9': .*3\.0\.1"):
         pipeline.load_split(data, SHAPE, "train")
+
+
+def test_damaged_data_are_refused_with_their_folder(data_dir, tmp_path):
+    folder = tmp_path / "tiny_pictures" / "1.0.0"
+    data = DataConfig(dataset="tiny_pictures", data_dir=str(tmp_path), cache="memory")
+
+    def require_refusal(name, change, match):
+        shutil.copytree(f"{data_dir}/tiny_pictures", folder.parent)
+        (path,) = folder.glob(name)
+        path.write_bytes(change(path.read_bytes()))
+        with pytest.raises(InputError, match=match) as error:
+            pipeline.load_split(data, SHAPE, "test")
+        assert str(tmp_path) in str(error.value)
+        assert len(str(error.value).splitlines()) == 1
+        shutil.rmtree(folder.parent)
+
+    refused = f"{folder} can't be read: .*Remove that folder"
+    test_records = "*test.tfrecord*"
+    require_refusal(test_records, lambda content: content[:-1] + b"x", refused)
+    require_refusal(test_records, lambda content: b"", refused)
+    require_refusal("dataset_info.json", lambda content: content[:99], "TFDS can't open 'tiny_pict")
+    require_refusal(
+        "dataset_info.json", lambda content: content.replace(b"{SHARD", b"{SHARE"), refused
+    )
 
 
 def test_the_error_for_an_unknown_data_set_lists_the_configured_ones():

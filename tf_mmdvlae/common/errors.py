@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 
@@ -30,8 +31,12 @@ class Diverged(TrainingStopped):
 
 
 def first_line(error: BaseException) -> str:
-    """The message of another package's error, cut to its first line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """The message of another package's error, cut to its first line.
+
+    TensorFlow puts the names of its nodes and operations around a reason; they go, too.
+    """
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return re.sub(r"\{\{.*?\}\} *| *\[Op:.*", "", line) or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.data.builders import ensure_prepared, find_builder
 from tf_mmdvlae.data.decode import decode
 
@@ -39,7 +39,8 @@ class TFDSSource:
         self._image, self._labels = _find_features(builder)
         ensure_prepared(builder, data)
         info = _split_info(builder, split)
-        self._shards = info.file_instructions
+        with self._explained():
+            self._shards = info.file_instructions
         self.name = f"{builder.name} {split}"
         self.count: int = info.num_examples
         self.files = len(self._shards)
@@ -55,12 +56,27 @@ class TFDSSource:
         self.shuffle_buffer = max(1, min(self.count, _SHUFFLED_BYTES // average))
 
     def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
-        for batch in self._read().batch(size).as_numpy_iterator():
+        batches = self._read().batch(size).as_numpy_iterator()
+        while True:
+            with self._explained():
+                batch = next(batches, None)
+            if batch is None:
+                return
             labels = {
                 name: _at(batch, path).astype(_dtype(feature))
                 for name, (path, feature) in self._labels.items()
             }
             yield list(_at(batch, self._image)), labels
+
+    @contextlib.contextmanager
+    def _explained(self):
+        try:
+            yield
+        except (ValueError, tf.errors.OpError) as error:
+            raise InputError(
+                f"The records of {self._builder.name} in {self._builder.data_dir} can't be read: "
+                f"{first_line(error)}. Remove that folder and prepare the data set again."
+            ) from error
 
     def identify(self, position: int) -> str:
         """The TFDS id of the example at `position`: its shard, and its index in the shard."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 import signal
 import threading
 import time
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped
+from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped, first_line
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.common.stopping import stopping_signals
 from tf_mmdvlae.training.finish import finishing_seconds
@@ -166,11 +165,9 @@ class RunCallback(keras.callbacks.Callback):
             yield
         except (OSError, tf.errors.OpError) as error:
             self.progress.close()
-            # TensorFlow puts the names of its nodes and operations around the reason.
-            reason = re.sub(r"\{\{.*?\}\} *| *\[Op:.*", "", str(error).partition("\n")[0])
             raise InputError(
-                f"Could not write to {self.run.workdir.tensorboard}: {reason}. Make room there and "
-                "run the same command again."
+                f"Could not write to {self.run.workdir.tensorboard}: {first_line(error)}. Make "
+                "room there and run the same command again."
             ) from error
 
     def _check_runaway(self, values):
