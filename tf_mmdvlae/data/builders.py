@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.naming import camelcase_to_snakecase
 
-from tf_mmdvlae.common.errors import InputError, explained, first_line
+from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.files import locked
 from tf_mmdvlae.common.network import network_reachable
 from tf_mmdvlae.config import known_datasets
-from tf_mmdvlae.data.prepare import FILES, PAGES, tfds_root
+from tf_mmdvlae.data.prepare import FILES, PAGES, explained_tfds, tfds_root
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
@@ -77,7 +77,7 @@ def ensure_prepared(builder: tfds.core.DatasetBuilder, data: DataConfig) -> None
         return
     if builder.name == "synthetic_faces":
         print(f"Drawing {builder.name} into {builder.data_dir}, once.")
-        with explained(f"{builder.name} could not be written to {builder.data_dir_root}"):
+        with explained_tfds(f"{builder.name} could not be written to {builder.data_dir_root}"):
             _prepare_alone(builder)
         return
     server = next(iter(builder.url_infos or {}), "https://storage.googleapis.com/")

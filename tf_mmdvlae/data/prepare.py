@@ -9,8 +9,9 @@ import math
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 
-from tf_mmdvlae.common.errors import InputError, explained
+from tf_mmdvlae.common.errors import InputError, explained, first_line
 from tf_mmdvlae.common.files import (
     digest,
     hidden_folder,
@@ -78,11 +79,12 @@ def prepare(
         print(f"{dataset} is prepared already in {builder.data_dir}.")
         return str(builder.data_dir)
     paths = _find(dataset, source)
-    with explained(f"{root} can't be written"), hidden_folder(root / f"prepare_{dataset}") as stage:
+    failure = f"{root} can't be written"
+    with explained(failure), hidden_folder(root / f"prepare_{dataset}") as stage:
         _stage(dataset, paths, stage)
         # Within the hidden folder, so that a killed process leaves nothing elsewhere.
         hidden = tfds.builder(dataset, data_dir=stage / "data")
-        with _recorded_as(hidden, stage):
+        with _recorded_as(hidden, stage), explained_tfds(failure):
             config = tfds.download.DownloadConfig(manual_dir=str(stage), try_download_gcs=False)
             downloads = str(stage / "downloads")
             hidden.download_and_prepare(download_dir=downloads, download_config=config)
@@ -92,6 +94,18 @@ def prepare(
             place_folder(pathlib.Path(hidden.data_dir), place)
     print(f"{dataset} is ready in {builder.data_dir}.")
     return str(builder.data_dir)
+
+
+@contextlib.contextmanager
+def explained_tfds(failure: str) -> Iterator[None]:
+    """Turns any error of the block, in which TFDS writes a data set, into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # TFDS passes on whatever its threads and TensorFlow raise.
+        advice = "Make room there, and give the same command again."
+        raise InputError(f"{failure}: {first_line(error)}. {advice}") from error
 
 
 def tfds_root(data_dir: pathlib.Path | str | None) -> pathlib.Path:
