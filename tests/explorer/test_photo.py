@@ -114,6 +114,30 @@ def test_marks_on_eyes_and_mouth_lay_a_face(page, server, monkeypatch):
     assert page.get_by_role("button", name="Eye on the left").is_visible()
 
 
+def test_marks_go_to_the_face_that_is_found_or_where_a_laid_one_has_them(
+    page, server, face, monkeypatch
+):
+    about = server.subject.about | {"layout": LAYOUT, "finds": True}
+    monkeypatch.setattr(server.subject, "about", about)
+    found = np.array([[20.0, 30.0], [40.0, 32.0], [22.0, 45.0], [38.0, 46.0]])
+    # face.png is small enough to be sent as it is.
+    answers = [found, None]
+    monkeypatch.setattr(server.subject, "find", lambda content: answers.pop(0))
+    visit(page, server.address)
+    scale = 64 / 110
+    laid = np.array(LAYOUT["points"]) * scale + 0.5 * scale + [(64 - 90 * scale) / 2, 0]
+    for wanted, count in ((found + 0.5, 1), (laid, 2)):
+        page.locator("#file").set_input_files(face)
+        page.locator(f"#items button[aria-label*='photograph']:nth-child({count})").wait_for()
+        settle(page)
+        marks = [
+            [float(circle.get_attribute(name)) for name in ("cx", "cy")]
+            for circle in page.locator(".photo circle").all()
+        ]
+        np.testing.assert_allclose(marks, wanted, atol=0.02)
+    assert "No face was found" in page.get_by_role("status").inner_text()
+
+
 def test_a_file_that_is_no_picture_is_refused_in_words(page, tmp_path):
     first = picture(page)
     for name, content, words in (

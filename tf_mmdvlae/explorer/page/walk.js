@@ -99,7 +99,7 @@ export function walkView(app) {
     hint: "Click a picture to add it to the walk.",
     take: add,
     children: [
-      make("p", { textContent: "A walk leads from picture to picture in a straight line through the codes." }),
+      make("p", { textContent: "A walk leads from picture to picture in a straight line through the codes. Click a stop to take it off." }),
       make("div", { className: "card" }, stops),
       make("div", { className: "buttons" }, play, take, current, png, loop, film),
       position,
