@@ -252,5 +252,5 @@ def _folder(name):
 
 
 def _composed(name):
-    """One of the ways to write accents, so that a class has one name."""
-    return unicodedata.normalize("NFC", name)
+    """The name in one of the ways to write accents, without spaces around it: a class has one."""
+    return unicodedata.normalize("NFC", name).strip() or name
