@@ -208,7 +208,8 @@ def require_folder(path: pathlib.Path | str) -> pathlib.Path:
     """Proves that files can be written to the folder `path`, there or not, and leaves nothing."""
     path = expanded(path)
     with explained(f"Cannot write to {path}", "Choose another folder."), made_folder(path):
-        _touch(path / f".{os.getpid()}.probe")
+        # It has no name that a killed process could leave.
+        tempfile.TemporaryFile(dir=path).close()
     return path
 
 
@@ -220,13 +221,9 @@ def require_file(path: pathlib.Path | str) -> pathlib.Path:
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if path.exists() and not path.is_file():
             raise OSError(errno.EINVAL, "it is no regular file")
-        _touch(_temporary(path))
+        _temporary(path).touch()
+        _temporary(path).unlink()
     return path
-
-
-def _touch(path):
-    path.touch()
-    path.unlink()
 
 
 def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> None:
