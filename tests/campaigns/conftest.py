@@ -52,6 +52,16 @@ def campaign(request, record_property):
     return run
 
 
+@pytest.fixture(scope="session")
+def commands(picture_folder, finished_run, tmp_path_factory):
+    """The `Commands` that write, on the shared pictures and the finished run."""
+    from tests.campaigns.commands import Commands
+
+    commands = Commands(tmp_path_factory.mktemp("commands"), picture_folder, *finished_run[:2])
+    yield commands
+    commands.close()
+
+
 class Reached(BaseException):
     """A command came to the part that takes minutes; all checks are behind it."""
 

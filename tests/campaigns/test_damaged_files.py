@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 _VALUES = (None, True, -1, 0, 10**30, 1e308, "", "x" * 300, "../../x", [], {}, [[]], {"x": {}})
 
 
-def _damaged(draw, content, is_json):
+def damaged(draw, content, is_json):
     """The content of a file with one fault."""
     kind = draw.choice(("flip", "cut", "zeros", "empty", "other") + ("value",) * 3 * is_json)
     at = draw.randrange(len(content))
@@ -89,7 +89,7 @@ def test_damaged_files(campaign, refuses, finished_run, classifier, tmp_path, mo
     def attempt(generator):
         draw = random.Random(int(generator.integers(2**63)))
         path = draw.choice(files)
-        content = _damaged(draw, whole[path], path.suffix == ".json")
+        content = damaged(draw, whole[path], path.suffix == ".json")
         path.write_bytes(content)
         try:
             refused = [refuses(*line) for line in lines[path.relative_to(kept).parts[0]]]
@@ -101,7 +101,7 @@ def test_damaged_files(campaign, refuses, finished_run, classifier, tmp_path, mo
         assert set(tmp_path.rglob("*")) == before, path.name
         return any(refused)
 
-    campaign(attempt, short=8, minutes=8)
+    campaign(attempt, short=8, minutes=5)
 
 
 def test_damaged_checkpoints(campaign, finished_run, tmp_path):
@@ -116,7 +116,7 @@ def test_damaged_checkpoints(campaign, finished_run, tmp_path):
         shutil.copytree(saved, folder)
         for path in draw.sample(files, draw.choice((1, 1, 2))):
             content = path.read_bytes()
-            (folder / path.name).write_bytes(_damaged(draw, content, path.suffix == ".json"))
+            (folder / path.name).write_bytes(damaged(draw, content, path.suffix == ".json"))
         step, rollbacks = Checkpoints(folder).newest()
         name = f"step_{step:08d}.weights.h5"
         assert step == 0 or digest(folder / name) == whole[name]
@@ -124,4 +124,4 @@ def test_damaged_checkpoints(campaign, finished_run, tmp_path):
         shutil.rmtree(folder)
         return step < 12
 
-    campaign(attempt, short=40, minutes=2)
+    campaign(attempt, short=40, minutes=1)

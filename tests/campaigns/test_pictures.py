@@ -109,7 +109,7 @@ def test_pictures(campaign, readers):
         np.testing.assert_allclose(results[2], as_export(content), atol=0.05)
         return False
 
-    campaign(attempt, short=60, minutes=10)
+    campaign(attempt, short=60, minutes=8)
 
 
 def _memory():

@@ -101,4 +101,4 @@ def test_requests(campaign, served):
                 )
         return any(outputs["error"])
 
-    campaign(attempt, short=60, minutes=6)
+    campaign(attempt, short=60, minutes=4)
