@@ -10,7 +10,7 @@ files by name); a single file serves every triple. If --out ends in .png, one pi
 per triple; if it is a folder, each result is a file there.
 """
 
-from tf_mmdvlae.cli.command import DETAIL, EXPORT, Command, Flag, place
+from tf_mmdvlae.cli.command import ALIGN, DETAIL, EXPORT, Command, Flag, place
 
 FLAGS = {
     "export": EXPORT,
@@ -19,6 +19,7 @@ FLAGS = {
     "plus": Flag(str, "picture to add", required=True),
     "out": Flag(place, "PNG file for all results, or folder for one file each", required=True),
     "layers": Flag(str, "latent layers that take part, such as 3,4 [default: all]"),
+    "align": ALIGN,
     "detail": DETAIL,
 }
 
@@ -42,9 +43,10 @@ def _run(flags):
         raise InputError(f"The pictures make no triples ({counts}); give the same number, or one.")
     one_picture = images.is_one_picture(flags.out, rows)
     served = load(flags.export)
+    read = images.Reader(served, flags.align)
     progress, size = Progress(rows, "triples"), images.MOST_ROWS
     for start in range(0, rows, size):
-        triple = [served.read(*_part(files, start, size)) for files in paths.values()]
+        triple = [read(*_part(files, start, size)) for files in paths.values()]
         results = served.arithmetic(*triple, layer_weights=weights, detail=detail or None)
         if one_picture:
             triple = [np.broadcast_to(pictures, results.shape) for pictures in triple]

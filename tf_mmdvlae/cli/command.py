@@ -245,6 +245,9 @@ EXPORT = Flag(
 DATASET = Flag(
     str, f"one of {', '.join(known_datasets())}, or another TFDS image set", required=True
 )
+ALIGN = Flag(
+    bool, "find the face of each photograph and lay it as in training; needs the extra [align]"
+)
 DETAIL = Flag(
     float,
     "how much of what the model does not draw is added back, from 0 to 1 [default: 1; for exports "

@@ -18,7 +18,7 @@ edit changes nothing, the photograph stays. --detail=0 shows the model's own dra
 enlarges the change and adds it to the whole photograph at its own size, with faded borders.
 """
 
-from tf_mmdvlae.cli.command import DETAIL, EXPORT, MOVING_FLAGS, Command, Flag, place
+from tf_mmdvlae.cli.command import ALIGN, DETAIL, EXPORT, MOVING_FLAGS, Command, Flag, place
 from tf_mmdvlae.cli.output import printable
 
 FLAGS = {
@@ -31,6 +31,7 @@ FLAGS = {
         "how much: a number, or start:stop:count [default: -2:2:5; for moving pictures -2:2:33]",
     ),
     "layers": Flag(str, "latent layers that take part, such as 3,4 [default: all]"),
+    "align": ALIGN,
     "detail": DETAIL,
     "full_size": Flag(bool, "write whole photographs at their own size"),
     "out": Flag(place, "PNG, GIF or MP4 file for all results, or folder for one file each"),
@@ -45,7 +46,8 @@ def _run(flags):
     from tf_mmdvlae.common.errors import InputError
     from tf_mmdvlae.figures.answers import draw_edits
     from tf_mmdvlae.figures.moving import is_moving, write_moving
-    from tf_mmdvlae.serving.full_size import in_photograph
+    from tf_mmdvlae.serving.faces import require_layout
+    from tf_mmdvlae.serving.full_size import in_photograph, in_photograph_of_face
     from tf_mmdvlae.serving.functions import require_attributes
     from tf_mmdvlae.serving.loaded import load, manifest_of
 
@@ -57,6 +59,7 @@ def _run(flags):
     moving = is_moving(flags.out)
     strengths = images.strengths(flags.strength or ("-2:2:33" if moving else "-2:2:5"))
     manifest = manifest_of(flags.export)
+    layout = require_layout(flags.export, manifest) if flags.align else None
     weights, layers = images.layer_weights(flags.layers, manifest)
     detail = images.detail(flags.detail, manifest, "retouch", needed=flags.full_size)
     attribute = _as_known(flags.attribute, manifest["attributes"])
@@ -73,8 +76,8 @@ def _run(flags):
         _require_photographs(flags, paths, strengths, one_picture)
     served = load(flags.export)
     change = (lambda *inputs: served.retouch(*inputs, detail)) if detail else served.edit
-    count = 0
-    for files, pictures in images.batches(paths, served, size=images.MOST_ROWS):
+    read, count = images.Reader(served, flags.align), 0
+    for files, pictures in images.batches(paths, read, size=images.MOST_ROWS):
         edits = [change(pictures, attribute, by, weights) for by in strengths]
         edits = np.stack(edits, axis=1)
         if moving:
@@ -88,7 +91,12 @@ def _run(flags):
         for path, picture, row in zip(files, pictures, edits, strict=True):
             results = row
             if flags.full_size:
-                results = in_photograph(path, row - picture, served.manifest["crop"])
+                inputs = (path, row - picture, manifest["crop"])
+                results = (
+                    in_photograph_of_face(*inputs, read.similarities[path], layout)
+                    if flags.align
+                    else in_photograph(*inputs)
+                )
             for strength, result in zip(strengths, results, strict=True):
                 words = (f"{count:05d}", path.stem, attribute, f"{strength:+.12g}")
                 file = images.file_name(*words)

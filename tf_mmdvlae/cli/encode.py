@@ -7,13 +7,14 @@ A .npz file holds `picture` [n] (names), `z_1` ... `z_L` [n, d_l] (posterior mea
 z_<layer>_<dimension>; layers and dimensions count from 1.
 """
 
-from tf_mmdvlae.cli.command import EXPORT, Command, Flag, place
+from tf_mmdvlae.cli.command import ALIGN, EXPORT, Command, Flag, place
 
 FLAGS = {
     "export": EXPORT,
     "image_dir": Flag(
         place, "folder of JPEG, PNG and WebP pictures, read at any depth", required=True
     ),
+    "align": ALIGN,
     "out": Flag(place, "file for the codes, ending in .npz or .csv", required=True),
 }
 
@@ -35,7 +36,7 @@ def _run(flags):
     require_file(flags.out)
     served, root = load(flags.export), pathlib.Path(flags.image_dir)
     names, means, deviations = [], [], []
-    for files, pictures in images.batches(paths, served):
+    for files, pictures in images.batches(paths, images.Reader(served, flags.align)):
         names += [str(file.relative_to(root)) if root.is_dir() else str(file) for file in files]
         mean, deviation = served.encode(pictures)
         means.append(mean)

@@ -24,6 +24,7 @@ from tf_mmdvlae.data.reading import TOLERATED
 if TYPE_CHECKING:
     from PIL import Image
 
+    from tf_mmdvlae.data.similarity import Similarity
     from tf_mmdvlae.serving.loaded import Served
 
 MOST_ROWS = 40
@@ -62,12 +63,39 @@ def find(text: str, flag: str) -> list[pathlib.Path]:
     return files
 
 
+class Reader:
+    """Reads picture files for an export: their centres, or with --align their faces.
+
+    Attributes:
+      tolerated: the share of pictures that may be left out.
+      similarities: with --align, what laid each photograph that was read, by path.
+    """
+
+    def __init__(self, served: Served, align: bool = False) -> None:
+        self._served, self._align = served, align
+        # Photographs without a face are nothing unusual.
+        self.tolerated = 1.0 if align else TOLERATED
+        self.similarities: dict[pathlib.Path, Similarity] = {}
+
+    def __call__(self, *paths: pathlib.Path) -> np.ndarray:
+        """The images [n, H, W, C] of files; an InputError for one that can't be read."""
+        if not self._align:
+            return self._served.read(*paths)
+        from tf_mmdvlae.serving.faces import read_face
+
+        images = []
+        for path in paths:
+            image, self.similarities[path] = read_face(self._served, path)
+            images.append(image)
+        return np.stack(images)
+
+
 def batches(
-    paths: list[pathlib.Path], served: Served, size: int = 256
+    paths: list[pathlib.Path], read: Reader, size: int = 256
 ) -> Iterator[tuple[list[pathlib.Path], np.ndarray]]:
     """Reads pictures batch by batch, with progress, and leaves out those that can't be read.
 
-    If these are more than 1% of all, the last one's InputError is raised.
+    If these are all, or more than the reader tolerates, the last one's InputError is raised.
 
     Yields:
       The n >= 1 paths of a batch that could be read, and their images [n, H, W, C].
@@ -77,11 +105,11 @@ def batches(
         files, images = [], []
         for path in paths[start : start + size]:
             try:
-                images.append(served.read(path)[0])
+                images.append(read(path)[0])
                 files.append(path)
             except InputError as error:
                 unreadable += 1
-                if unreadable > TOLERATED * len(paths):
+                if unreadable > read.tolerated * len(paths) or unreadable == len(paths):
                     raise
                 _log.warning("%s It is left out.", error)
         if files:

@@ -13,7 +13,7 @@ goes through the photographs themselves. --detail=0 shows the model's own drawin
 arcs, on which they stay as long as the codes of pictures are; --straight takes straight lines.
 """
 
-from tf_mmdvlae.cli.command import DETAIL, EXPORT, MOVING_FLAGS, Command, Flag, place
+from tf_mmdvlae.cli.command import ALIGN, DETAIL, EXPORT, MOVING_FLAGS, Command, Flag, place
 
 FLAGS = {
     "export": EXPORT,
@@ -28,6 +28,7 @@ FLAGS = {
     "detail": DETAIL._replace(
         default=1.0, help="how much of what the model does not draw is added back, from 0 to 1"
     ),
+    "align": ALIGN,
     "straight": Flag(bool, "go along straight lines, not arcs"),
     **MOVING_FLAGS,
 }
@@ -62,7 +63,7 @@ def _run(flags):
         where = "a row of the picture" if strip else f"the walk through {len(paths):,} pictures"
         raise InputError(f"--frames: {count:,} frames in {where} are too many (at most {most:,}).")
     served = load(flags.export)
-    pictures = served.read(*paths)
+    pictures = images.Reader(served, flags.align)(*paths)
     positions = np.arange(legs * frames + 1) / frames
     progress, drawn, size = Progress(len(positions), "frames", delay=3), [], 250
     for start in range(0, len(positions), size):

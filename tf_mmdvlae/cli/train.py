@@ -22,6 +22,7 @@ from tf_mmdvlae.cli.command import (
     place,
 )
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config.layouts import CROPS, LAYOUTS
 
 _TRAIN_FLAGS = {
     "steps": Flag(
@@ -50,6 +51,11 @@ FLAGS = {
     ),
     "export_dir": Flag(place, "folder of the SavedModel's versions [default: exports/<likewise>]"),
     **DATA_FLAGS,
+    "align": Flag(
+        bool,
+        "lay the faces of --image_dir as CelebA's lie, in the folder <workdir>_aligned, and train "
+        "on that; needs the extra [align]",
+    ),
     "cache": Flag(str, "where decoded images are kept: auto, memory, disk or none"),
     **SIZE_FLAGS,
     "latent_dims": Flag(
@@ -76,6 +82,9 @@ def _run(flags):
         latent_dims = dims["model"]["latent_dims"]
     name = _name(flags)
     workdir, export_dir = flags.workdir or f"runs/{name}", flags.export_dir or f"exports/{name}"
+    if flags.align:
+        fields["data"].setdefault("crop", CROPS["celeb_a"])
+        flags.image_dir = _aligned(flags, f"{workdir}_aligned")
     if flags.dataset == "image_folder" and (data := _data_of(workdir)):
         # Steps and splits follow from the files that the run began with.
         fields["data"].setdefault("listing", data.listing)
@@ -85,6 +94,20 @@ def _run(flags):
     result = train_run(config, workdir, export_dir, flags.overwrite)
     if result is not None:
         _print_result(result)
+
+
+def _aligned(flags, out):
+    """The folder, an absolute path, with the aligned pictures of --image_dir."""
+    from tf_mmdvlae.data.align import ALIGNED, TABLE, align_folder, in_words
+
+    if flags.dataset != "image_folder" or not flags.image_dir:
+        raise InputError("--align needs --dataset=image_folder and --image_dir=DIR.")
+    print(f"Aligning the faces of {flags.image_dir} ...", flush=True)
+    results = align_folder(flags.image_dir, out, LAYOUTS["celeb_a"])
+    print(f"{in_words(results)}; {out}/{TABLE} lists all", flush=True)
+    if not results[ALIGNED]:
+        raise InputError(f"{flags.image_dir} shows no face; without --align it is used as it is.")
+    return absolute_path(out)
 
 
 def _name(flags):

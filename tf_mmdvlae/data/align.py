@@ -96,7 +96,7 @@ def align_folder(
         place of those that the detector finds; photographs without a row are left out.
 
     Returns:
-      How many rows of the table have each result.
+      How many rows of the table have each result, up to a colon.
 
     Raises:
       InputError: for folders and files that can't be used, and where [align] is needed and missing.
@@ -117,6 +117,11 @@ def align_folder(
     with files.made_folder(out), files.locked(out / _LOCK, f"Waiting for {out} ...", wait=True):
         files.write_json(out / RECORD, record)
         return _align_all(root, out, names, layout, faces == "all", given)
+
+
+def in_words(results: collections.Counter[str]) -> str:
+    """What `align_folder` returns, as text."""
+    return ", ".join(f"{result}: {count:,}" for result, count in sorted(results.items()))
 
 
 def layout_of_data(data: DataConfig) -> Layout | None:
@@ -178,7 +183,8 @@ def _align_all(root, out, names, layout, every, given):
         for table in (TABLE, _DONE):
             _write_table(out / table, done)
     progress.close()
-    return collections.Counter(row.result for rows in done.values() for row in rows)
+    rows = itertools.chain.from_iterable(done.values())
+    return collections.Counter(row.result.partition(":")[0] for row in rows)
 
 
 def _is_done(photograph, out, rows, since, points):
@@ -215,12 +221,14 @@ def _align(photograph, name, out, layout, every, points, taken):
         if number > 1 and not every:
             row = row._replace(result=SMALLER)
         elif number > 1 and row.out in taken:
-            row = row._replace(result=f"another picture is called {row.out}")
+            row = row._replace(result=f"left out: another picture is called {row.out}")
         else:
             try:
-                _write(out / row.out, aligned(picture, fit(face.points, layout), layout))
+                result = aligned(picture, fit(face.points, layout), layout)
             except ValueError as error:
-                row = row._replace(result=str(error))
+                row = row._replace(result=f"left out: {error}")
+            else:
+                _write(out / row.out, result)
         rows.append(row)
     return rows
 

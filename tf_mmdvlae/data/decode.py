@@ -74,13 +74,20 @@ def decode(
         image = _with_channels(image, channels)
     box = centre(size, height, width, crop)
     enlarged = box[2] - box[0] < width or box[3] - box[1] < height
-    if reduction > 1:
-        left, top, right, bottom = (edge / reduction for edge in box)
-        reduced = (left, top, right, bottom)
-        image = image.resize((width, height), Image.Resampling.BILINEAR, reduced)
-    else:
-        image = image.crop(box).resize((width, height), Image.Resampling.BILINEAR)
+    if reduction == 1:
+        return fitted(image, image_shape, crop), enlarged
+    left, top, right, bottom = (edge / reduction for edge in box)
+    reduced = (left, top, right, bottom)
+    image = image.resize((width, height), Image.Resampling.BILINEAR, reduced)
     return np.asarray(image, np.uint8).reshape(image_shape), enlarged
+
+
+def fitted(image: Image.Image, image_shape: tuple[int, ...], crop: float) -> np.ndarray:
+    """The centre of an image at a model's size, as in `decode`: uint8 [height, width, channels]."""
+    height, width, channels = image_shape
+    part = _with_channels(image, channels).crop(centre(image.size, height, width, crop))
+    resized = part.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized, np.uint8).reshape(image_shape)
 
 
 def decode_whole(

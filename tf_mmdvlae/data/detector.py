@@ -19,8 +19,9 @@ from tf_mmdvlae.config.layouts import LAYOUTS, Layout
 from tf_mmdvlae.data.similarity import Similarity, aligned, face_size, fit
 
 _SIDE, _LARGE_SIDE = 400, 1200
-# Tried in turn, in degrees: the networks have seen upright faces.
-_TURNS = (0, 20, -20)
+# How large, in sides as above, and how far turned, in degrees, a photograph is looked at, until
+# there is a face: the networks have seen upright ones.
+_LOOKS = ((1.0, 0), (1.0, 20), (1.0, -20), (1.6, 10), (1.6, -10))
 _UPRIGHT = LAYOUTS["celeb_a"]
 # Further from its place, in pixels of the upright picture, nothing is the same face.
 _NEAR = 25.0
@@ -55,7 +56,7 @@ def require() -> None:
 def find_faces(image: Image.Image, small: bool = False) -> list[Face]:
     """Finds the faces in a photograph, the largest first.
 
-    The photograph is searched at 400 pixels a side, turned a little where nothing is found. Each
+    The photograph is searched at 400 pixels a side; where nothing is found, turned and larger. Each
     face that may be there is then looked at upright, as it is and mirrored: what is not found again
     in both is no face, and its points are the mean of both.
 
@@ -66,10 +67,11 @@ def find_faces(image: Image.Image, small: bool = False) -> list[Face]:
     Raises:
       InputError: if the extra [align] is not installed.
     """
-    scale = min(1.0, (_LARGE_SIDE if small else _SIDE) / max(image.size))
-    width, height = (max(1, round(edge * scale)) for edge in image.size)
+    side = _LARGE_SIDE if small else _SIDE
     middle = complex(*image.size) / 2 - (0.5 + 0.5j)
-    for degrees in _TURNS:
+    for enlarged, degrees in _LOOKS:
+        scale = min(1.0, enlarged * side / max(image.size))
+        width, height = (max(1, round(edge * scale)) for edge in image.size)
         turn = scale * np.exp(1j * np.deg2rad(degrees))
         shift = complex(width, height) / 2 - (0.5 + 0.5j) - turn * middle
         if faces := _search(image, Similarity(turn, shift), Layout(height, width, ())):

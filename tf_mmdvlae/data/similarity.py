@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -99,11 +100,16 @@ def aligned(image: Image.Image, similarity: Similarity, layout: Layout) -> Image
     def place(x, y):
         return (back.of(np.array([x, y])) - low + 0.5) * factors - 0.5 - start
 
-    return _transformed(pixels, place, (layout.width, layout.height))
+    return transformed(pixels, place, (layout.width, layout.height))
 
 
-def _transformed(image, place, size):
-    """The picture of `size` whose pixel (x, y) comes from `place(x, y)`, a linear function."""
+def transformed(
+    image: Image.Image, place: Callable[[float, float], np.ndarray], size: tuple[int, int]
+) -> Image.Image:
+    """The picture of `size` (width, height) whose pixel (x, y) comes from `place(x, y)` (bicubic).
+
+    `place` is a linear function; whole numbers are the centres of pixels. Black surrounds `image`.
+    """
     # Pillow counts from the corner of the first pixel.
     origin = place(-0.5, -0.5)
     across, down = place(0.5, -0.5) - origin, place(-0.5, 0.5) - origin
