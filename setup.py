@@ -58,6 +58,7 @@ setup(
         "benchmark": ["pythae>=0.1.2,<0.2", "torch>=2.13,<3"],
         # What `make browser` drives a real browser by.
         "browser": ["playwright>=1.55,<2"],
+        "align": ALIGN,
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "tflite": TFLITE,
         "notebooks": ["ipykernel>=6.29,<8", "ipywidgets>=8.1,<9", "nbclient>=0.10,<0.12"],
