@@ -143,6 +143,29 @@ def change_chunk(content, generator):
     return b"".join(pieces)
 
 
+def repack(content, generator):
+    """The pixels of a PNG, or how they are packed, change; all checksums are right."""
+    pieces = parts(content)
+    places = [n for n, piece in enumerate(pieces) if piece[4:8] == b"IDAT"]
+    if not content.startswith(PNG) or not places:
+        return flip_bits(content, generator)
+    data = b"".join(pieces[place][8:-4] for place in places)
+    change = (flip_bits, cut, replace_run)[generator.integers(3)]
+    if generator.integers(4):
+        try:
+            data = zlib.compress(change(zlib.decompress(data), generator))
+        except zlib.error:
+            return content
+    else:
+        data = change(data, generator)
+    middle = generator.integers(len(data) + 1)
+    chunks = [
+        _summed(struct.pack(">I", len(part)) + b"IDAT" + part + bytes(4), 0)
+        for part in (data[:middle], data[middle:])
+    ]
+    return b"".join([*pieces[: places[0]], *chunks, *pieces[places[-1] + 1 :]])
+
+
 def splice(content, generator):
     """The beginning of one picture and the end of another."""
     other = picture(generator, str(generator.choice(list(MODES))))
@@ -160,4 +183,4 @@ def _summed(content, first):
     )
 
 
-WAYS = (flip_bits, cut, replace_run, move_parts, change_header, change_chunk, splice)
+WAYS = (flip_bits, cut, replace_run, move_parts, change_header, change_chunk, repack, splice)

@@ -147,6 +147,34 @@ def test_transparency_of_any_depth_is_white(depth):
         np.testing.assert_allclose(images[0], palette[levels], atol=0.01)
 
 
+def _broken(chunk):
+    return chunk[:-1] + bytes([chunk[-1] ^ 1])
+
+
+@pytest.mark.parametrize("depth", [2, 4, 8])
+def test_what_libpng_passes_over_is_passed_over_in_training(depth):
+    levels = _levels(depth)
+    plain = png(depth, 0, levels)
+    clear = _chunk(b"tRNS", struct.pack(">H", int(levels[0, 1])))
+    idle = {
+        "text with a wrong checksum": _broken(_chunk(b"tEXt", b"a\0b")),
+        "transparency with a wrong checksum": _broken(clear),
+        "transparency of one byte": _chunk(b"tRNS", b"\1"),
+        "animation without numbers": _chunk(b"acTL", b"") + _chunk(b"fcTL", b""),
+    }
+    contents = [plain] + [plain[:33] + chunk + plain[33:] for chunk in idle.values()]
+    images, reasons = read(contents, (8, 8, 1))
+    assert set(reasons) == {""}
+    expected = levels[..., None] * 255 // (2**depth - 1)
+    for image, content in zip(images, contents, strict=True):
+        np.testing.assert_allclose(image, expected, atol=0.01)
+        assert np.array_equal(decode(content, (8, 8, 1))[0], expected)
+    # The first transparency counts.
+    twice = plain[:33] + clear + _chunk(b"tRNS", bytes(2)) + plain[33:]
+    assert decode(twice, (8, 8, 1))[0][0, 1] == 255
+    assert read([twice], (8, 8, 1))[0][0, 0, 1] == 255
+
+
 def _jpeg_without_scan_data(size):
     content = _coded(_picture(size), "JPEG")
     scan = content.index(b"\xff\xda")
@@ -197,6 +225,10 @@ REFUSED = {
     "cut png": (_coded(_picture(), "PNG")[:60], by_pillow.DAMAGED),
     "png without end": (_coded(_picture(), "PNG")[:-12], by_pillow.DAMAGED),
     "png with two headers": (png(8, 0, np.eye(8), (b"IHDR", bytes(13))), by_pillow.DAMAGED),
+    "animated png with a damaged name": (
+        _coded(_picture(), "PNG")[:-12] + _chunk(b"fd\1T", bytes(9)) + _chunk(b"IEND", b""),
+        by_pillow.DAMAGED,
+    ),
     "png of few rows": (_png_of_few_rows(0), by_pillow.DAMAGED),
     "interlaced png of few rows": (_png_of_few_rows(1), by_pillow.DAMAGED),
     "jpeg without end": (_coded(_picture(), "JPEG")[:-2], by_pillow.DAMAGED),

@@ -24,6 +24,8 @@ from tf_mmdvlae.data.limits import MAX_MEGAPIXELS
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 ADOBE, SCAN, END = b"\xff\xee\x00\x0eAdobe", b"\xff\xda", b"\xff\xd9"
 MAX_SCANS = 100
+# A PNG's signature and the chunk with its size, bits of a channel, and colours.
+_PNG_HEADER = 33
 PIXELS_PER_BYTE = 512
 """A block of 64 pixels takes at least one bit in the scans of a JPEG."""
 
@@ -121,9 +123,7 @@ def opened(
     if isinstance(content, bytes):
         start = content[:12]
     else:
-        status = os.stat(content)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-            raise ValueError("it is not a file of at most 1 GiB")
+        _require_file(content)
         with open(content, "rb") as file:
             start = file.read(12)
     # Pillow's own `open` warns of large pictures and refuses very large ones in other words.
@@ -146,6 +146,12 @@ def opened(
     return image
 
 
+def _require_file(path):
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+        raise ValueError("it is not a file of at most 1 GiB")
+
+
 def centre(
     size: tuple[int, int], height: int, width: int, crop: float
 ) -> tuple[int, int, int, int]:
@@ -158,50 +164,84 @@ def centre(
 
 def _checked(content, max_megapixels):
     """What `opened` gives, where decoders would differ or make a picture of nothing an error."""
-    image = opened(content, max_megapixels)
     if not isinstance(content, bytes):
-        image.close()
+        _require_file(content)
         with open(content, "rb") as file:
             content = file.read()
-        image = opened(content, max_megapixels)
-    if image.format == "JPEG":
-        _check_jpeg(image, content)
-    elif image.format == "PNG":
-        _check_png(image, content)
+    if content.startswith(PNG_START):
+        # Too many pixels are named whatever follows the header.
+        opened(content[:_PNG_HEADER] + b"\0\0\0\0IDAT", max_megapixels).close()
         depth, colours = content[24:26]
         header, _, _ = content.partition(b"IDAT")
         if (depth, colours) == (16, 2) and b"tRNS" in header:
             raise ValueError(DEEP_TRANSPARENCY)
+        content = _without_idle_parts(content)
+    image = opened(content, max_megapixels)
+    if image.format == "JPEG":
+        _check_jpeg(image, content)
+    elif image.format == "PNG":
+        _check_pixels(image, content)
         if image.mode in ("1", "L") and "transparency" in image.info:
             # Pillow scales the pixels of few bits to 0..255, but not the one that is transparent.
+            header, _, _ = content.partition(b"IDAT")
             most, level = 2**depth - 1, header.partition(b"tRNS")[2][:2]
             image.info["transparency"] = (int.from_bytes(level, "big") & most) * (255 // most)
     return image
 
 
-def _check_png(image, content):
-    # Pillow reads what the graph's decoder refuses: chunks in another order, without an end, and
-    # with too few pixels, which it makes black.
-    names, data, place = [], [], len(PNG_START)
+def _without_idle_parts(content):
+    """A PNG without what the graph's decoder passes over; a `ValueError` for what that refuses.
+
+    It passes over animations, over parts that need not be known where their checksum is wrong, and
+    over a transparency that does not fit the colours; Pillow does not.
+    """
+    names, kept, place = [], [PNG_START], len(PNG_START)
+    colours, entries = content[25], 0
     while place < len(content) and names[-1:] != [b"IEND"]:
         length = int.from_bytes(content[place : place + 4], "big")
-        body, place = content[place + 4 : place + 8 + length], place + 12 + length
+        chunk, place = content[place : place + 12 + length], place + 12 + length
+        name, is_whole = chunk[4:8], chunk[8 + length :] == _checksum(chunk[4 : 8 + length])
         # Only what every decoder must know begins with a capital.
-        if body[:1].isupper():
-            names.append(body[:4])
-            data.append(body[4:] if body[:4] == b"IDAT" else b"")
-            if content[place - 4 : place] != struct.pack(">I", zlib.crc32(body)):
-                raise ValueError(DAMAGED)
+        is_known = name[:1].isupper()
+        if not name.isalpha() or (is_known and not is_whole):
+            raise ValueError(DAMAGED)
+        if is_known:
+            names.append(name)
+        if name == b"PLTE":
+            entries = length // 3
+        fits = {0: length == 2, 2: length == 6, 3: 0 < length <= entries}.get(colours, False)
+        # A second transparency is passed over, and so is one after the pixels.
+        fits &= b"IDAT" not in names and all(one[4:8] != b"tRNS" for one in kept)
+        is_idle = name in (b"acTL", b"fcTL", b"fdAT") or (name == b"tRNS" and not fits)
+        if is_whole and not is_idle:
+            kept.append(chunk)
     is_ordered = re.fullmatch(rb"IHDR( PLTE)?( IDAT)+ IEND", b" ".join(names))
-    has_palette = content[25] != 3 or b"PLTE" in names
+    has_palette = colours != 3 or b"PLTE" in names
     # The header comes first, and packing, filters and interlacing have few kinds.
     has_header = content[12:16] == b"IHDR" and content[26:29] in (bytes(3), b"\0\0\1")
     if not (is_ordered and has_palette and has_header):
         raise ValueError(DAMAGED)
+    return b"".join(kept)
+
+
+def _checksum(body):
+    return struct.pack(">I", zlib.crc32(body))
+
+
+def _check_pixels(image, content):
+    # Pillow makes black what is missing of the pixels.
     image.load()
     # The rows that are read last, of interlaced pictures too. Few pictures are black there.
     last = np.asarray(image)[-2:]
-    if not all(row.any() for row in last) and _inflated(b"".join(data)) < _bytes_of_rows(content):
+    if all(row.any() for row in last):
+        return
+    data, place = [], len(PNG_START)
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        if content[place + 4 : place + 8] == b"IDAT":
+            data.append(content[place + 8 : place + 8 + length])
+        place += 12 + length
+    if _inflated(b"".join(data)) < _bytes_of_rows(content):
         raise ValueError(DAMAGED)
 
 

@@ -285,7 +285,7 @@ def _read(number, content, kind, png_extent, sides, crop, limit):
         [
             *(functools.partial(jpeg, ratio=ratio) for ratio in _REDUCTIONS),
             lambda: tf.io.decode_png(content, 3),
-            lambda: _on_white(tf.io.decode_png(content, 4)),
+            lambda: _on_white(tf.io.decode_png(content, 4), content),
             lambda: tf.zeros([1, 1, 3], tf.uint8),
         ],
     )
@@ -323,9 +323,14 @@ def _number(word):
     return int.from_bytes(word, "big", signed=True)
 
 
-def _on_white(pixels):
+def _on_white(pixels, content):
     """Pixels uint8 [h, w, 4] over white, uint8 [h, w, 3], in small numbers to save memory."""
     opacity = tf.cast(pixels[..., 3:], tf.uint16)
+    # Where no transparency was read, the decoder gives all pixels the highest number of a channel's
+    # bits, and not 255.
+    depth = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 24, 1), tf.uint8)[0], tf.int32)
+    highest = tf.cast(tf.bitwise.left_shift(1, depth) - 1, tf.uint16)
+    opacity = tf.where(tf.reduce_all(opacity == highest), tf.constant(255, tf.uint16), opacity)
     darkness = tf.cast(255 - pixels[..., :3], tf.uint16) * opacity + 128
     # Division by 255, rounded, of what has 16 bits.
     darkness += tf.bitwise.right_shift(darkness, 8)
