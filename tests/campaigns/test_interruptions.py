@@ -57,7 +57,6 @@ def test_interruptions(campaign, commands, record_property):
             code, log = commands.finish()
             assert code == 0 or HAS_CLASSIFIER in log, f"{name} {codes}: {log}"
         _require_equal(commands, expected, f"{name} {codes}")
-        assert min(codes) < 0 or not os.listdir(commands.temporary), f"{name} {codes}"
         return any(codes)
 
     try:
