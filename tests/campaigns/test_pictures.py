@@ -3,6 +3,7 @@
 import io
 import resource
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ from PIL import Image
 
 from tests.campaigns import mutation
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.data.decode import decode
+from tf_mmdvlae.data.decode import END, decode
 from tf_mmdvlae.serving import image_bytes
 from tf_mmdvlae.serving.loaded import load
 
-# Of 8-bit pixels, as in tests/serving/test_image_bytes.py. The decoders convert the inks of CMYK
-# differently, and the blocks of a damaged picture are as far from smooth as can be.
-TOLERANCE = {"PNG": 2.5, "JPEG": 6.5, "CMYK": 20}
+# Of 8-bit pixels. The blocks of a damaged picture are as far from smooth as can be, where decoders
+# smooth and round differently.
+TOLERANCE = {"PNG": 2.5, "JPEG": 10, "CMYK": 20}
 SHAPE = (16, 12, 3)
 # A picture of 50 megapixels may take a second, and a GB.
 MOST_SECONDS, MOST_BYTES = 20.0, 2.0e9
@@ -80,7 +81,8 @@ def test_pictures(campaign, readers):
     def attempt(generator):
         format = str(generator.choice(["PNG", "JPEG", "WEBP"], p=[0.45, 0.45, 0.1]))
         content = mutation.picture(generator, format)
-        if generator.integers(20):
+        is_damaged = generator.integers(20) > 0
+        if is_damaged:
             content = mutation.mutated(content, generator)
         started, memory = time.process_time(), _memory()
         expected = training(content)
@@ -93,8 +95,12 @@ def test_pictures(campaign, readers):
             assert is_refused == [is_refused[0], is_refused[0], True, True]
             return is_refused[0]
         is_png = content.startswith(mutation.PNG)
-        if is_refused == [False, False, True, True] and not is_png:
+        if is_refused == [False, False, True, True]:
             # Pillow has all pixels, and does not read what follows them.
+            assert not is_png or _has_damaged_packing(content), "servers alone refuse a PNG"
+            return True
+        if is_refused == [True, True, False, False] and not is_png:
+            assert END not in content, "training alone refuses a JPEG that has its end"
             return True
         assert len(set(is_refused)) == 1, f"refused by training, file, graph, export: {is_refused}"
         if expected is None:
@@ -102,14 +108,25 @@ def test_pictures(campaign, readers):
         assert results[0].shape == (8, 8, 1)
         with Image.open(io.BytesIO(content)) as image:
             format = "CMYK" if image.mode == "CMYK" else image.format
+        if format == "CMYK" and is_damaged:
+            # The decoders have different pixels for damaged inks.
+            return False
         difference = np.abs(results[1] - expected).max()
         assert difference <= TOLERANCE[format], f"the graph differs by {difference}"
-        if format == "CMYK":
-            return False
-        np.testing.assert_allclose(results[2], as_export(content), atol=0.05)
+        if format != "CMYK":
+            np.testing.assert_allclose(results[2], as_export(content), atol=0.1)
         return False
 
     campaign(attempt, short=60, minutes=8)
+
+
+def _has_damaged_packing(content):
+    packed = b"".join(part[8:-4] for part in mutation.parts(content) if part[4:8] == b"IDAT")
+    try:
+        zlib.decompress(packed)
+    except zlib.error:
+        return True
+    return False
 
 
 def _memory():
