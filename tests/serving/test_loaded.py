@@ -38,6 +38,36 @@ def test_a_damaged_export_is_refused_in_a_line(export, name, damage, message):
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", 0),
+        ("format", None),
+        ("image_shape", [8, 8]),
+        ("image_shape", [8, -8, 1]),
+        ("image_shape", [8, 8, 2]),
+        ("latent_dims", []),
+        ("latent_dims", [2, 0]),
+        ("crop", -1),
+        ("crop", 1.5),
+        ("crop", float("nan")),
+    ],
+)
+def test_a_manifest_with_values_that_mean_nothing_is_refused(export, name, value):
+    path = export / "assets.extra" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(InputError, match=rf"manifest.json .*{name}") as error:
+        manifest_of(export)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_damaged_fingerprint_is_passed_over(export, caplog):
+    path = export / "fingerprint.pb"
+    path.write_bytes(half(path.read_bytes()))
+    load(export)
+    assert not caplog.records
+
+
 def test_a_manifest_is_read_without_the_model(export):
     (export / "saved_model.pb").write_bytes(b"")
     content = json.loads((export / "assets.extra" / "manifest.json").read_text())

@@ -17,17 +17,35 @@ from tf_mmdvlae.data.limits import MAX_MEGAPIXELS
 from tf_mmdvlae.model import latents
 from tf_mmdvlae.model.latents import Latents
 
+FORMAT = 1
+"""Counted up when a program that reads a manifest would have to change."""
+
 Pictures = np.ndarray | bytes | Sequence[bytes]
 """Images, float32 [n, H, W, C] in [0, 1]; or the bytes of JPEG or PNG files, one or n."""
 
 
 def read_manifest(path: pathlib.Path | str) -> dict[str, Any]:
-    """Reads an export's `manifest.json`; an `InputError` says what it lacks."""
-    return read_json(
+    """Reads an export's `manifest.json`; an `InputError` says what it lacks or what is wrong."""
+    manifest = read_json(
         path,
         "bin/train and bin/export write exports with one.",
         {"image_shape": [int], "latent_dims": [int], "attributes": [str], "crop": float},
     )
+    height, width, channels = (*manifest["image_shape"], 0, 0, 0)[:3]
+    for name, is_right in {
+        "format": manifest.get("format", FORMAT) == FORMAT,
+        "image_shape": len(manifest["image_shape"]) == 3
+        and min(height, width) > 0
+        and channels in (1, 3),
+        "latent_dims": min(manifest["latent_dims"], default=0) > 0,
+        "crop": 0 < manifest["crop"] <= 1,
+    }.items():
+        if not is_right:
+            raise InputError(
+                f"{path} has {name}={manifest[name]}, which this version of the package does not "
+                "know. Export the model again, or install the version that wrote it."
+            )
+    return manifest
 
 
 def require_sampler(name: str, signatures: Container[str], fitted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 import re
 from typing import Any
@@ -25,6 +26,10 @@ def load(path: pathlib.Path | str) -> Served:
       InputError: if there is no export of this package there.
     """
     path, manifest = newest_version(path), manifest_of(path)
+    logger = logging.getLogger("absl")
+    level = logger.level
+    # TensorFlow logs a traceback for a damaged fingerprint, which nothing needs.
+    logger.setLevel(logging.CRITICAL)
     try:
         served = Served(tf.saved_model.load(str(path)), manifest, path)
         _require_match(served)
@@ -32,6 +37,8 @@ def load(path: pathlib.Path | str) -> Served:
     except Exception as error:  # TensorFlow raises whatever its parsers ran into.
         reason = first_line(error)
         raise InputError(f"The SavedModel in {path} cannot be loaded: {reason}") from error
+    finally:
+        logger.setLevel(level)
 
 
 def manifest_of(path: pathlib.Path | str) -> dict[str, Any]:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 from tf_mmdvlae.common.provenance import provenance
 from tf_mmdvlae.data.align import layout_of_data
 from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
+from tf_mmdvlae.serving.functions import FORMAT
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
     from tf_mmdvlae.model.directions import Directions
     from tf_mmdvlae.model.mmdvlae import MMDVLAE
     from tf_mmdvlae.model.samplers import Mixture
-
-FORMAT = 1
-"""Counted up when a program that reads a manifest would have to change."""
 
 # Where files lay on the machine that trained the model is nobody else's concern.
 _PLACES = ("data_dir", "image_dir", "labels", "init_from")
