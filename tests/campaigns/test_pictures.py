@@ -16,7 +16,7 @@ from tf_mmdvlae.serving.loaded import load
 
 # Of 8-bit pixels. The blocks of a damaged picture are as far from smooth as can be, where decoders
 # smooth and round differently.
-TOLERANCE = {"PNG": 2.5, "JPEG": 10, "CMYK": 20}
+TOLERANCE = {"PNG": 2.5, "JPEG": 20, "CMYK": 20}
 SHAPE = (16, 12, 3)
 # A picture of 50 megapixels may take a second, and a GB.
 MOST_SECONDS, MOST_BYTES = 20.0, 2.0e9

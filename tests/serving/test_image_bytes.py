@@ -212,6 +212,14 @@ def _png_of_few_rows(interlaced):
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
 
 
+def _png_with_text_among_its_pixels():
+    size = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    data = zlib.compress(b"\0" * 72)
+    halves = (b"IDAT", data[:4]), (b"tEXt", b"a\0b"), (b"IDAT", data[4:])
+    parts = (b"IHDR", size), *halves, (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
+
+
 NEITHER = "it is neither JPEG nor PNG"
 REFUSED = {
     "gif": (_coded(_picture(), "GIF"), NEITHER + '; it begins with "R0lGOD'),
@@ -231,6 +239,7 @@ REFUSED = {
     ),
     "png of few rows": (_png_of_few_rows(0), by_pillow.DAMAGED),
     "interlaced png of few rows": (_png_of_few_rows(1), by_pillow.DAMAGED),
+    "png with text among its pixels": (_png_with_text_among_its_pixels(), by_pillow.DAMAGED),
     "jpeg without end": (_coded(_picture(), "JPEG")[:-2], by_pillow.DAMAGED),
     "jpeg of 3 bytes": (_coded(_picture(), "JPEG")[:3], by_pillow.DAMAGED),
     "cut jpeg": (_coded(_picture((178, 218)), "JPEG")[:300], by_pillow.DAMAGED),

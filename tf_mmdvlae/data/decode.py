@@ -207,6 +207,9 @@ def _without_idle_parts(content):
             raise ValueError(DAMAGED)
         if is_known:
             names.append(name)
+        elif names[-1:] == [b"IDAT"]:
+            # The pixels end where anything else follows.
+            names.append(b"idle")
         if name == b"PLTE":
             entries = length // 3
         fits = {0: length == 2, 2: length == 6, 3: 0 < length <= entries}.get(colours, False)
@@ -215,7 +218,7 @@ def _without_idle_parts(content):
         is_idle = name in (b"acTL", b"fcTL", b"fdAT") or (name == b"tRNS" and not fits)
         if is_whole and not is_idle:
             kept.append(chunk)
-    is_ordered = re.fullmatch(rb"IHDR( PLTE)?( IDAT)+ IEND", b" ".join(names))
+    is_ordered = re.fullmatch(rb"IHDR( PLTE)?( IDAT)+( idle)? IEND", b" ".join(names))
     has_palette = colours != 3 or b"PLTE" in names
     # The header comes first, and packing, filters and interlacing have few kinds.
     has_header = content[12:16] == b"IHDR" and content[26:29] in (bytes(3), b"\0\0\1")
