@@ -34,12 +34,12 @@ demo: $(VENV)/installed
 
 # For every edit: the linter, types and the quick tests, a minute and a half on two cores.
 check: LEFT_OUT := -m "not slow and not browser and not notebook"
-# check and test differ in the tests that they run.
+# check and test differ in the tests that they run. tests/conftest.py has the order of the files.
 check test: $(VENV)/installed_test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile $(LEFT_OUT)
+	$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(LEFT_OUT)
 
 # The explorer's page in a real browser, and the notebooks from top to bottom.
 browser: MARK := browser

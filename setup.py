@@ -76,7 +76,7 @@ setup(
         "test": [
             "mypy>=2.4,<3",
             "pytest>=8.3,<10",
-            "pytest-xdist>=3.6,<4",
+            "pytest-xdist>=3.7,<4",
             "pyyaml>=6,<7",
             "ruff==0.17.6",
             *ALIGN,

@@ -22,6 +22,11 @@ TINY = ModelConfig(
 )
 
 
+def pytest_collection_modifyitems(items):
+    """Puts the longest files first, so that no process works alone at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/training/"))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _graphs_are_left_alone():
     """Keeps the garbage collector from walking the graphs of all earlier tests again and again.

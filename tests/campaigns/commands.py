@@ -81,7 +81,7 @@ class Commands:
             "figures": ["--workdir=run"],
             "evaluate": ["--workdir=run", "--metrics=reconstruction,prior"],
             "compare": [
-                *(data[0], shown, *_MODEL, "--steps=4", "--workdir=compared"),
+                *(data[0], shown, *_MODEL, "--steps=8", "--workdir=compared"),
                 *("--models=vae", "--metrics=reconstruction"),
             ],
             "prepare": ["--dataset=mnist", f"--source={_mnist_files(base)}", "--data_dir=data"],

@@ -82,7 +82,7 @@ def test_a_missing_package_is_named_with_what_installs_it(missing, command):
 @pytest.mark.parametrize(
     ("command", "arguments", "code", "message"),
     [
-        ("train", ["--rate=1"], 2, "Known: --batch_size"),
+        ("train", ["--rate=1"], 2, "Known: --align, --batch_size"),
         ("train", ["--steps=ten", "--dataset=mnist"], 2, "--steps=ten"),
         ("train", ["mnist"], 2, "'mnist' is not a flag"),
         ("train", ["--config.train.steps"], 2, "has no value"),

@@ -43,6 +43,20 @@ def test_the_picture_is_saved(page):
     assert np.abs(small - picture(page)[..., 0].astype(int)).mean() < 8
 
 
+def test_the_menu_closes_when_it_is_left(page):
+    menu = page.locator("details")
+    leave = [
+        lambda: page.keyboard.press("Escape"),
+        lambda: turn_to(page, "Map"),
+        lambda: _saved(page, "Save picture (PNG)"),
+    ]
+    for each in leave:
+        page.get_by_text("Save, share").click()
+        assert menu.get_attribute("open") is not None
+        each()
+        assert menu.get_attribute("open") is None
+
+
 @pytest.mark.parametrize("server", ["synthetic_faces"], indirect=True)
 def test_a_walk_is_saved_as_strip_loop_and_film(page):
     turn_to(page, "Walk")
@@ -51,7 +65,7 @@ def test_a_walk_is_saved_as_strip_loop_and_film(page):
     with Image.open(_saved(page, "Save strip (PNG)")) as image:
         assert image.size == (9 * (2 * 64 + 4) - 4, 2 * 64)
         strip = np.asarray(image.convert("RGB"), int)[:, :128]
-    with Image.open(_saved(page, "Save loop (GIF)")) as image:
+    with Image.open(_saved(page, "Save film (GIF)")) as image:
         assert (image.n_frames, image.info["loop"]) == (26, 0)
         assert image.info["duration"] == 80
         frames = []

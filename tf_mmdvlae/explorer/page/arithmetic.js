@@ -82,8 +82,9 @@ export function arithmeticView(app) {
     take: (code) => put(selected, code),
     children: [
       make("p", {
-        textContent: "What c has and b has not is added to a, and the reverse is taken away. With b " +
-          "without glasses and c with them, a puts glasses on. Choose a place, then a picture of the gallery.",
+        textContent: "What c has and b has not is added to a, and the reverse is taken away. If, for " +
+          "example, c wears glasses and b does not, a puts glasses on. Choose one of the three places, then a " +
+          "picture of the gallery.",
       }),
       make("div", { className: "options" }, boxes.element),
       make("div", { className: "card" },

@@ -77,10 +77,13 @@ function openButtons(app) {
     async link() {
       history.replaceState(null, "", `#${write(app)}`);
       await navigator.clipboard.writeText(location.href);
-      app.say("The link is copied. It opens wherever this page shows the same model.");
+      app.say("The link is copied. It opens wherever this page is, with the same model.");
     },
   };
   for (const [id, task] of Object.entries(tasks)) at(id).addEventListener("click", app.guarded(task));
+  const menu = document.querySelector("details");
+  document.addEventListener("click", ({ target }) => { if (!target.closest("summary")) menu.open = false; });
+  document.addEventListener("keydown", ({ key }) => { if (key === "Escape") menu.open = false; });
 }
 
 /** Files are chosen, dropped anywhere or pasted: photographs and codes. */

@@ -29,7 +29,8 @@ export function photoView(app) {
     { tabindex: 0, role: "button", "aria-label": `${name}: arrow keys move it` })) : [];
   overlay.append(frame, ...marks);
   const place = make("div", { className: "photo", hidden: true }, canvas, overlay);
-  const sliders = [["Size", -2, 2, 0.02], ["Turn", -180, 180, 1]].map(([name, min, max, step]) => {
+  // A frame is at most as large as the photograph; the marks of a face may lie closer to its edges.
+  const sliders = [["Size", -2, isFace ? 2 : 0, 0.02], ["Turn", -180, 180, 1]].map(([name, min, max, step]) => {
     const input = make("input", { type: "range", min, max, step });
     return { input, last: 0, label: make("label", {}, name, input) };
   });

@@ -18,7 +18,7 @@ export function walkView(app) {
   const take = make("button", { textContent: "Explore this place" });
   const current = make("button", { textContent: "Add the current picture" });
   const png = make("button", { textContent: "Save strip (PNG)" });
-  const loop = make("button", { textContent: "Save loop (GIF)" });
+  const loop = make("button", { textContent: "Save film (GIF)" });
   const film = make("button", { textContent: "Save film (WebM)" });
   let pictures = [];
 
