@@ -133,4 +133,4 @@ def test_command_lines(
             monkeypatch.chdir(tmp_path)
             shutil.rmtree(outer)
 
-    campaign(attempt, short=30, minutes=5)
+    campaign(attempt, short=30, minutes=4)

@@ -101,7 +101,7 @@ def test_damaged_files(campaign, refuses, finished_run, classifier, tmp_path, mo
         assert set(tmp_path.rglob("*")) == before, path.name
         return any(refused)
 
-    campaign(attempt, short=4, minutes=5)
+    campaign(attempt, short=4, minutes=4)
 
 
 def test_damaged_checkpoints(campaign, finished_run, tmp_path):

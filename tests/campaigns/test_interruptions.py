@@ -60,7 +60,7 @@ def test_interruptions(campaign, commands, record_property):
         return any(codes)
 
     try:
-        campaign(attempt, short=1, minutes=18)
+        campaign(attempt, short=1, minutes=26)
     finally:
         counts = f"{sent['kills']} kills, {sent['signals']} other signals"
         record_property("campaign", f"test_interruptions: {counts}")
@@ -115,7 +115,7 @@ def test_full_disks(campaign, commands):
         _require_equal(commands, whole.contents, what)
         return code != 0
 
-    campaign(attempt, short=1, minutes=6)
+    campaign(attempt, short=1, minutes=5)
 
 
 def _require_equal(commands, expected, what):

@@ -117,7 +117,7 @@ def test_pictures(campaign, readers):
             np.testing.assert_allclose(results[2], as_export(content), atol=0.1)
         return False
 
-    campaign(attempt, short=60, minutes=8)
+    campaign(attempt, short=60, minutes=4)
 
 
 def _has_damaged_packing(content):

@@ -101,4 +101,4 @@ def test_requests(campaign, served):
                 )
         return any(outputs["error"])
 
-    campaign(attempt, short=30, minutes=4)
+    campaign(attempt, short=30, minutes=3)
