@@ -37,7 +37,13 @@ def _run(flags):
             "Nothing to measure; give --training, --input, --mmd, --scaling or --serving."
         )
     if flags.serving:
+        from tf_mmdvlae.serving.loaded import manifest_of
+
         main.require(flags, "export")
+        manifest_of(flags.export)
+    for dataset in flags.datasets:
+        get_config(dataset)
+    # Here, because it imports TensorFlow.
     from benchmarks.harness import machine
     from tf_mmdvlae.common.files import require_file, write_json
     from tf_mmdvlae.common.provenance import provenance
@@ -66,7 +72,6 @@ def _training(flags):
 
     configs = {}
     for dataset in flags.datasets:
-        get_config(dataset)
         names = [name for name in ("default", "paper") if name in presets_of(dataset)]
         for name in flags.presets or names:
             configs[f"{dataset} {name}"] = get_config(dataset, name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.harness import compile_step, make_ladder, seconds, spread
 from tf_mmdvlae.config.settings import Config, DataConfig
-from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data import description, pipeline
 from tf_mmdvlae.data.reading import processors
 
 _TRAINING_STEPS = 5
@@ -66,7 +66,7 @@ def first_images(data: DataConfig, most: int) -> DataConfig:
     """The data, of which the training split has at most `most` images, where it can be cut."""
     if data.dataset == "image_folder":
         return data
-    if pipeline.describe(data).splits.get(data.train_split, 0) <= most:
+    if description.describe(data).splits.get(data.train_split, 0) <= most:
         return data
     return dataclasses.replace(data, train_split=f"{data.train_split}[:{most}]")
 

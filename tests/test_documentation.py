@@ -24,7 +24,7 @@ from tf_mmdvlae.config import known_datasets, presets_of
 from tf_mmdvlae.config.choices import Choices, settings_for
 from tf_mmdvlae.config.overrides import fields_by_section
 from tf_mmdvlae.config.settings import Config
-from tf_mmdvlae.data.pipeline import Description
+from tf_mmdvlae.data.description import Description
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = {

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import tables
 from benchmarks.input_speed import first_images, input_speed
-from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data import description, pipeline
 
 
 @pytest.mark.slow
@@ -43,7 +43,7 @@ def test_a_round_takes_no_batch_that_was_read_before_it(run_config, monkeypatch,
 @pytest.mark.parametrize(("most", "split"), [(30, "train[:30]"), (40, "train"), (99, "train")])
 def test_no_more_images_than_there_are(run_config, monkeypatch, most, split):
     monkeypatch.setattr(
-        pipeline, "describe", lambda data: pipeline.Description((8, 8, 1), {"train": 40}, len)
+        description, "describe", lambda data: description.Description((8, 8, 1), {"train": 40}, len)
     )
     data = run_config.changed(data={"dataset": "tiny_pictures"}).data
     assert first_images(data, most).train_split == split

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 
 import absl.flags
 import pytest
-import tensorflow as tf
 
 from tf_mmdvlae.cli import start
 from tf_mmdvlae.cli.command import Command, Flag, absolute_path
@@ -36,21 +35,76 @@ def module_of(command):
     return "benchmarks.command" if command == "benchmark" else f"tf_mmdvlae.cli.{command}"
 
 
+# Command lines that need no TensorFlow, and what they answer.
+_EXPORT, _NO_EXPORT = "--export=exports/mnist", "--export=/nowhere"
+_MISSING, _NO_RUN, _NO_FOLDER = "/nowhere is not there", "holds no run", "=/nowhere is missing"
+QUICK = {
+    "align": {
+        "--image_dir=/nowhere --out=x": _NO_FOLDER,
+        f"--image_dir=docs --out=x {_NO_EXPORT}": _MISSING,
+    },
+    "arithmetic": {f"{_NO_EXPORT} --a=a --minus=b --plus=c --out=x.png": _MISSING},
+    "benchmark": {
+        "--training --datasets=mnits": "mnits has no config file",
+        f"--serving {_NO_EXPORT}": _MISSING,
+    },
+    "compare": {"--dataset=mnist --preset=best": "Known: default, paper"},
+    "edit": {
+        f"{_EXPORT} --list": "label=9",
+        f"{_NO_EXPORT} --list": _MISSING,
+        f"{_EXPORT} --attribute=Smiling --image=README.md --out=x.png": "'Smiling' is not known",
+    },
+    "encode": {
+        f"{_NO_EXPORT} --image_dir=docs --out=x.npz": _MISSING,
+        f"{_EXPORT} --image_dir=/missing --out=x.npz": "no file /missing",
+    },
+    "evaluate": {
+        f"{_NO_EXPORT} --dataset=mnist": _MISSING,
+        "--workdir=/nowhere": _NO_RUN,
+        "--workdir=/nowhere --metrics=fid": "Known: reconstruction",
+    },
+    "explore": {_NO_EXPORT: _MISSING, f"{_NO_EXPORT} --out=x": _MISSING},
+    "export": {"--workdir=/nowhere": _NO_RUN},
+    "figures": {"--workdir=/nowhere": _NO_RUN},
+    "interpolate": {f"{_NO_EXPORT} --images=docs --out=x.gif": _MISSING},
+    "prepare": {"--dataset=mnist --source=/nowhere --data_dir=/nowhere": "=/nowhere is not a fold"},
+    "sample": {f"{_NO_EXPORT} --out=x.png": _MISSING},
+    "train": {
+        "--dataset=mnits": "mnits' is not known. Close: mnist",
+        "--dataset=mnist --preset=best": "Known: default, paper",
+        "--dataset=mnist --steps=0": "train.steps is 0",
+        "--dataset=mnist --init_from=/nowhere": _NO_RUN,
+        "--dataset=image_folder --image_dir=/nowhere": _NO_FOLDER,
+    },
+    "train_classifier": {"--dataset=image_folder --image_dir=/nowhere": _NO_FOLDER},
+}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_and_version_answer_at_once(command):
+def test_what_needs_no_tensorflow_answers_without_it(command):
     """What takes seconds is the import of these packages."""
+    lines = ["--unknown", *QUICK[command]]
     result = python(
         "import sys\n"
         "from tf_mmdvlae.cli import start\n"
-        "for flag in ('--help', '--version'):\n"
-        f"    sys.argv = ['{command}', flag]\n"
-        f"    assert start('{module_of(command)}') == 0\n"
+        "def run(line):\n"
+        f"    sys.argv = ['{command}', *line.split()]\n"
+        f"    code = start('{module_of(command)}')\n"
+        "    print(flush=True)\n"
+        "    return code\n"
+        "assert run('--help') == run('--version') == 0\n"
         "slow = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'scipy', 'numpy'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+        f"for line in {lines}:\n"
+        "    run(line)\n"
+        "    assert not {'tensorflow', 'keras'} & set(sys.modules), line\n"
     )
     assert result.returncode == 0, result.stderr
     assert f"bin/{command} of tf_mmdvlae" in result.stdout
     assert "Flags:" in result.stdout
+    answers = result.stdout + result.stderr
+    for answer in ("is not a flag of", *QUICK[command].values()):
+        assert answer in answers
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -64,12 +118,12 @@ def test_an_executable_is_short_and_works_from_any_folder(command, tmp_path):
     assert f"bin/{command} of" in answer.stdout
 
 
-@pytest.mark.parametrize(("missing", "command"), [("absl", "train"), ("tensorflow", "figures")])
+@pytest.mark.parametrize(("missing", "command"), [("absl", "train"), ("tensorflow", "sample")])
 def test_a_missing_package_is_named_with_what_installs_it(missing, command):
     result = python(
         "import sys\n"
         f"sys.modules['{missing}'] = None\n"
-        "sys.argv = ['command', '--workdir=x']\n"
+        "sys.argv = ['command', '--export=exports/mnist', '--out=x.png']\n"
         "from tf_mmdvlae.cli import start\n"
         f"sys.exit(start('{module_of(command)}'))\n"
     )
@@ -281,7 +335,6 @@ def test_a_reader_that_leaves_ends_a_command_quietly(into):
     program = (
         "import sys\n"
         "from tf_mmdvlae.cli import command\n"
-        "command._load_tensorflow = lambda: None\n"
         "def run(values):\n"
         "    for number in range(100_000):\n"
         "        print(number)\n"
@@ -391,19 +444,36 @@ def test_a_signal_that_a_process_was_started_to_ignore_stays_ignored(signals):
     assert Command("any", "Does nothing.", {}, run)([]) == 0
 
 
+TENSORFLOW = """
+import os, types
+os.write(2, b"looking for devices")
+grown = []
+config = types.SimpleNamespace(list_physical_devices=lambda kind: [kind])
+config.experimental = types.SimpleNamespace(set_memory_growth=lambda *given: grown.append(given))
+"""
+
+
 @pytest.mark.parametrize("level", [None, "0"])
-def test_no_command_takes_all_memory_of_a_gpu(monkeypatch, level):
-    devices = []
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    monkeypatch.setattr(
-        tf.config.experimental, "set_memory_growth", lambda *arguments: devices.append(arguments)
-    )
-    # The command sets it; this puts it back afterwards.
+def test_no_command_takes_all_memory_of_a_gpu_or_shows_what_tensorflow_prints(
+    monkeypatch, tmp_path, capfd, level
+):
+    (tmp_path / "tensorflow.py").write_text(TENSORFLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    # The import sets it; this puts it back afterwards.
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level or "2")
     if level is None:
         monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
-    assert Command("any", "Does nothing.", {}, lambda values: None)([]) == 0
-    assert devices == [("GPU", True)]
+    grown = []
+
+    def run(values):
+        import tensorflow
+
+        grown.extend(tensorflow.grown)
+
+    assert Command("any", "Does nothing.", {}, run)([]) == 0
+    assert grown == [("GPU", True)]
+    assert capfd.readouterr().err == ("" if level is None else "looking for devices")
 
 
 @pytest.mark.slow

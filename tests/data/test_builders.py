@@ -14,6 +14,7 @@ from tf_mmdvlae.config import known_datasets
 from tf_mmdvlae.config.settings import DataConfig
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.data.builders import ensure_prepared, find_builder
+from tf_mmdvlae.data.description import describe
 from tf_mmdvlae.data.faces.builder import SyntheticFaces
 
 SHAPE = (8, 8, 3)
@@ -76,7 +77,7 @@ def test_the_error_for_an_unknown_data_set_lists_the_configured_ones():
 )
 def test_names_of_data_sets_are_lower_case(data_dir, name, meant):
     with pytest.raises(InputError, match=f"lower case; did you mean {meant}\\?$"):
-        pipeline.describe(DataConfig(dataset=name, data_dir=data_dir))
+        describe(DataConfig(dataset=name, data_dir=data_dir))
 
 
 def test_a_config_keeps_its_case(data_dir):

@@ -10,6 +10,7 @@ from PIL import Image
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
 from tf_mmdvlae.data import image_folder, pipeline
+from tf_mmdvlae.data.description import describe
 
 SHAPE = (4, 4, 3)
 
@@ -275,7 +276,7 @@ def test_folders_that_do_not_fit(tmp_path):
 
 
 def test_describe(folder):
-    found = pipeline.describe(config(folder))
+    found = describe(config(folder))
     assert found.image_shape == (4, 4, 3)
     assert found.splits == {"train": load(folder).size, "test": load(folder, "test").size}
     assert found.count("train") == load(folder).size
@@ -296,7 +297,7 @@ def test_the_size_and_the_channels_that_most_pictures_have(tmp_path, sizes, mode
     for number, (size, mode) in enumerate(zip(sizes, modes, strict=True)):
         Image.new(mode, size, number // 2).save(tmp_path / f"{number}.png")
     (tmp_path / "broken.png").write_text("no image")
-    assert pipeline.describe(config(tmp_path, crop=crop)).image_shape == shape
+    assert describe(config(tmp_path, crop=crop)).image_shape == shape
 
 
 @pytest.mark.parametrize("side", [60, 1200])
@@ -321,7 +322,7 @@ def test_a_shape_that_is_no_square_cuts_and_never_squashes(tmp_path, side, heigh
 def test_a_test_fraction_that_fits_few_pictures(tmp_path, count, wanted):
     for number in range(count):
         write(tmp_path / f"{number}.png", number)
-    found = pipeline.describe(config(tmp_path, test_fraction=wanted))
+    found = describe(config(tmp_path, test_fraction=wanted))
     splits = {
         which: load(tmp_path, which, test_fraction=found.test_fraction).size
         for which in ("train", "test")
@@ -335,7 +336,7 @@ def test_pictures_that_are_too_few_for_two_splits(tmp_path):
     for number in range(3):
         write(tmp_path / f"{number}.png", number)
     with pytest.raises(InputError, match="3 pictures; at least 4 .* 2 to train on and 2 to test"):
-        pipeline.describe(config(tmp_path))
+        describe(config(tmp_path))
 
 
 def test_copies_of_a_picture_stay_in_one_split(tmp_path, caplog):
@@ -353,7 +354,7 @@ def test_copies_of_a_picture_stay_in_one_split(tmp_path, caplog):
     assert set(before[0]) & set(before[1])
     assert set(train) == set(before[0])
     assert [number for number in test if number >= 100] == [n for n in before[1] if n >= 100]
-    found = pipeline.describe(config(tmp_path, test_fraction=0.5))
+    found = describe(config(tmp_path, test_fraction=0.5))
     assert found.splits == {"train": len(train), "test": len(test)}
 
 
@@ -361,7 +362,7 @@ def test_pictures_that_are_all_copies(tmp_path):
     for number in range(6):
         write(tmp_path / f"{number}.png", number // 5)
     with pytest.raises(InputError, match="6 pictures in .* are copies of 2; at least 4 different"):
-        pipeline.describe(config(tmp_path))
+        describe(config(tmp_path))
 
 
 def test_a_copy_that_changes_is_one_no_longer(tmp_path):

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data.description import describe
 
 SHAPE = (8, 8, 3)
 UNREADABLE = (17, 140)
@@ -147,7 +148,7 @@ def test_splits_and_slices(data_dir):
 
 
 def test_describe(data_dir):
-    description = pipeline.describe(DataConfig(dataset="tiny_pictures", data_dir=data_dir))
+    description = describe(DataConfig(dataset="tiny_pictures", data_dir=data_dir))
     assert description.image_shape == SHAPE
     assert description.splits == {"train": 250, "test": 21}
     assert description.count("train[:40%]") == 100

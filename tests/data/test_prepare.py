@@ -18,6 +18,7 @@ from tensorflow_datasets.image_classification import mnist
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data.description import describe
 from tf_mmdvlae.data.prepare import FILES, MNIST_IMAGES, prepare
 
 COUNT = 12
@@ -208,7 +209,7 @@ def test_celeb_a(celeb_a_files, tmp_path, line_end):
     prepare("celeb_a", celeb_a_files, target)
     assert [path.name for path in target.iterdir()] == ["celeb_a"]
     data = DataConfig(dataset="celeb_a", data_dir=str(target), cache="memory", crop=148 / 178)
-    found = pipeline.describe(data)
+    found = describe(data)
     assert found.splits == {"train": 8, "validation": 2, "test": 2}
     split = pipeline.load_split(data, (16, 16, 3), "train")
     assert list(split.labels) == sorted(celeb_a.ATTR_HEADINGS)

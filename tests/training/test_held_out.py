@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data import description, pipeline
 from tf_mmdvlae.training import held_out
 from tf_mmdvlae.training.held_out import HeldOut, load_held_out, overfitting
 from tf_mmdvlae.training.run import make_model
@@ -64,8 +64,8 @@ def test_a_validation_split_is_watched_where_nothing_else_uses_it(
 ):
     data = {"dataset": "celeb_a", "train_split": train, "test_split": test}
     config = run_config.changed(data=data)
-    described = pipeline.Description((8, 8, 1), dict.fromkeys(splits, 300), len)
-    monkeypatch.setattr(pipeline, "describe", lambda data: described)
+    described = description.Description((8, 8, 1), dict.fromkeys(splits, 300), len)
+    monkeypatch.setattr(description, "describe", lambda data: described)
     monkeypatch.setattr(pipeline, "load_split", lambda data, shape, which: data.test_split)
     used = split(images)
     assert load_held_out(config, used) == (watched or used)

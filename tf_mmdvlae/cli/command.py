@@ -26,6 +26,7 @@ from absl import flags
 
 from tf_mmdvlae import __version__
 from tf_mmdvlae.cli.output import Printable, plain_record, printable
+from tf_mmdvlae.cli.quiet import prepare_tensorflow
 from tf_mmdvlae.common.errors import InputError, TrainingStopped, first_line
 from tf_mmdvlae.common.numbers import number, whole_number
 from tf_mmdvlae.common.paths import expanded, require_short
@@ -148,7 +149,7 @@ class Command:
             for number in stopping_signals():
                 signal.signal(number, _interrupt)
             _make_up_for_a_home()
-            _load_tensorflow()
+            prepare_tensorflow()
             self.run(values)
 
     def parse(self, arguments: list[str]) -> SimpleNamespace:
@@ -321,16 +322,15 @@ def settings_for(
     """
     from tf_mmdvlae.config.choices import Choices, settings_for
     from tf_mmdvlae.config.settings import DataConfig
-    from tf_mmdvlae.data import pipeline
+    from tf_mmdvlae.data import description
 
     data = {**data_settings(values), **fields.get("data", {})}
     sizes = {name: getattr(values, name) for name in SIZE_FLAGS}
     chosen = Choices(fields={**fields, "data": data}, **sizes, **choices)
-    describe = functools.cache(pipeline.describe)
-    if values.dataset != "image_folder":
-        bars_on_terminals_only()
-        return settings_for(values.dataset, preset, chosen, describe)
+    describe = functools.cache(description.describe)
     config = settings_for(values.dataset, preset, chosen, describe)
+    if values.dataset != "image_folder":
+        return config
     pictures = describe(DataConfig(**{"dataset": values.dataset, **data}))
     side, _, channels = pictures.image_shape
     print(
@@ -341,14 +341,6 @@ def settings_for(
         flush=True,
     )
     return config
-
-
-def bars_on_terminals_only() -> None:
-    """Stops TFDS from writing its progress bars, thousands of lines, into files and pipes."""
-    if not sys.stderr.isatty():
-        import tensorflow_datasets as tfds
-
-        tfds.disable_progress_bar()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -378,33 +370,6 @@ def _make_up_for_a_home():
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name in ("KERAS_HOME", "MPLCONFIGDIR"):
             os.environ.setdefault(name, folder)
-
-
-def _load_tensorflow():
-    """Loads TensorFlow without the lines that it prints while it looks for devices.
-
-    They come from C++ before any log level can be set, so they are caught; an error shows them, and
-    so does TF_CPP_MIN_LOG_LEVEL in the environment. TensorFlow is kept from taking all memory of a
-    GPU at once.
-    """
-    sys.stderr.flush()
-    visible = os.dup(2)
-    with tempfile.TemporaryFile() as lines:
-        if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
-            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-            os.dup2(lines.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            for device in tf.config.list_physical_devices("GPU"):
-                tf.config.experimental.set_memory_growth(device, True)
-        except BaseException:
-            lines.seek(0)
-            os.write(visible, lines.read())
-            raise
-        finally:
-            os.dup2(visible, 2)
-            os.close(visible)
 
 
 def _split_overrides(arguments):

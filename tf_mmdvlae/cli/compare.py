@@ -10,7 +10,7 @@ was stopped, the same command continues it.
 
 from tf_mmdvlae.cli import command
 from tf_mmdvlae.cli.command import DATA_FLAGS, DATASET, SIZE_FLAGS, Command, Flag, place
-from tf_mmdvlae.cli.evaluate import judge_of
+from tf_mmdvlae.cli.evaluate import judge_of, require_families
 from tf_mmdvlae.config.relatives import RELATIVES
 
 _MODELS = (*RELATIVES, "paper")
@@ -34,16 +34,16 @@ FLAGS = {
 
 def _run(flags):
     from tf_mmdvlae.config.overrides import fields_by_section
-    from tf_mmdvlae.evaluation.compare import compare
-    from tf_mmdvlae.evaluation.families import family
-    from tf_mmdvlae.evaluation.report.comparison import markdown_table
 
-    for name in flags.metrics or ():
-        family(name)
+    require_families(flags.metrics)
     fields = fields_by_section(flags.overrides)
     if flags.steps:
         fields["train"].setdefault("steps", flags.steps)
     config = command.settings_for(flags, flags.preset, fields)
+    # Here, because it imports TensorFlow.
+    from tf_mmdvlae.evaluation.compare import compare
+    from tf_mmdvlae.evaluation.report.comparison import markdown_table
+
     workdir = flags.workdir or f"runs/compare/{command.data_name(flags)}"
     models = flags.models or tuple(RELATIVES)
     comparison = compare(

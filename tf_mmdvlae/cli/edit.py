@@ -40,6 +40,12 @@ FLAGS = {
 
 
 def _run(flags):
+    from tf_mmdvlae.serving.loaded import load, manifest_of
+
+    if flags.list:
+        names = manifest_of(flags.export)["attributes"]
+        print("\n".join(map(printable, names)) or "none: its data set has no attributes or labels")
+        return
     import numpy as np
 
     from tf_mmdvlae.cli import images
@@ -49,12 +55,7 @@ def _run(flags):
     from tf_mmdvlae.serving.faces import require_layout
     from tf_mmdvlae.serving.full_size import in_photograph, in_photograph_of_face
     from tf_mmdvlae.serving.functions import require_attributes
-    from tf_mmdvlae.serving.loaded import load, manifest_of
 
-    if flags.list:
-        names = manifest_of(flags.export)["attributes"]
-        print("\n".join(map(printable, names)) or "none: its data set has no attributes or labels")
-        return
     main.require(flags, "image", "attribute", "out")
     moving = is_moving(flags.out)
     strengths = images.strengths(flags.strength or ("-2:2:33" if moving else "-2:2:5"))

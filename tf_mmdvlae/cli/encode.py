@@ -28,11 +28,12 @@ def _run(flags):
     from tf_mmdvlae.common.errors import InputError
     from tf_mmdvlae.common.files import replacing, require_file, write_arrays
     from tf_mmdvlae.model import latents
-    from tf_mmdvlae.serving.loaded import load
+    from tf_mmdvlae.serving.loaded import load, manifest_of
 
     if not flags.out.endswith((".npz", ".csv")):
         raise InputError(f"--out={flags.out} must end in .npz or .csv.")
     paths = images.find(flags.image_dir, "image_dir")
+    manifest_of(flags.export)
     require_file(flags.out)
     served, root = load(flags.export), pathlib.Path(flags.image_dir)
     names, means, deviations = [], [], []

@@ -50,11 +50,10 @@ FLAGS = {
 
 def _run(flags):
     from tf_mmdvlae.common.errors import InputError
-    from tf_mmdvlae.evaluation import evaluate
-    from tf_mmdvlae.evaluation.families import family
+    from tf_mmdvlae.serving.loaded import manifest_of
+    from tf_mmdvlae.training.workdir import Workdir
 
-    for name in flags.metrics or ():
-        family(name)
+    require_families(flags.metrics)
     if bool(flags.workdir) == bool(flags.export):
         raise InputError("Give either --workdir (a run) or --export with --dataset.")
     if flags.export and not flags.dataset:
@@ -62,10 +61,18 @@ def _run(flags):
     for name in ("dataset", "image_dir", "labels"):
         if flags.workdir and getattr(flags, name):
             raise InputError(f"--{name} is for --export; a run knows its own data.")
+    data = data_settings(flags)
+    if flags.workdir:
+        Workdir(flags.workdir).read_finished_config()
+    else:
+        manifest_of(flags.export)
+    # Here, because it imports TensorFlow.
+    from tf_mmdvlae.evaluation import evaluate
+
     if flags.workdir:
         subject = evaluate.run_subject(flags.workdir, flags.data_dir)
     else:
-        subject = evaluate.export_subject(flags.export, flags.dataset, **data_settings(flags))
+        subject = evaluate.export_subject(flags.export, flags.dataset, **data)
     out = pathlib.Path(flags.out or flags.workdir or f"runs/evaluation/{data_name(flags)}")
     evaluation = evaluate.evaluate(
         subject, out, flags.metrics, flags.features, judge_of(flags), flags.seed, flags.images
@@ -73,6 +80,15 @@ def _run(flags):
     _print_summary(evaluation)
     print(f"\nReport:   {out / 'report.html'}  (open it in a browser)")
     print(f"Numbers:  {out / 'evaluation.json'}")
+
+
+def require_families(metrics: list[str] | None) -> None:
+    """Refuses names of --metrics that are no families."""
+    if metrics:
+        from tf_mmdvlae.evaluation.families import family
+
+        for name in metrics:
+            family(name)
 
 
 def judge_of(flags: SimpleNamespace) -> str | None:

@@ -29,6 +29,9 @@ FLAGS = {
 
 
 def _run(flags):
+    from tf_mmdvlae.serving.loaded import manifest_of
+
+    manifest_of(flags.export)
     if flags.out is not None:
         _write(flags)
     elif flags.runtime is not None:

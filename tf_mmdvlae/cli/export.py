@@ -30,10 +30,13 @@ FLAGS = {
 
 def _run(flags):
     from tf_mmdvlae.data.decode import MAX_MEGAPIXELS
-    from tf_mmdvlae.training.finish import export_run
+    from tf_mmdvlae.training.workdir import Workdir
 
+    Workdir(flags.workdir).read_finished_config()
     formats = [name for name in ("tflite", "onnx") if getattr(flags, name)]
     print(f"Exporting {flags.workdir} ...", flush=True)
+    from tf_mmdvlae.training.finish import export_run
+
     path = export_run(
         flags.workdir,
         flags.export_dir,

@@ -20,12 +20,15 @@ def _run(flags):
     from tf_mmdvlae.cli import images
     from tf_mmdvlae.common.errors import InputError
     from tf_mmdvlae.figures.moving import is_moving
-    from tf_mmdvlae.training.finish import draw_run
+    from tf_mmdvlae.training.workdir import Workdir
 
+    Workdir(flags.workdir).read_finished_config()
     if flags.out is not None:
         if not is_moving(flags.out):
             raise InputError(f"--out={flags.out} must end in .gif or .mp4.")
         images.is_one_picture(flags.out, 1, fps=1)
+    from tf_mmdvlae.training.finish import draw_run
+
     for path in draw_run(flags.workdir, flags.data_dir, flags.out):
         print(path)
 

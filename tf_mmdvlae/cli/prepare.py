@@ -6,7 +6,7 @@
 The command needs no network.
 """
 
-from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag, bars_on_terminals_only, place
+from tf_mmdvlae.cli.command import DATA_DIR, Command, Flag, place
 
 FLAGS = {
     "dataset": Flag(str, "celeb_a or mnist", required=True, choices=("celeb_a", "mnist")),
@@ -18,7 +18,6 @@ FLAGS = {
 def _run(flags):
     from tf_mmdvlae.data.prepare import prepare
 
-    bars_on_terminals_only()
     prepare(flags.dataset, flags.source, flags.data_dir)
 
 

@@ -70,7 +70,7 @@ FLAGS = {
 
 def _run(flags):
     from tf_mmdvlae.config.overrides import fields_by_section
-    from tf_mmdvlae.training.train import train as train_run
+    from tf_mmdvlae.training.workdir import Workdir
 
     fields = fields_by_section(flags.overrides)
     for section, names in (("data", ["cache"]), ("train", _TRAIN_FLAGS)):
@@ -91,6 +91,11 @@ def _run(flags):
     config = command.settings_for(
         flags, flags.preset, fields, latent_dims=latent_dims, epochs=flags.epochs
     )
+    if config.train.init_from:
+        Workdir(config.train.init_from).read_finished_config()
+    # Here, because it imports TensorFlow.
+    from tf_mmdvlae.training.train import train as train_run
+
     result = train_run(config, workdir, export_dir, flags.overwrite)
     if result is not None:
         _print_result(result)

@@ -26,8 +26,6 @@ FLAGS = {
 
 
 def _run(flags):
-    from tf_mmdvlae.evaluation.classifier import train_classifier
-
     if flags.dataset == "image_folder":
         flags.data_dir = None
     train = {name: getattr(flags, name) for name in ("steps", "batch_size", "seed")}
@@ -35,6 +33,9 @@ def _run(flags):
     name = command.data_name(flags)
     out = flags.out or f"classifiers/{name}"
     shape = config.model.image_shape
+    # Here, because it imports TensorFlow.
+    from tf_mmdvlae.evaluation.classifier import train_classifier
+
     details = train_classifier(
         config.data, shape, out, flags.steps, flags.batch_size, flags.seed, flags.overwrite
     )

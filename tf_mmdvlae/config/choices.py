@@ -54,7 +54,7 @@ def settings_for(
 
     Args:
       dataset, preset: as for `get_config`.
-      describe: returns what a data set holds, as `data.pipeline.Description`; called only where
+      describe: returns what a data set holds, as `data.description.Description`; called only where
         something depends on it, and perhaps twice. It may prepare the data set.
 
     Raises:

@@ -16,7 +16,13 @@ from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.files import locked
 from tf_mmdvlae.common.network import network_reachable
 from tf_mmdvlae.config import known_datasets
-from tf_mmdvlae.data.prepare import FILES, PAGES, explained_tfds, tfds_root
+from tf_mmdvlae.data.prepare import (
+    FILES,
+    PAGES,
+    bars_on_terminals_only,
+    explained_tfds,
+    tfds_root,
+)
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
@@ -75,6 +81,7 @@ def ensure_prepared(builder: tfds.core.DatasetBuilder, data: DataConfig) -> None
     """
     if _is_prepared(builder):
         return
+    bars_on_terminals_only()
     if builder.name == "synthetic_faces":
         print(f"Drawing {builder.name} into {builder.data_dir}, once.")
         with explained_tfds(f"{builder.name} could not be written to {builder.data_dir_root}"):

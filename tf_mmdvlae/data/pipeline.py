@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ import tensorflow as tf
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.memory import available_memory
 from tf_mmdvlae.data.cache import cached
-from tf_mmdvlae.data.image_folder import FolderSource, describe_folder
+from tf_mmdvlae.data.image_folder import FolderSource
 from tf_mmdvlae.data.reading import Shape, Source, read
 
 if TYPE_CHECKING:
@@ -62,25 +62,6 @@ class Share:
     process: int = 0
     processes: int = 1
     devices: int = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Description:
-    """What a data set is, before it is read.
-
-    Attributes:
-      image_shape: height, width and channels as stored, None where images differ. Of a folder, the
-        largest square that most of its pictures fill, and 1 channel if all are grey.
-      splits: names of splits -> numbers of examples.
-      count: the number of examples in a split expression, such as "train[:90%]".
-      test_fraction: of a folder, the `DataConfig.test_fraction` that gives each split two pictures
-        or more; None for other sets.
-    """
-
-    image_shape: tuple[int | None, int | None, int | None]
-    splits: dict[str, int]
-    count: Callable[[str], int] = dataclasses.field(compare=False)
-    test_fraction: float | None = None
 
 
 def load_split(data: DataConfig, image_shape: Shape, which: str) -> Split:
@@ -192,22 +173,6 @@ def explained_stream(split: Split) -> Iterator[None]:
         if split.stream is None or split.stream.failure is None:
             raise
         raise split.stream.failure from error
-
-
-def describe(data: DataConfig) -> Description:
-    """What a data set holds; reads no pixel, but prepares a TFDS set that is not prepared yet."""
-    if data.dataset == "image_folder":
-        shape, splits, test_fraction = describe_folder(data)
-
-        def count(split):
-            if split not in splits:
-                raise InputError(f"A folder has no split {split!r}. It has: {', '.join(splits)}.")
-            return splits[split]
-
-        return Description(shape, splits, count, test_fraction)
-    from tf_mmdvlae.data.tfds_source import describe_builder
-
-    return Description(*describe_builder(data))
 
 
 def _open_source(data, which) -> Source:

@@ -7,6 +7,7 @@ import gzip
 import logging
 import math
 import pathlib
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ def prepare(
         raise InputError(f"{dataset!r} can't be prepared from files; these can: {names}.")
     import tensorflow_datasets as tfds
 
+    bars_on_terminals_only()
     data_dir = tfds_root(data_dir)
     builder = tfds.builder(dataset, data_dir=data_dir)
     root = pathlib.Path(builder.data_dir_root)
@@ -94,6 +96,14 @@ def prepare(
             place_folder(pathlib.Path(hidden.data_dir), place)
     print(f"{dataset} is ready in {builder.data_dir}.")
     return str(builder.data_dir)
+
+
+def bars_on_terminals_only() -> None:
+    """Stops TFDS from writing its progress bars, thousands of lines, into files and pipes."""
+    if not sys.stderr.isatty():
+        import tensorflow_datasets as tfds
+
+        tfds.disable_progress_bar()
 
 
 @contextlib.contextmanager

@@ -7,8 +7,6 @@ import pathlib
 import re
 from typing import Any
 
-import tensorflow as tf
-
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.paths import expanded, require_plain
 from tf_mmdvlae.model.functions import in_batches
@@ -26,6 +24,9 @@ def load(path: pathlib.Path | str) -> Served:
       InputError: if there is no export of this package there.
     """
     path, manifest = newest_version(path), manifest_of(path)
+    # Here, because all else in this file takes a moment.
+    import tensorflow as tf
+
     logger = logging.getLogger("absl")
     level = logger.level
     # TensorFlow logs a traceback for a damaged fingerprint, which nothing needs.
@@ -102,6 +103,8 @@ class Served(Functions):
         return {name: tuple(spec.shape) for name, spec in specification.items()}
 
     def _run(self, signature, inputs):
+        import tensorflow as tf
+
         def run(rows):
             tensors = {name: tf.constant(values) for name, values in rows.items()}
             return self.signatures[signature](**tensors)

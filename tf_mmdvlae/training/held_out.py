@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae.config.settings import Config, DataConfig
-from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.data import description, pipeline
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 
 _IMAGES = 256
@@ -88,7 +88,7 @@ def _has_validation(data: DataConfig) -> bool:
     names = [split.partition("[")[0] for split in (data.train_split, data.test_split)]
     if data.dataset == "image_folder" or names != ["train", "test"]:
         return False
-    return pipeline.describe(data).splits.get("validation", 0) > 0
+    return description.describe(data).splits.get("validation", 0) > 0
 
 
 def overfitting(history: Sequence[Mapping[str, float]], images: int) -> str:

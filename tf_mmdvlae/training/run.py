@@ -132,12 +132,7 @@ def load_run(workdir: pathlib.Path | str) -> MMDVLAE:
     left it.) Raises an `InputError` if there is no finished run in `workdir`.
     """
     folder = Workdir(workdir)
-    config = folder.read_config()
-    if not folder.model_file.exists():
-        raise InputError(
-            f"The run in {workdir} has not finished: there is no model.keras. Give the "
-            "bin/train command again; it goes on where it stopped."
-        )
+    config = folder.read_finished_config()
     model = read_model(folder)
     sizes = (config.model.image_shape, config.model.latent_dims)
     if (model.config.image_shape, model.config.latent_dims) != sizes:

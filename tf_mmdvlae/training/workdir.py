@@ -169,6 +169,16 @@ class Workdir:
             )
         return Config.from_dict(read_json(self.config_file, "Give another workdir of bin/train."))
 
+    def read_finished_config(self) -> Config:
+        """As `read_config`, but refuses a run that has no finished model."""
+        config = self.read_config()
+        if not self.model_file.exists():
+            raise InputError(
+                f"The run in {self.path} has not finished: there is no model.keras. Give the "
+                "bin/train command again; it goes on where it stopped."
+            )
+        return config
+
     def read_metrics(self) -> dict:
         """Reads `metrics.json`."""
         return read_json(self.metrics_file, _MEASURE_AGAIN, _METRICS)
