@@ -81,7 +81,7 @@ def test_commands_are_understood(line):
         choices = Choices(
             flags.image_size, flags.channels, fields=fields_by_section(flags.overrides)
         )
-        settings_for(flags.dataset, flags.preset, choices, lambda data: pictures)
+        settings_for(flags.dataset, flags.preset or "default", choices, lambda data: pictures)
 
 
 def test_flags_of_commands_in_sentences_exist():

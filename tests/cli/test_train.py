@@ -117,6 +117,74 @@ def test_the_settings_that_pictures_decide_are_printed(
     assert "--batch_size=" in errors
 
 
+def test_a_run_from_the_file_that_a_run_wrote(
+    run_command, finished_run, run_config, picture_folder, tmp_path, admitted
+):
+    """A batch that the pictures don't fill ends the run once its settings are known."""
+    file = finished_run[0] / "config.json"
+    for arguments in ([], ["--dataset=image_folder"]):
+        code, _, errors = run_command(
+            "train", f"--config_file={file}", "--batch_size=500", "--seed=7", *arguments
+        )
+        assert code == 1
+        assert "--batch_size=" in errors
+        config = run_config.changed(train={"batch_size": 500, "seed": 7})
+        # The default folder is that of the same pictures.
+        assert admitted == {
+            command.data_name(
+                train.main.parse(["--dataset=image_folder", f"--image_dir={picture_folder}"])
+            ): config
+        }
+        admitted.clear()
+
+
+def test_an_old_file_means_what_it_meant(run_command, tmp_path, admitted):
+    old = {
+        "model": {"image_shape": [64, 64, 3]},
+        "data": {"dataset": "synthetic_faces", "data_dir": str(tmp_path / "none")},
+        "train": {"steps": 20, "continued_from": 12},
+    }
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    # Where these pictures would be drawn is a file.
+    (tmp_path / "none").touch()
+    run_command("train", "--config_file=old.json", "--dataset=synthetic_faces")
+    config = admitted["synthetic_faces"]
+    assert config.data.dataset == "synthetic_faces:1.0.0"
+    assert config.model.initial_deviation == 0.5
+    assert config.train.continued_from == 0
+    run_command("train", "--config_file=old.json", "--dataset=synthetic_faces:2.0.0")
+    assert admitted["synthetic_faces:2.0.0"].data.dataset == "synthetic_faces:2.0.0"
+
+
+@pytest.mark.parametrize(
+    ("content", "flag", "message"),
+    [
+        ("{", "", "config.json cannot be read"),
+        ('{"a": 1}', "", "it lacks 'model'"),
+        ('{"model": {}, "data": {}, "train": {}}', "", "it lacks 'data.dataset'"),
+        ('{"model": {"x": 1}, "data": {"dataset": "mnist"}, "train": {}}', "", "model.x is not kn"),
+        (None, "", "config.json cannot be read (No such file"),
+        ("{}", "--preset=paper", "--preset and --config_file both say"),
+        (
+            '{"model": {}, "data": {"dataset": "mnist:3.0.1"}, "train": {}}',
+            "--dataset=celeb_a",
+            "config.json is of mnist, not of celeb_a; leave --dataset out",
+        ),
+    ],
+)
+def test_a_file_that_holds_no_settings_of_a_run(
+    run_command, tmp_path, monkeypatch, content, flag, message
+):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    code, _, errors = run_command("train", "--config_file=config.json", *filter(None, [flag]))
+    assert code == 1
+    assert len(errors.splitlines()) == 1
+    assert message in errors
+    assert "runs" not in {path.name for path in tmp_path.iterdir()}
+
+
 def test_two_folders_of_pictures_have_folders_of_their_own(
     run_command, picture_folder, tmp_path, admitted
 ):

@@ -6,7 +6,7 @@ import pytest
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config import get_config
-from tf_mmdvlae.config.choices import Choices, settings_for
+from tf_mmdvlae.config.choices import Choices, settings_for, settings_from
 
 
 def described(shape, train, test_fraction=None):
@@ -129,3 +129,23 @@ def test_sizes_and_channels_that_do_not_exist():
         settings_for("mnist", "default", Choices(image_size=30), refuses_to_describe)
     with pytest.raises(InputError, match="1 or 3 channels"):
         settings_for("mnist", "default", Choices(channels=2), refuses_to_describe)
+
+
+def test_settings_of_another_run_hold_where_nothing_is_chosen():
+    """Pictures decide on nothing, as they did when that run began."""
+    base = get_config("image_folder").changed(
+        model={"image_shape": (64, 64, 1)},
+        data={"image_dir": "x", "test_fraction": 0.3},
+        train={"steps": 70, "batch_size": 8},
+    )
+    assert settings_from(base, Choices(), refuses_to_describe) == base
+    fields = {"model": {"kernel": "gaussian", "kernel_scales": (1.0,)}, "data": {"flip": True}}
+    choices = Choices(image_size=28, latent_dims=(9,), epochs=3, fields=fields)
+    config = settings_from(base, choices, described((200, 200, 3), 100))
+    assert config.model.image_shape == (28, 28, 1)
+    assert config.model.latent_dims == (9, 9, 9)
+    assert (config.model.kernel, config.data.flip) == ("gaussian", True)
+    assert (config.data.image_dir, config.data.test_fraction) == ("x", 0.3)
+    assert (config.train.steps, config.train.batch_size) == (38, 8)
+    with pytest.raises(InputError, match="--epochs and --steps both"):
+        settings_from(base, Choices(epochs=1, fields={"train": {"steps": 2}}), refuses_to_describe)

@@ -313,14 +313,18 @@ def data_name(values: SimpleNamespace) -> str:
 
 
 def settings_for(
-    values: SimpleNamespace, preset: str, fields: dict[str, dict[str, Any]], **choices: Any
+    values: SimpleNamespace,
+    source: str | Config,
+    fields: dict[str, dict[str, Any]],
+    **choices: Any,
 ) -> Config:
     """The settings of a run on --dataset; says what the pictures of a folder decided.
 
-    `fields` and `choices` are those of `config.choices.Choices`, to which the flags of `DATA_FLAGS`
-    and `SIZE_FLAGS` are added here.
+    `source` is the name of a preset, or the settings of another run. `fields` and `choices` are
+    those of `config.choices.Choices`, to which the flags of `DATA_FLAGS` and `SIZE_FLAGS` are added
+    here.
     """
-    from tf_mmdvlae.config.choices import Choices, settings_for
+    from tf_mmdvlae.config.choices import Choices, settings_for, settings_from
     from tf_mmdvlae.config.settings import DataConfig
     from tf_mmdvlae.data import description
 
@@ -328,7 +332,9 @@ def settings_for(
     sizes = {name: getattr(values, name) for name in SIZE_FLAGS}
     chosen = Choices(fields={**fields, "data": data}, **sizes, **choices)
     describe = functools.cache(description.describe)
-    config = settings_for(values.dataset, preset, chosen, describe)
+    if not isinstance(source, str):
+        return settings_from(source, chosen, describe)
+    config = settings_for(values.dataset, source, chosen, describe)
     if values.dataset != "image_folder":
         return config
     pictures = describe(DataConfig(**{"dataset": values.dataset, **data}))

@@ -3,6 +3,7 @@
   bin/train --dataset=synthetic_faces            needs no download
   bin/train --dataset=mnist                      or celeb_a, or any TFDS image set
   bin/train --dataset=image_folder --image_dir=DIR
+  bin/train --config_file=runs/mnist/config.json --seed=1 --workdir=runs/mnist_1
 
 If a run was stopped, the same command resumes it. Any field of the config can be set, as in
 --config.model.kernel=gaussian --config.model.blocks="conv16/2 conv32/2 | dense256"; the fields
@@ -43,8 +44,13 @@ _TRAIN_FLAGS = {
     "on_divergence": Flag(str, "stop, or rollback (to the last good checkpoint) [default: stop]"),
 }
 FLAGS = {
-    "dataset": DATASET,
-    "preset": Flag(str, "preset of the data set's config", "default"),
+    "dataset": DATASET._replace(required=False, help=f"{DATASET.help}; or give --config_file"),
+    "preset": Flag(str, "preset of the data set's config [default: default]"),
+    "config_file": Flag(
+        place,
+        "config.json of a run, in place of --dataset and --preset: its settings hold where no flag "
+        "says otherwise",
+    ),
     "workdir": Flag(
         place,
         "folder of the run [default: runs/<dataset>; for a folder of pictures its name follows]",
@@ -80,6 +86,7 @@ def _run(flags):
     if flags.latent_dims is not None:
         dims = fields_by_section([("model.latent_dims", flags.latent_dims)])
         latent_dims = dims["model"]["latent_dims"]
+    source = _source(flags)
     name = _name(flags)
     workdir, export_dir = flags.workdir or f"runs/{name}", flags.export_dir or f"exports/{name}"
     if flags.align:
@@ -89,7 +96,7 @@ def _run(flags):
         # Steps and splits follow from the files that the run began with.
         fields["data"].setdefault("listing", data.listing)
     config = command.settings_for(
-        flags, flags.preset, fields, latent_dims=latent_dims, epochs=flags.epochs
+        flags, source, fields, latent_dims=latent_dims, epochs=flags.epochs
     )
     if config.train.init_from:
         Workdir(config.train.init_from).read_finished_config()
@@ -99,6 +106,34 @@ def _run(flags):
     result = train_run(config, workdir, export_dir, flags.overwrite)
     if result is not None:
         _print_result(result)
+
+
+def _source(flags):
+    """The settings of --config_file, or else the name of the preset; adds what the file names.
+
+    Those of a run that went on with more steps are taken as those of one run of all its steps.
+    """
+    if not flags.config_file:
+        main.require(flags, "dataset")
+        return flags.preset or "default"
+    from tf_mmdvlae.config import unversioned
+    from tf_mmdvlae.training.workdir import read_settings
+
+    if flags.preset:
+        raise InputError("--preset and --config_file both say what the settings are; give one.")
+    fields = {"model": dict, "data": {"dataset": str}, "train": dict}
+    config = read_settings(flags.config_file, "Give the config.json of a run.", fields)
+    name = unversioned(config.data.dataset)
+    flags.dataset = flags.dataset or name
+    if unversioned(flags.dataset) != name:
+        raise InputError(
+            f"{flags.config_file} is of {name}, not of {flags.dataset}; leave --dataset out, or "
+            "give --preset in place of --config_file."
+        )
+    flags.image_dir = flags.image_dir or config.data.image_dir
+    # The version that the file names stays where the flag names none.
+    dataset = flags.dataset if ":" in flags.dataset else config.data.dataset
+    return config.changed(data={"dataset": dataset}, train={"continued_from": 0})
 
 
 def _aligned(flags, out):

@@ -60,8 +60,7 @@ def settings_for(
     Raises:
       InputError: for an unknown preset, and for choices that can't be or do not fit each other.
     """
-    fields = {name: dict(choices.fields.get(name, {})) for name in ("model", "data", "train")}
-    _refuse_early(choices, fields)
+    fields = _fields(choices)
     data = DataConfig(**{"dataset": dataset, **fields["data"]})
     config = get_config(dataset, preset, lambda: describe(data))
     side, channels = choices.image_size, choices.channels
@@ -72,6 +71,26 @@ def settings_for(
             side = side or side_for(pictures.image_shape)
             channels = channels or pictures.image_shape[2]
     config = fitted(config, side, channels)
+    pictures_decide = dataset == "image_folder" or unversioned(dataset) not in known_datasets()
+    return _chosen(config, choices, fields, lambda: describe(data), pictures_decide)
+
+
+def settings_from(
+    config: Config, choices: Choices, describe: Callable[[DataConfig], Any]
+) -> Config:
+    """The settings of a run on those of another, which say what the person did not choose.
+
+    `choices`, `describe` and the InputError are those of `settings_for`, but pictures decide on
+    nothing.
+    """
+    fields = _fields(choices)
+    data = config.changed(data=fields["data"]).data
+    config = fitted(config, choices.image_size, choices.channels)
+    return _chosen(config, choices, fields, lambda: describe(data), False)
+
+
+def _chosen(config, choices, fields, describe, pictures_decide):
+    """`config` with what the person chose; `describe` needs no arguments here."""
     # The highest layers that the blocks have room for.
     latent_dims = config.model.latent_dims[
         -len(fields["model"].get("blocks", config.model.blocks)) :
@@ -80,9 +99,8 @@ def settings_for(
         one = len(choices.latent_dims) == 1
         latent_dims = choices.latent_dims * (len(latent_dims) if one else 1)
     fields["model"].setdefault("latent_dims", latent_dims)
-    pictures_decide = dataset == "image_folder" or unversioned(dataset) not in known_datasets()
     if pictures_decide or choices.epochs:
-        images = describe(data).count(config.changed(data=fields["data"]).data.train_split)
+        images = describe().count(config.changed(data=fields["data"]).data.train_split)
         train = {**vars(config.train), **fields["train"]}
         if pictures_decide and "batch_size" not in fields["train"]:
             # A power of two can be shared between devices.
@@ -94,11 +112,13 @@ def settings_for(
     return config.changed(**fields)
 
 
-def _refuse_early(choices, fields):
-    """Refuses what can be refused before what may be a long download."""
+def _fields(choices):
+    """A copy of the chosen fields; refuses what can be refused before a long download."""
+    fields = {name: dict(choices.fields.get(name, {})) for name in ("model", "data", "train")}
     if choices.epochs and "steps" in fields["train"]:
         raise InputError("--epochs and --steps both say how long the run is; give one of them.")
     TrainConfig(**{**fields["train"], "steps_per_execution": 1})
+    return fields
 
 
 def _steps(images, train, epochs):

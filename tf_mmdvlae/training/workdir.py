@@ -7,7 +7,8 @@ import json
 import logging
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tf_mmdvlae.common.errors import InputError, explained
 from tf_mmdvlae.common.files import (
@@ -45,6 +46,17 @@ _LOGGED = {str: (float, None)}
 _ALWAYS_LOGGED = {"step": int, "seconds": float, "loss": float}
 
 _log = logging.getLogger(__name__)
+
+
+def read_settings(
+    path: pathlib.Path | str, advice: str, fields: Mapping[str, Any] | None = None
+) -> Config:
+    """Reads a `config.json`, of any version; the arguments are those of `read_json`."""
+    values = read_json(path, advice, fields)
+    try:
+        return Config.from_dict(values)
+    except InputError as error:
+        raise InputError(f"{path} holds no settings of this version: {error} {advice}") from error
 
 
 class Workdir:
@@ -167,7 +179,7 @@ class Workdir:
             raise InputError(
                 f"{self.path} holds no run: there is no config.json. Give the workdir of bin/train."
             )
-        return Config.from_dict(read_json(self.config_file, "Give another workdir of bin/train."))
+        return read_settings(self.config_file, "Give another workdir of bin/train.")
 
     def read_finished_config(self) -> Config:
         """As `read_config`, but refuses a run that has no finished model."""
