@@ -87,7 +87,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
         # The operation does not see the other devices' parts of the batch.
-        if not training or self.synchronized:
+        if not training or not self.trainable or self.synchronized:
             return super().call(inputs, training=training, mask=mask)
         # The operation takes images only, so a row of features becomes an image of one pixel.
         images = inputs if len(inputs.shape) == 4 else inputs[:, None, None, :]

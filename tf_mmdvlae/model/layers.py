@@ -35,7 +35,8 @@ class _Stage(keras.layers.Layer):
     """
 
     def __init__(self, operation, shape, normalization, is_transposed=False, is_linear=False):
-        super().__init__()
+        # TensorFlow's symbolic calls refuse the name that Keras makes of "_Stage".
+        super().__init__(name="stage")
         self.target_shape = tuple(shape)
         self.is_linear = is_linear
         kind, _, stride = parse_operation(operation)
@@ -70,6 +71,7 @@ class _Stage(keras.layers.Layer):
         return features
 
 
+@keras.saving.register_keras_serializable(package="tf_mmdvlae")
 class InferenceBlock(keras.layers.Layer):
     """One block of the inference ladder: features -> features with fewer places, more channels.
 
@@ -100,6 +102,7 @@ class InferenceBlock(keras.layers.Layer):
         return features
 
 
+@keras.saving.register_keras_serializable(package="tf_mmdvlae")
 class GaussianHead(keras.layers.Layer):
     """The posterior of one latent layer, q(z|x) = N(mean, diag(deviation^2)), read off features.
 
@@ -146,6 +149,7 @@ class GaussianHead(keras.layers.Layer):
         return self.mean(features), deviation
 
 
+@keras.saving.register_keras_serializable(package="tf_mmdvlae")
 class GenerativeBlock(keras.layers.Layer):
     """One block of the generative ladder: the mirror of an inference block, taking in its layer.
 

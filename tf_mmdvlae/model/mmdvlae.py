@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from tf_mmdvlae.model import devices, mmd
 from tf_mmdvlae.model.fused import averaging_since_start
 from tf_mmdvlae.model.image_checks import check_format, check_range, checked, refusals
 from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBlock
+from tf_mmdvlae.model.trunk import level_shapes, levels
 
 # Three kinds of noise, each a stream of its own under one seed.
 _TRAIN, _TEST, _SAMPLE = 0, 1, 2
@@ -57,6 +59,20 @@ class MMDVLAE(keras.Model):
         `keras.utils.set_random_seed`, as in any Keras model.)
       fade_in: None, or (start, end) optimizer steps between which each layer fades in, lowest
         layer first; (0, 0) for a layer that is there from the start.
+      trunk: None for the inference ladder of `config.blocks`, or a Keras model in its place, which
+        takes images and returns a list of one output [batch, ...] per latent layer, lowest layer
+        first. A head flattens each output, so that any shape will do. The model trains the trunk
+        itself, not a copy, and saves it within itself; a class of one's own needs `get_config` and
+        `keras.saving.register_keras_serializable`. Of the config, `blocks` then describe the
+        generative ladder alone, and `shared_trunk` counts for nothing. The trunk's layers are
+        Keras's own affair: each computes in the dtype policy with which it was made; one whose
+        `trainable` is False stays as it is; batch normalization has the momentum with which it was
+        made. Under a `tf.distribute` strategy the trunk is made in the strategy's scope, and
+        its batch normalization sees each replica's rows by themselves, unless it was made with
+        `synchronized=True`.
+
+    Raises:
+      InputError: for a config, fade_in or trunk that do not fit each other.
     """
 
     def __init__(
@@ -64,6 +80,7 @@ class MMDVLAE(keras.Model):
         config: ModelConfig | dict[str, Any],
         seed: int = 0,
         fade_in: Sequence[Sequence[int]] | None = None,
+        trunk: keras.Model | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -78,7 +95,7 @@ class MMDVLAE(keras.Model):
             )
         self.seed = seed
         self.fade_in = fade_in and tuple((int(start), int(end)) for start, end in fade_in)
-        self._make_ladder()
+        self._make_ladder(trunk)
         self._kernels = [
             mmd.kernel_for_dimension(config.kernel, config.scales, dimension)
             for dimension in (*config.latent_dims, sum(config.latent_dims))
@@ -86,7 +103,7 @@ class MMDVLAE(keras.Model):
         self._trackers = {name: keras.metrics.Mean(name=name) for name in self._term_names()}
         self._evaluated = _Evaluated(name="evaluated")
 
-    def _make_ladder(self):
+    def _make_ladder(self, trunk):
         config = self.config
         shapes, normalization = config.feature_shapes(), config.normalization
         count, width = len(config.blocks), config.head_width
@@ -99,9 +116,9 @@ class MMDVLAE(keras.Model):
             )
 
         # The trunk's highest block, if nothing read it, would never be trained.
-        trunk = count if config.shared_trunk else count - 1
-        self.trunk = [infer(index, "inference") for index in range(trunk)]
-        branches = () if config.shared_trunk else range(untapped, count)
+        blocks = count if config.shared_trunk else count - 1
+        branches = () if config.shared_trunk or trunk else range(untapped, count)
+        self.trunk = trunk or [infer(index, "inference") for index in range(blocks)]
         self.branches = [infer(index, "branch") for index in branches]
         deviation = (config.deviation_floor, config.initial_deviation)
         self.heads = [
@@ -122,10 +139,11 @@ class MMDVLAE(keras.Model):
             )
             for index in range(count)
         ]
-        for block in (*self.trunk, *self.branches, *self.generators):
+        for block in (*([] if trunk else self.trunk), *self.branches, *self.generators):
             block.build()
-        for head, path in zip(self.heads, shapes[untapped:], strict=True):
-            head.build((None, *path[-1]))
+        taps = level_shapes(trunk, config) if trunk else [path[-1] for path in shapes[untapped:]]
+        for head, shape in zip(self.heads, taps, strict=True):
+            head.build((None, *shape))
         devices.synchronize_normalization(self)
         self.built = True
 
@@ -159,19 +177,27 @@ class MMDVLAE(keras.Model):
         features = ops.convert_to_tensor(images)
         check_format(features, self.config.image_shape)
         check_range(features)
+        return self._posteriors(features, training)
+
+    def _posteriors(self, images, training):
         means, deviations = {}, {}
+        parts = zip(self.latent_names, self.heads, self._levels(images, training), strict=True)
+        for name, head, features in parts:
+            means[name], deviations[name] = head(features, training=training)
+        return means, deviations
+
+    def _levels(self, features, training):
+        """Yields the features off which each latent layer is read, lowest layer first."""
+        if isinstance(self.trunk, keras.Model):
+            yield from levels(self.trunk, features, training)
+            return
         for index in range(len(self.config.blocks)):
-            layer = index - self._untapped
-            below = features
+            below, layer = features, index - self._untapped
             if index < len(self.trunk):
                 features = self.trunk[index](below, training=training)
             if layer >= 0:
-                source = features
-                if self.branches:
-                    source = self.branches[layer](below, training=training)
-                name = self.latent_names[layer]
-                means[name], deviations[name] = self.heads[layer](source, training=training)
-        return means, deviations
+                branch = self.branches[layer] if self.branches else None
+                yield branch(below, training=training) if branch else features
 
     def decode(self, latents: Tensors, training: bool = False) -> tf.Tensor:
         """Images [batch, height, width, channels] in [0, 1] of codes {"z_1": [batch, d_1], ...}.
@@ -203,6 +229,28 @@ class MMDVLAE(keras.Model):
                 mask = keep and keep[layer]
             features = self.generators[index](features, code, training=training, keep=mask)
         return ops.cast(features, "float32")
+
+    @functools.cached_property
+    def encoder(self) -> keras.Model:
+        """A Keras model of the weights of `encode`, for models of one's own.
+
+        Images [batch, height, width, channels] -> (means, deviations), as `encode`; of the images
+        neither values nor types are checked. Its layers are this model's own: what trains the one
+        trains the other, and `encoder.trainable = False` freezes both.
+        """
+        images = keras.Input(self.config.image_shape, name="image")
+        return keras.Model(images, self._posteriors(images, False), name="encoder")
+
+    @functools.cached_property
+    def decoder(self) -> keras.Model:
+        """Likewise of `decode`: {"z_1": [batch, d_1], ..., "z_L": ...} -> images in [0, 1]."""
+        dimensions = zip(self.latent_names, self.config.latent_dims, strict=True)
+        latents = {name: keras.Input((dimension,), name=name) for name, dimension in dimensions}
+        return keras.Model(latents, ops.sigmoid(self._logits(latents, False)), name="decoder")
+
+    def __dir__(self) -> Iterable[str]:
+        # Keras saves all that is listed here, and these two hold nothing of their own.
+        return sorted(set(super().__dir__()) - {"encoder", "decoder"})
 
     def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
         """Decodes the posterior means: [batch, height, width, channels] -> the same, in [0, 1]."""
@@ -423,8 +471,18 @@ class MMDVLAE(keras.Model):
         return self.get_metrics_result()
 
     def get_config(self) -> dict[str, Any]:
+        trunk = None
+        if isinstance(self.trunk, keras.Model):
+            trunk = keras.saving.serialize_keras_object(self.trunk)
         own = {"config": {**vars(self.config)}, "seed": self.seed, "fade_in": self.fade_in}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "trunk": trunk}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> MMDVLAE:
+        trunk = keras.saving.deserialize_keras_object(config.get("trunk"), custom_objects)
+        return super().from_config({**config, "trunk": trunk}, custom_objects)
 
 
 def _stream(step, draw):
