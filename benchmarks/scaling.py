@@ -1,4 +1,4 @@
-"""How much faster two workers are than one, on this machine, each with half of its cores."""
+"""Two workers on this machine, each with half of its cores, beside one process with all of them."""
 
 import contextlib
 import json
@@ -11,26 +11,29 @@ import time
 import keras
 import numpy as np
 
-from benchmarks.harness import make_ladder, random_split, run_python, spread
+from benchmarks.harness import random_split, run_python, spread
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
+from tf_mmdvlae.training.run import make_model
 from tf_mmdvlae.training.workers import Workers
 
 _STEPS, _UNMEASURED_STEPS = 20, 5
 _IMAGES = 4096
+BATCH = 256
+"""The images of a step, those of all workers together."""
 
 
 def scaling_speed(config: Config, rounds: int = 3) -> dict:
-    """Images per second of one worker alone, and of two that train together.
+    """Images per second of one process, and of two workers that train together, on the same cores.
 
-    Each worker has half of this machine's cores to itself and `config.train.batch_size` images per
-    step, on random images. Hardware threads of one core belong to one worker, unless there is no
-    other core.
+    Each worker has half of this machine's cores to itself, and one process has all of these. A step
+    takes `BATCH` random images in all. Hardware threads of one core belong to one worker, unless
+    there is no other core.
 
     Returns:
-      {"batch_size" (of each worker), "cores" (of each), "one" and "two" (images per second),
-      "efficiency" (speed of two / twice the speed of one)}.
+      {"batch_size" (in all), "cores" (in all), "one" and "two" (images per second), "efficiency"
+      (speed of two / speed of one)}.
 
     Raises:
       InputError: on a machine where each worker can't have a core of its own.
@@ -41,18 +44,18 @@ def scaling_speed(config: Config, rounds: int = 3) -> dict:
     if len(cores) < 2:
         raise InputError("--scaling needs two cores, one for each worker; there is one.")
     halves = halves_of(cores)
-    batch = config.train.batch_size
-    speeds = {1: [], 2: []}
+    places = {"one": [[*halves[0], *halves[1]]], "two": halves}
+    speeds = {name: [] for name in places}
     for _ in range(rounds):
-        for count in speeds:
-            speeds[count].append(count * batch / _step_seconds(config, halves[:count]))
-    one, two = np.array(speeds[1]), np.array(speeds[2])
+        for name, place in places.items():
+            speeds[name].append(BATCH / _step_seconds(config, place))
+    one, two = np.array(speeds["one"]), np.array(speeds["two"])
     return {
-        "batch_size": batch,
-        "cores": len(halves[0]),
+        "batch_size": BATCH,
+        "cores": sum(map(len, halves)),
         "one": spread(one),
         "two": spread(two),
-        "efficiency": spread(two / (2 * one)),
+        "efficiency": spread(two / one),
     }
 
 
@@ -83,7 +86,7 @@ def halves_of(cores, system="/sys/devices/system/cpu"):
 def _step_seconds(config, cores):
     count = len(cores)
     distribute = "multi_worker" if count > 1 else "none"
-    train = {"distribute": distribute, "batch_size": count * config.train.batch_size}
+    train = {"distribute": distribute, "batch_size": BATCH}
     arguments = ["-m", "benchmarks.scaling", json.dumps(config.changed(train=train).to_dict())]
     return float(np.median(json.loads(run_workers(arguments, cores)[0].splitlines()[-1])))
 
@@ -110,7 +113,7 @@ def _worker(config):
     """Trains for some steps, as one worker, and returns the seconds of each measured step."""
     workers, size = Workers(config.train.distribute), config.train.batch_size
     with workers.strategy.scope():
-        model = make_ladder(config)
+        model = make_model(config)
     split = random_split(config.model.image_shape, max(_IMAGES, size))
     batches = workers.feed(pipeline.training_batches(split, size, 0, share=workers.share))
     ends = []

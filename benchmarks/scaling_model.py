@@ -5,8 +5,9 @@ from tf_mmdvlae.model.mmdvlae import MMDVLAE
 
 _FLOAT = 4
 # As a step's graph has them; tests/benchmarks/test_scaling_model.py counts them there.
-_NORMALIZATION_SUMS = 6
-_OTHER_SUMS = 4
+_SUMS = 6
+# Mean and variance of a channel.
+_STATISTICS = 2
 _GATHERINGS = 4
 
 DEVICES = (2, 8, 64)
@@ -25,14 +26,14 @@ def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, flo
     A sum over all devices (all-reduce) of m bytes takes 2 (R - 1) messages of m / R bytes from each
     of R devices; a gathering of all parts of m bytes takes R - 1 of them (Patarasu and Yuan 2009,
     Bandwidth optimal all-reduce algorithms for clusters of workstations). The devices sum all
-    gradients in one go; for each batch normalization the sums, sums of squares and counts of its
-    channels, and the gradients of these three; the terms of the loss; and the gradients of the
-    gathered codes. They gather the codes, and the codes as the generative ladder takes them.
-    TensorFlow also gathers sizes three times and sums whether each device has a batch; Keras sums
-    every reported value and its count.
+    gradients in one go, the terms of the loss and the statistics of all batch normalizations in
+    another, and the gradients of the gathered codes. They gather the codes, and the codes as the
+    generative ladder takes them. TensorFlow also gathers sizes three times and sums whether each
+    device has a batch; Keras sums what is reported, and how many report.
 
-    The step is that of `distribute="multi_worker"` with an MMD in its loss. "mirrored" reports
-    without asking other devices. `batch_size` counts the images of all devices together.
+    The step is that of `distribute="multi_worker"` with an MMD in its loss, where batch
+    normalization sees each device's part of the batch (`batch_statistics="own"`). "mirrored"
+    reports without asking other devices. `batch_size` counts the images of all devices together.
 
     Returns:
       {"gradients", "normalization", "codes": bytes that each device sends per step; "messages":
@@ -44,13 +45,11 @@ def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, flo
     channels = [weight.shape[0] for weight in state if weight.path.endswith("moving_mean")]
     codes = _FLOAT * batch_size * 2 * sum(config.latent_dims)
     share = (devices - 1) / devices
-    reported = len(model.get_metrics_result())
-    sums = _NORMALIZATION_SUMS * len(channels) + _OTHER_SUMS + 2 * reported
     return {
         "gradients": 2 * share * _FLOAT * parameters,
-        "normalization": 2 * share * _NORMALIZATION_SUMS * _FLOAT * sum(channels),
+        "normalization": 2 * share * _STATISTICS * _FLOAT * sum(channels),
         "codes": share * codes + 2 * share * codes,
-        "messages": (devices - 1) * (2 * sums + _GATHERINGS),
+        "messages": (devices - 1) * (2 * _SUMS + _GATHERINGS),
     }
 
 

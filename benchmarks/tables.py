@@ -76,13 +76,13 @@ def mmd_table(rows):
     return "\n".join([*lines, _MMD_NOTE])
 
 
-_WORKERS_HEAD = "\ndata set           cores  batch      one      two  efficiency"
+_WORKERS_HEAD = "\ndata set           cores  batch      one      two     two/one"
 _WORKERS = (
     "{0:<18}{cores:>6}{batch_size:>7}{one[median]:>9,.0f}{two[median]:>9,.0f}"
     "{efficiency[median]:>12.0%}"
 )
 _TRAFFIC_HEAD = """
-one, two: images/s of one worker and of two together, each with its own cores and batch.
+one, two: images/s of one process with these cores, and of two workers with half of them each.
 
 data set           devices  MB a step   codes  messages       ms   80% from  network"""
 _TRAFFIC = (

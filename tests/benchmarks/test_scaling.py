@@ -1,4 +1,4 @@
-"""How two workers are compared with one."""
+"""How two workers are compared with one process."""
 
 import json
 import os
@@ -46,23 +46,26 @@ def test_threads_of_a_core_stay_with_one_worker(tmp_path, cores, siblings, halve
     assert scaling.halves_of(cores, tmp_path) == halves
 
 
-def test_efficiency_is_that_of_two_over_twice_one(run_config, monkeypatch):
-    step_seconds = iter([0.1, 0.125, 0.2, 0.4])
-    places = []
+def test_two_workers_are_compared_with_one_process_on_the_same_cores(run_config, monkeypatch):
+    step_seconds = iter([0.5, 0.4, 0.8, 1.0])
+    places, configs = [], []
 
     def finish_at_once(arguments, cores):
         places.append([set(own) for own in cores])
+        configs.append(json.loads(arguments[-1])["train"])
         return [f"a line of TensorFlow's\n[{next(step_seconds)}]"] * len(cores)
 
     monkeypatch.setattr(scaling, "run_workers", finish_at_once)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4})
     monkeypatch.setattr(scaling, "halves_of", lambda cores: (cores[:2], cores[2:4]))
     speed = scaling_speed(run_config, rounds=2)
-    assert places == 2 * [[{0, 1}], [{0, 1}, {2, 3}]]
-    assert speed["cores"] == 2
-    assert speed["one"] == {"median": 60.0, "low": 40.0, "high": 80.0}
-    assert speed["efficiency"]["high"] == pytest.approx(0.8)
-    assert speed["efficiency"]["low"] == pytest.approx(0.5)
+    assert places == 2 * [[{0, 1, 2, 3}], [{0, 1}, {2, 3}]]
+    assert [one["batch_size"] for one in configs] == [256] * 4
+    assert [one["distribute"] for one in configs] == 2 * ["none", "multi_worker"]
+    assert speed["cores"] == 4
+    assert speed["one"] == {"median": 416.0, "low": 320.0, "high": 512.0}
+    assert speed["efficiency"]["high"] == pytest.approx(1.25)
+    assert speed["efficiency"]["low"] == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("cores", [{3}, set()])

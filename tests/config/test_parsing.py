@@ -36,7 +36,20 @@ def test_a_file_of_version_0_1_is_read():
     stored["model"]["initial_deviation"] = 0.5
     stored["data"]["listing"] = "0.3"
     stored["train"]["continued_from"] = 0
+    stored["train"]["batch_statistics"] = "auto"
     assert json.loads(json.dumps(config.to_dict())) == stored
+    stored = json.loads(VERSION_0_1)
+    stored["train"]["distribute"] = "multi_worker"
+    assert Config.from_dict(stored).train.batch_statistics == "whole"
+
+
+@pytest.mark.parametrize(
+    ("choice", "whole"),
+    [("auto", (False, False, True)), ("own", (False,) * 3), ("whole", (False, True, True))],
+)
+def test_small_parts_of_a_batch_are_normalized_together(choice, whole):
+    train = TrainConfig(batch_size=124, batch_statistics=choice)
+    assert tuple(map(train.sees_whole_batch, (1, 3, 4))) == whole
 
 
 @pytest.mark.parametrize("cls", [ModelConfig, DataConfig, TrainConfig])

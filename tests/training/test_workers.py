@@ -32,6 +32,8 @@ import keras, numpy as np, tensorflow as tf
 processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from conftest import TINY
+from tf_mmdvlae.model.devices import synchronize_normalization
+from tf_mmdvlae.model.fused import FusedAdam
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.training.workers import Workers
 
@@ -39,21 +41,33 @@ config = dataclasses.replace(TINY, nested_dropout=0.25, kl_weights=0.5, prior="s
 images = np.random.default_rng(0).random((48, 8, 8, 1), np.float32)
 batches = tf.data.Dataset.from_tensor_slices(images).batch(16).repeat()
 results = []
-for distribute in ("none", "mirrored"):
+alone, mirrored = Workers("none"), Workers("mirrored")
+for workers, sees_whole_batch in ((alone, True), (mirrored, True), (mirrored, False)):
     keras.utils.set_random_seed(0)
-    workers = Workers(distribute)
     with workers.strategy.scope():
         model = MMDVLAE(config, 0, ((2, 5), (0, 0)))
-        model.compile(keras.optimizers.Adam(1e-3))
-    history = model.fit(batches, steps_per_epoch=2, epochs=4, shuffle=False, verbose=0).history
-    results.append({"replicas": workers.strategy.num_replicas_in_sync, "history": history,
-                  "weights": [np.asarray(w).ravel().tolist() for w in model.weights]})
+        model.compile(FusedAdam(1e-3))
+    if sees_whole_batch:
+        synchronize_normalization(model)
+    stage = model.trunk[0].stages[0]
+    features = np.asarray(stage.operation(images[:16]))
+    settings = {"shuffle": False, "verbose": 0}
+    model.fit(batches, steps_per_epoch=1, **settings)
+    variance = np.asarray(stage.normalization.moving_variance)
+    history = model.fit(batches, steps_per_epoch=2, epochs=4, **settings).history
+    results.append({
+        "replicas": workers.strategy.num_replicas_in_sync,
+        "features": features.tolist(),
+        "variance": variance.tolist(),
+        "history": history,
+        "weights": [np.asarray(w).ravel().tolist() for w in model.weights],
+    })
 json.dump(results, sys.stdout)
 """
 
 
 @pytest.mark.slow
-def test_two_devices_are_one():
+def test_two_devices_are_one_where_they_see_the_whole_batch():
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     output = subprocess.run(
         [sys.executable, "-c", MIRRORED],
@@ -63,12 +77,19 @@ def test_two_devices_are_one():
         env=environment,
         timeout=300,
     ).stdout
-    one, two = json.loads(output.splitlines()[-1])
-    assert (one["replicas"], two["replicas"]) == (1, 2)
+    one, two, own = json.loads(output.splitlines()[-1])
+    assert [result["replicas"] for result in (one, two, own)] == [1, 2, 2]
     for name, values in one["history"].items():
         np.testing.assert_allclose(two["history"][name], values, rtol=1e-5, atol=1e-6, err_msg=name)
     for mine, theirs in zip(one["weights"], two["weights"], strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    # By itself each device normalizes its own half of the batch.
+    features = np.array(own["features"])
+    axes = (0, 1, 2)
+    halves = np.mean([features[:8].var(axes), features[8:].var(axes)], axis=0)
+    np.testing.assert_allclose(own["variance"], halves, rtol=1e-5)
+    np.testing.assert_allclose(two["variance"], features.var(axes), rtol=1e-5)
+    assert np.abs(halves / features.var(axes) - 1).max() > 1e-4
 
 
 def free_ports(count):

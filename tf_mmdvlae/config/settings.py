@@ -29,6 +29,9 @@ _ALL_POSITIVE = Limit(lambda numbers: min(numbers, default=0) > 0, "be one or mo
 _BELOW_ONE = Limit(lambda number: 0 <= number < 1, "be from 0 to below 1")
 _OPEN_FRACTION = Limit(lambda number: 0 < number < 1, "lie in (0, 1)")
 _FRACTION_ABOVE_ZERO = Limit(lambda number: 0 < number <= 1, "lie in (0, 1]")
+# Statistics of fewer rows are noisy enough to change what a network learns (Wu and He 2018, Group
+# normalization, arXiv 1803.08494, figure 1).
+_ROWS_OF_STATISTICS = 32
 # Names become parts of paths: none may lead out of a folder.
 _NAME = Limit(
     lambda name: bool(re.fullmatch(r"\w[\w.+*-]*([/:]\w[\w.+*-]*)*", name, re.ASCII)),
@@ -313,7 +316,11 @@ class TrainConfig:
       steps_per_execution: steps between two returns to Python, a divisor of `steps`; logs and
         checkpoints wait for such a return.
       distribute: "mirrored" trains on all devices of this machine, "multi_worker" on the machines
-        that the environment variable TF_CONFIG names. The results differ by rounding alone.
+        that the environment variable TF_CONFIG names.
+      batch_statistics: what batch normalization sees of a batch on several devices: "whole" all of
+        it, so that the results are those of one device but for rounding; "own" each device its own
+        part, so that devices wait for each other less often; "auto" is "own" where a part has 32
+        images or more, and "whole" where it has fewer.
       on_divergence: what follows a loss that is not finite or runs away: "stop" ends the run,
         "rollback" continues from the last good checkpoint with half the learning rate, at most
         three times.
@@ -337,6 +344,7 @@ class TrainConfig:
     xla: Literal["auto", "on", "off"] = "auto"
     steps_per_execution: Annotated[int, at_least(1)] = 1
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
+    batch_statistics: Literal["auto", "own", "whole"] = "auto"
     on_divergence: Literal["stop", "rollback"] = "stop"
 
     def __post_init__(self) -> None:
@@ -359,6 +367,14 @@ class TrainConfig:
                 f"train.steps_per_execution is {self.steps_per_execution}, which does not divide "
                 f"the {self.steps} steps; give one that does."
             )
+
+    def sees_whole_batch(self, devices: int) -> bool:
+        """Whether batch normalization sees the parts of several `devices` as one batch."""
+        if devices == 1:
+            return False
+        if self.batch_statistics == "auto":
+            return self.batch_size // devices < _ROWS_OF_STATISTICS
+        return self.batch_statistics == "whole"
 
     def fade_in(self, layers: int) -> tuple[tuple[int, int], ...] | None:
         """When each of `layers` latent layers fades in: (start, end) steps, lowest layer first.
@@ -407,11 +423,17 @@ class Config:
     def from_dict(cls, values: object) -> Config:
         """The inverse of `to_dict`, also after a trip through JSON; InputError for unknown keys.
 
-        "synthetic_faces" without a version is 1.0.0, the only one when records had no version, and
-        an "image_folder" without a listing has that of version 0.2.
+        "synthetic_faces" without a version is 1.0.0, the only one when records had no version, an
+        "image_folder" without a listing has that of version 0.2, and batch normalization saw whole
+        batches before there was a choice.
         """
         config = from_dict(cls, values)
-        data = values.get("data", {}) if isinstance(values, dict) else {}
+        data, train = (
+            values.get(section, {}) if isinstance(values, dict) else {}
+            for section in ("data", "train")
+        )
+        if config.train.distribute != "none" and "batch_statistics" not in train:
+            config = config.changed(train={"batch_statistics": "whole"})
         if data.get("dataset") == "synthetic_faces":
             return config.changed(data={"dataset": "synthetic_faces:1.0.0"})
         if data.get("dataset") == "image_folder" and "listing" not in data:

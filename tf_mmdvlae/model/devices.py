@@ -67,18 +67,16 @@ class Replica:
         joined = tf.distribute.get_replica_context().all_gather(tf.concat(parts, axis=1), axis=0)
         return tf.split(joined, [part.shape[1] for part in parts], axis=1)
 
-    def mean(self, terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The means over all replicas of a dict of scalars."""
+    def mean(self, values: Any) -> Any:
+        """The means over all replicas of a nested structure of tensors, in one exchange."""
         if self.count == 1:
-            return terms
-        packed = tf.stack([tf.cast(value, tf.float32) for value in terms.values()])
+            return values
+        parts = [tf.cast(part, tf.float32) for part in tf.nest.flatten(values)]
+        packed = tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)
         mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, packed)
-        return dict(zip(terms, tf.unstack(mean), strict=True))
-
-    def reported(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """A dict of scalars as Keras can take it from a training step."""
-        # Over several workers it averages along the first axis, which a scalar does not have.
-        return values if self.count == 1 else {k: tf.reshape(v, [1]) for k, v in values.items()}
+        pieces = tf.split(mean, [part.shape.num_elements() for part in parts])
+        means = [tf.reshape(piece, part.shape) for piece, part in zip(pieces, parts, strict=True)]
+        return tf.nest.pack_sequence_as(values, means)
 
 
 ALONE = Replica(0, 1)
@@ -93,9 +91,7 @@ def replica() -> Replica:
 
 
 def synchronize_normalization(model: keras.Model) -> None:
-    """Under a strategy, batch normalization sees the whole batch, not each replica's part of it."""
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return
+    """Lets batch normalization see the whole batch, and not each replica's part of it alone."""
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 _LAG = 19.0
-_step: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar("step", default=None)
+
+
+class BatchStatistic(NamedTuple):
+    """A mean or variance [channels] of a batch, and what puts it into its moving average."""
+
+    value: tf.Tensor
+    add: Callable[[tf.Tensor], None]
+
+
+class _Averaging(NamedTuple):
+    step: tf.Tensor
+    waiting: list[BatchStatistic] | None
+
+
+_averaging: contextvars.ContextVar[_Averaging | None] = contextvars.ContextVar(
+    "averaging", default=None
+)
 
 
 @contextlib.contextmanager
-def averaging_since_start(step: int | tf.Tensor) -> Iterator[None]:
+def averaging_since_start(
+    step: int | tf.Tensor, waiting: list[BatchStatistic] | None = None
+) -> Iterator[None]:
     """Batch normalization inside the block averages statistics as it should at a training step.
 
-    `step` is the number of training steps before this one.
+    Args:
+      step: the number of training steps before this one.
+      waiting: None, or a list that takes the statistics of the batch in place of the moving
+        averages; the caller adds them.
     """
-    token = _step.set(tf.cast(step, tf.float32))
+    token = _averaging.set(_Averaging(tf.cast(step, tf.float32), waiting))
     try:
         yield
     finally:
-        _step.reset(token)
+        _averaging.reset(token)
 
 
 @keras.saving.register_keras_serializable(package="tf_mmdvlae")
@@ -39,8 +60,7 @@ class FusedAdam(keras.optimizers.Adam):
     def update_step(
         self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
     ) -> None:
-        # Each of several devices updates its own copy of a variable, which Keras looks up.
-        if self.amsgrad or tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        if self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return
         dtype, index = variable.dtype, self._get_variable_index(variable)
@@ -78,8 +98,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     @property
     def momentum(self) -> float | tf.Tensor:
         """The weight of the old average in the new one: a number, or a scalar inside the block."""
-        step = _step.get()
-        return self._limit if step is None else tf.minimum(self._limit, step / (step + _LAG))
+        averaging = _averaging.get()
+        if averaging is None:
+            return self._limit
+        return tf.minimum(self._limit, averaging.step / (averaging.step + _LAG))
 
     @momentum.setter
     def momentum(self, limit: float) -> None:
@@ -100,8 +122,19 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         # The operation returns the unbiased variance; Keras averages the biased one.
         count = tf.cast(tf.size(images) // images.shape[-1], tf.float32)
         variance *= (count - 1.0) / count
-        momentum = self.momentum
-        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average.assign(average * momentum + value * (1.0 - momentum))
+        self._average(self.moving_mean, mean)
+        self._average(self.moving_variance, variance)
         outputs = tf.cast(outputs, inputs.dtype)
         return outputs if len(inputs.shape) == 4 else outputs[:, 0, 0, :]
+
+    def _average(self, average, value):
+        momentum = self.momentum
+
+        def add(value):
+            average.assign(average * momentum + value * (1.0 - momentum))
+
+        averaging = _averaging.get()
+        if averaging is None or averaging.waiting is None:
+            add(value)
+        else:
+            averaging.waiting.append(BatchStatistic(value, add))

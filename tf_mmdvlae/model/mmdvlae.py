@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -16,13 +17,15 @@ from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.parsing import from_dict
 from tf_mmdvlae.config.settings import ModelConfig
 from tf_mmdvlae.model import devices, mmd
-from tf_mmdvlae.model.fused import averaging_since_start
+from tf_mmdvlae.model.fused import BatchStatistic, averaging_since_start
 from tf_mmdvlae.model.image_checks import check_format, check_range, checked, refusals
 from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBlock
 from tf_mmdvlae.model.trunk import level_shapes, levels
 
 # Three kinds of noise, each a stream of its own under one seed.
 _TRAIN, _TEST, _SAMPLE = 0, 1, 2
+# What several replicas report of a step, in one tensor.
+_PACKED = "packed"
 
 Tensors = dict[str, tf.Tensor]
 
@@ -47,6 +50,10 @@ class MMDVLAE(keras.Model):
     Nested dropout (after Rippel, Gelbart and Adams 2014, arXiv 1402.0915): a share of each training
     batch is decoded from its highest layers alone, without the lower ones, so that the order of the
     layers holds when all of them are there.
+
+    Under a `tf.distribute` strategy MMD^2 is that of the whole batch. Batch normalization sees each
+    replica's rows by themselves, as Keras's does; `devices.synchronize_normalization(model)` shows
+    it the whole batch. Its moving averages take the mean of the replicas' statistics.
 
     It is a Keras model like any other: `compile(optimizer)`, `fit` on images (float32
     [n, height, width, channels] in [0, 1], as arrays or a tf.data set, with or without labels,
@@ -144,7 +151,6 @@ class MMDVLAE(keras.Model):
         taps = level_shapes(trunk, config) if trunk else [path[-1] for path in shapes[untapped:]]
         for head, shape in zip(self.heads, taps, strict=True):
             head.build((None, *shape))
-        devices.synchronize_normalization(self)
         self.built = True
 
     @property
@@ -441,17 +447,36 @@ class MMDVLAE(keras.Model):
         images = self._images(data)
         step = self.optimizer.iterations
         replica = devices.replica()
-        with averaging_since_start(step), tf.GradientTape() as tape:
+        statistics: list[BatchStatistic] | None = None if replica.count == 1 else []
+        with averaging_since_start(step, statistics), tf.GradientTape() as tape:
             terms = self.losses(images, step, training=True)
             # Optimizers add up the gradients of all replicas.
             scaled = self.optimizer.scale_loss(terms["loss"] / replica.count)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        terms = replica.mean(terms)
+        if statistics is not None:
+            terms, means = replica.mean((terms, [one.value for one in statistics]))
+            for one, mean in zip(statistics, means, strict=True):
+                one.add(mean)
         for name, tracker in self._trackers.items():
             tracker.update_state(terms[name])
-        return replica.reported(self.get_metrics_result())
+        result = self.get_metrics_result()
+        if replica.count == 1:
+            return result
+        # Keras would exchange each number by itself. Over several workers it averages along the
+        # first axis.
+        return {_PACKED: tf.stack(list(result.values()))[None]}
+
+    def make_train_function(self, force: bool = False) -> None:
+        is_made = self.train_function is not None and not force
+        super().make_train_function(force)
+        if is_made or self.distribute_strategy.num_replicas_in_sync == 1:
+            return
+        take_step, names = self.train_function, ["loss", *self._trackers]
+        self.train_function = lambda iterator: dict(
+            zip(names, np.ravel(take_step(iterator)[_PACKED]), strict=True)
+        )
 
     def test_step(self, data: Any) -> Tensors:
         images = self._images(data)

@@ -6,6 +6,7 @@ import pathlib
 from typing import TypeVar
 
 import keras
+import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.config.settings import Config
@@ -106,7 +107,10 @@ class Run:
 
 
 def make_model(config: Config, rollbacks: int = 0) -> MMDVLAE:
-    """Makes the untrained, compiled model of a config; each rollback halves the learning rate."""
+    """Makes the untrained, compiled model of a config on the devices of the current strategy.
+
+    Each rollback halves the learning rate.
+    """
     train = config.train
     keras.utils.set_random_seed(train.seed)
     highest = train.learning_rate / 2**rollbacks
@@ -115,6 +119,8 @@ def make_model(config: Config, rollbacks: int = 0) -> MMDVLAE:
     with devices.precision(train.precision):
         fade_in = train.fade_in(len(config.model.latent_dims))
         model = MMDVLAE(config.model, train.seed, fade_in)
+    if train.sees_whole_batch(tf.distribute.get_strategy().num_replicas_in_sync):
+        devices.synchronize_normalization(model)
     model.compile(FusedAdam(rate), jit_compile=xla, steps_per_execution=train.steps_per_execution)
     return model
 
