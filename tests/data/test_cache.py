@@ -1,16 +1,20 @@
 """The disk cache: reused, made again when damaged, whole or not there."""
 
 import errno
+import hashlib
 import itertools
+import json
 import os
 import pathlib
+import types
 
 import numpy as np
 import pytest
 
+from tf_mmdvlae.common import files
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config.settings import DataConfig
-from tf_mmdvlae.data import decode, pipeline
+from tf_mmdvlae.data import cache, decode, pipeline
 
 SHAPE = (8, 8, 3)
 
@@ -155,3 +159,46 @@ def test_cache_that_cannot_be_written(own_data_dir):
     cache_folder(own_data_dir).write_text("in the way")
     with pytest.raises(InputError, match=r"can't be written: .*--cache=memory"):
         load_test(own_data_dir, cache="disk")
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(-1, 0), (1e9, 1)])
+def test_what_is_slow_to_decode_is_decoded_once(own_data_dir, monkeypatch, seconds, again):
+    passes, read = [], cache.read
+    monkeypatch.setattr(cache, "read", lambda *given: passes.append(given) or read(*given))
+    monkeypatch.setattr(cache, "_QUICK_SECONDS", seconds)
+    first = load_test(own_data_dir)
+    assert len(passes) == 1
+    second = load_test(own_data_dir)
+    assert len(passes) == 1 + again
+    np.testing.assert_array_equal(first.images, second.images)
+    for name, values in first.labels.items():
+        np.testing.assert_array_equal(values, second.labels[name])
+    # A damaged cache is replaced.
+    for folder in whole_caches(own_data_dir):
+        (folder / "metadata.json").write_text("{}")
+        np.testing.assert_array_equal(load_test(own_data_dir).images, first.images)
+        load_test(own_data_dir)
+        assert len(passes) == 2
+
+
+def test_a_cache_that_nobody_asked_for_need_not_be_written(own_data_dir, monkeypatch):
+    monkeypatch.setattr(cache, "_QUICK_SECONDS", -1)
+    cache_folder(own_data_dir).write_text("in the way")
+    assert load_test(own_data_dir).size == 21
+
+
+def test_a_new_cache_is_not_read_twice(own_data_dir, monkeypatch):
+    read, original = [], files.digest
+    monkeypatch.setattr(files, "digest", lambda path: read.append(path.name) or original(path))
+    for times in (1, 2):
+        load_test(own_data_dir, cache="disk")
+        assert read.count("images.npy") == times
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5, 100])
+def test_the_name_of_a_cache_is_that_of_older_versions(monkeypatch, chunk):
+    monkeypatch.setattr(cache, "_CHUNK", chunk)
+    parts = ["/pictures", 'a "b".png', "12", "\u00e9.png", "7"]
+    expected = hashlib.sha256(json.dumps([1, parts, [8, 8, 3], 0.5]).encode()).hexdigest()
+    source = types.SimpleNamespace(fingerprint=iter(parts))
+    assert cache._key(source, (8, 8, 3), 0.5) == expected

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -375,7 +376,35 @@ def test_a_copy_that_changes_is_one_no_longer(tmp_path):
 
 
 def _places(folder):
-    return image_folder._labelled(config(folder))[0].values()
+    return image_folder._contents(config(folder)).places.tolist()
+
+
+def test_a_folder_is_read_again_where_it_changed(tmp_path, monkeypatch):
+    for number in range(40):
+        write(tmp_path / "ab"[number % 2] / f"{number}.png", number)
+    table = tmp_path / "table.csv"
+    table.write_text("file,kind\n" + "".join(f"{number}.png,1\n" for number in range(40)))
+    times, read = [], image_folder.list_pictures
+    monkeypatch.setattr(
+        image_folder, "list_pictures", lambda *given: times.append(given) or read(*given)
+    )
+
+    def count(**settings):
+        data = config(tmp_path, test_fraction=0.3, **settings)
+        return sum(image_folder.FolderSource(data, which).count for which in ("train", "test"))
+
+    assert (count(), len(times)) == (40, 2)
+    # Changes of the last moments may not show in the times of folders.
+    for path in (tmp_path, tmp_path / "a", tmp_path / "b", table):
+        os.utime(path, (10**9, 10**9))
+    assert (count(), len(times)) == (40, 3)
+    assert (count(labels="none"), len(times)) == (40, 4)
+    assert (count(labels=str(table)), len(times)) == (40, 5)
+    table.write_text("file,kind\n1.png,1\n3.png,1\n5.png,1\n7.png,1\n")
+    assert (count(labels=str(table)), len(times)) == (4, 7)
+    assert (count(), len(times)) == (40, 8)
+    write(tmp_path / "a" / "new.png", 100)
+    assert (count(), len(times)) == (41, 10)
 
 
 def test_an_old_run_keeps_its_files(tmp_path):

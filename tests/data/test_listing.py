@@ -18,7 +18,8 @@ def touch(folder, *names):
 def test_endings_and_depth(tmp_path):
     touch(tmp_path, "b.PNG", "a/c.jpeg", "a/d/e.webp", "a/d/f.jpg", "g.jfif", "notes.txt", ".h.png")
     names = ["a/c.jpeg", "a/d/e.webp", "a/d/f.jpg", "b.PNG", "g.jfif"]
-    assert list_pictures(tmp_path) == (names, 7, {})
+    folders = [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "d")]
+    assert list_pictures(tmp_path) == (names, 7, {}, folders)
     old = list_pictures(str(tmp_path), OLD_RULES)
     assert (old.names, old.left_out) == (
         ["a/c.jpeg", "a/d/f.jpg", "b.PNG"],

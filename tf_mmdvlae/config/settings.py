@@ -265,8 +265,9 @@ class DataConfig:
       test_fraction: fraction of an image folder that becomes its test split.
       crop: side of the centre square that is kept, as a fraction of the shorter edge.
       flip: True mirrors half of the training images, left to right.
-      cache: where the decoded, resized uint8 images are kept; "auto" chooses between "memory" and
-        "disk" by their size, and "none" reads the images in another order.
+      cache: where the decoded, resized uint8 images are kept; "auto" takes "disk" for large splits
+        and for those that take long to decode, "memory" for others, and "none" reads the images in
+        another order.
     """
 
     dataset: Annotated[str, _NAME] = "synthetic_faces"

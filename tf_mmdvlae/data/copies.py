@@ -2,61 +2,119 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
-import functools
+import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import numpy as np
+
+from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.common.files import read_arrays, write_arrays
+from tf_mmdvlae.common.paths import user_cache
+from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.data.decode import MOST_BYTES
 from tf_mmdvlae.data.reading import processors
 
 _TASK = 256
+_QUIET_SECONDS = 3
+# Pictures that differ do so in their last bytes; first bytes tell of the camera.
+_END = 4096
+# Fewer are compared in a second.
+_WORTH_KEEPING = 10_000
 
 
-def copies(paths: Sequence[str]) -> list[list[int]]:
-    """Groups of two or more positions in `paths` whose files have the same bytes.
+def originals(root: str, names: Sequence[str]) -> np.ndarray:
+    """The position of the first file with the same bytes, int64 [n], for the files `names`.
 
-    Only files of the same size are read. One that can't be read, or is too large for a picture, is
-    nobody's copy.
+    Links to one file are not read. Of other files only those of the same size are read, and whole
+    only those with the same last 4,096 bytes. One that can't be read, or is too large for a
+    picture, is nobody's copy. The answer for a large folder `root` is kept in the user's cache, and
+    is used again as long as names, sizes and times of change stay the same.
     """
-    by_size = _grouped(range(len(paths)), map(_size, paths))
-    alike = [position for group in by_size for position in group]
-    tasks = [alike[at : at + _TASK] for at in range(0, len(alike), _TASK)]
+    paths = [os.path.join(root, name) for name in names]
+    firsts, sizes, key = _looked_at(paths)
+    place = None
+    if len(paths) >= _WORTH_KEEPING:
+        # What can't be kept or is damaged is found out anew.
+        with contextlib.suppress(InputError):
+            folder = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
+            place = user_cache("") / f"copies-{folder}.npz"
+            kept = read_arrays(place)
+            if str(kept.get("key")) == key:
+                return kept["firsts"].astype(np.int64)
+    alike = _shared(np.flatnonzero(sizes >= 0), sizes[sizes >= 0])
+    ends = _read(_end, [paths[position] for position in alike], "files compared")
+    alike = _shared(alike, np.fromiter(ends, np.int64, len(alike)))
+    digests = _read(_digest, [paths[position] for position in alike], "files compared whole")
+    first_of: dict[bytes, int] = {}
+    for position, digest in zip(alike, digests, strict=True):
+        if digest:
+            firsts[position] = first_of.setdefault(digest, position)
+    firsts = firsts[firsts]
+    if place:
+        with contextlib.suppress(InputError):
+            write_arrays(place, {"key": np.array(key), "firsts": firsts})
+    return firsts
+
+
+def _looked_at(paths):
+    """The first link to each file, [n]; the sizes of these links, -1 elsewhere; a digest of all."""
+    firsts, sizes = np.arange(len(paths)), np.full(len(paths), -1, np.int64)
+    first_of: dict[tuple[int, int], int] = {}
+    key = hashlib.sha256()
+    for position, path in enumerate(_shown(paths, len(paths), "files looked at")):
+        key.update(os.fsencode(path))
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            key.update(f"\0{status.st_size} {status.st_mtime_ns} {status.st_nlink}\0".encode())
+            if status.st_nlink > 1:
+                link = status.st_dev, status.st_ino
+                firsts[position] = first_of.setdefault(link, position)
+            if firsts[position] == position and status.st_size <= MOST_BYTES:
+                sizes[position] = status.st_size
+    return firsts, sizes, key.hexdigest()
+
+
+def _shared(positions: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Those of `positions` whose key another one has too."""
+    _, kinds, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    return positions[counts[kinds] > 1]
+
+
+def _read(read: Callable, paths: Sequence[str], unit: str) -> Iterator:
+    tasks = [paths[at : at + _TASK] for at in range(0, len(paths), _TASK)]
     with concurrent.futures.ThreadPoolExecutor(processors()) as pool:
-        digests = pool.map(lambda task: [_digest(paths[position]) for position in task], tasks)
-        return _grouped(alike, itertools.chain.from_iterable(digests))
+        results = pool.map(lambda task: [read(path) for path in task], tasks)
+        yield from _shown(itertools.chain.from_iterable(results), len(paths), unit)
 
 
-def _grouped(positions: Iterable[int], keys: Iterable[object]) -> list[list[int]]:
-    """The positions that share a key, of each key but None that two or more have."""
-    groups = collections.defaultdict(list)
-    for position, key in zip(positions, keys, strict=True):
-        if key is not None:
-            groups[key].append(position)
-    return [group for group in groups.values() if len(group) > 1]
+def _shown(items: Iterable, count: int, unit: str) -> Iterator:
+    """The items, with a line of progress now and then."""
+    progress = Progress(count, unit, images=0, delay=_QUIET_SECONDS)
+    for done, item in enumerate(items, start=1):
+        yield item
+        if not done % _TASK:
+            progress.update(done)
+    progress.close()
 
 
-def _size(path):
+def _end(path):
+    """A number that files have in common which are of the same size and end alike."""
     try:
-        size = os.stat(path).st_size
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - _END))
+            return hash((size, file.read(_END)))
     except OSError:
-        return None
-    return size if size <= MOST_BYTES else None
+        return hash(path)
 
 
 def _digest(path):
     try:
-        status = os.stat(path)
-        return _digest_of(path, status.st_size, status.st_mtime_ns)
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
     except OSError:
-        return None
-
-
-@functools.lru_cache(maxsize=2**20)
-def _digest_of(path, size, modified):
-    """A file's digest, read once a process as long as it does not change."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        return b""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import math
 import os
 import pathlib
+import time
 import unicodedata
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import ImageMode
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.common.paths import expanded, user_cache
-from tf_mmdvlae.data.copies import copies
+from tf_mmdvlae.data.copies import originals
 from tf_mmdvlae.data.decode import decode, opened
 from tf_mmdvlae.data.label_file import read_label_file
 from tf_mmdvlae.data.listing import (
@@ -40,6 +43,8 @@ _MOST_CLASSES = 1000
 _LOOKED_AT = 1000
 # A batch normalization and an MMD need two.
 _LEAST_OF_SPLIT = 2
+# Within less, some file systems give two changes one time.
+_SETTLED_SECONDS = 3
 
 
 class FolderSource:
@@ -58,16 +63,15 @@ class FolderSource:
 
     def __init__(self, data: DataConfig, which: str) -> None:
         self._root = _root(data)
-        self.class_names: dict[str, list[str]]
-        by_name, labels, self.class_names = _labelled(data)
-        names, places = list(by_name), list(by_name.values())
-        limit = data.test_fraction * 2**64
-        rows = [row for row in range(len(names)) if (places[row] < limit) == (which == "test")]
-        rows.sort(key=places.__getitem__)
+        self._prefix = str(self._root / "-")[:-1]
+        names, places, labels, self.class_names = _contents(data)
+        is_test = places < np.uint64(math.ceil(data.test_fraction * 2**64))
+        rows = np.flatnonzero(is_test == (which == "test"))
+        rows = rows[np.argsort(places[rows], kind="stable")]
         self._names = [names[row] for row in rows]
         self._labels = {name: values[rows] for name, values in labels.items()}
         self.name = f"{self._root} {which}"
-        if not rows:
+        if not self._names:
             raise InputError(
                 f"None of the {len(names)} images in {self._root} is in the {which} split with "
                 f"--config.data.test_fraction={data.test_fraction}; change it or add pictures."
@@ -80,41 +84,40 @@ class FolderSource:
         return user_cache("--cache=memory")
 
     @property
-    def fingerprint(self) -> list[str]:
-        parts = [str(self._root.resolve()), *self.class_names]
+    def fingerprint(self) -> Iterator[str]:
+        yield from (str(self._root.resolve()), *self.class_names)
         for position in range(self.count):
-            parts.append(path := self.identify(position))
+            yield (path := self.identify(position))
             try:
                 status = os.stat(path)
             except OSError:  # The pass over the images reports it, a link to nothing say.
-                parts.append("unreadable")
+                yield "unreadable"
             else:
-                parts += [str(status.st_size), str(status.st_mtime_ns)]
+                yield from (str(status.st_size), str(status.st_mtime_ns))
         for name, values in self._labels.items():
-            parts += [name, hashlib.sha256(values.tobytes()).hexdigest()]
-        return parts
+            yield from (name, hashlib.sha256(values.tobytes()).hexdigest())
 
     def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
-        paths = self._paths()
         for start in range(0, self.count, size):
-            labels = {name: values[start : start + size] for name, values in self._labels.items()}
-            yield paths[start : start + size], labels
+            rows = range(start, min(start + size, self.count))
+            labels = {name: values[start : rows.stop] for name, values in self._labels.items()}
+            yield self._paths(rows), labels
 
     def identify(self, position: int) -> str:
         """The path of the image at `position`."""
-        return str(self._root / self._names[position])
+        return self._prefix + self._names[position]
 
     def contents(self, part: int = 0, parts: int = 1) -> tf.data.Dataset:
         """The paths of the images, in order."""
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices(self._paths()[part::parts])
+        return tf.data.Dataset.from_tensor_slices(self._paths(range(part, self.count, parts)))
 
     def decode(self, content: bytes, image_shape: Shape, crop: float) -> tuple[np.ndarray, bool]:
         return decode(os.fsdecode(content), image_shape, crop, upright=True)
 
-    def _paths(self):
-        return [os.fsencode(self.identify(position)) for position in range(self.count)]
+    def _paths(self, positions):
+        return [os.fsencode(self.identify(position)) for position in positions]
 
 
 def require_outside(path: pathlib.Path | str, data: DataConfig) -> None:
@@ -142,26 +145,24 @@ def describe_folder(data: DataConfig) -> tuple[tuple[int, int, int], dict[str, i
     Raises:
       InputError: for fewer than four pictures, and as for `FolderSource`.
     """
-    root, (places, _, _) = _root(data), _labelled(data)
-    names = sorted(places, key=places.__getitem__)
-    if len(names) < 2 * _LEAST_OF_SPLIT:
-        raise InputError(_too_few(root, len(names)))
-    shares = [places[name] / 2**64 for name in names]
-    wanted = sum(share < data.test_fraction for share in shares)
-    counts = [
-        count
-        for count in range(_LEAST_OF_SPLIT, len(names) - _LEAST_OF_SPLIT + 1)
-        if shares[count - 1] < shares[count]
-    ]
-    if not counts:
+    root, contents = _root(data), _contents(data)
+    if len(contents.names) < 2 * _LEAST_OF_SPLIT:
+        raise InputError(_too_few(root, len(contents.names)))
+    order = np.argsort(contents.places, kind="stable")
+    names = [contents.names[row] for row in order]
+    shares = contents.places[order] / 2.0**64
+    wanted = np.count_nonzero(shares < data.test_fraction)
+    counts = np.flatnonzero(np.diff(shares)) + 1
+    counts = counts[(counts >= _LEAST_OF_SPLIT) & (counts <= len(names) - _LEAST_OF_SPLIT)]
+    if not len(counts):
         raise InputError(
-            f"The {len(names)} pictures in {root} are copies of {len(set(shares))}; at least "
+            f"The {len(names)} pictures in {root} are copies of {len(np.unique(shares))}; at least "
             f"{2 * _LEAST_OF_SPLIT} different ones are needed."
         )
-    count = min(counts, key=lambda count: abs(count - wanted))
+    count = int(counts[np.argmin(np.abs(counts - wanted))])
     fraction = data.test_fraction
     if count != wanted:
-        below, above = shares[count - 1], shares[count]
+        below, above = map(float, shares[count - 1 : count + 1])
         rounded = (round((below + above) / 2, digits) for digits in range(1, 20))
         fraction = next(share for share in rounded if below < share <= above)
     splits = {"train": len(names) - count, "test": count}
@@ -181,37 +182,84 @@ def _usual_shape(paths, crop):
     return side, side, 1 if all_grey else 3
 
 
-def _labelled(data):
-    """Names within the folder -> places; column -> [n] labels of these; column -> class names.
+class _Contents(NamedTuple):
+    """What a folder holds.
 
-    A place is a number below 2**64. Those of files with the same bytes are the same.
+    Attributes:
+      names: of the pictures, within the folder.
+      places: uint64 [n], which decide on split and order; equal for files with the same bytes.
+      labels: column -> [n].
+      class_names: column -> the names of its classes.
     """
-    root, names = _root(data), _pictures(data)
-    places = dict(zip(names, map(_hash, names), strict=True))
+
+    names: list[str]
+    places: np.ndarray
+    labels: dict[str, np.ndarray]
+    class_names: dict[str, list[str]]
+
+
+# The last contents and what they depend on: the settings, and when what was read had changed.
+_remembered: tuple[tuple, dict[str, int | None], _Contents] | None = None
+
+
+def _contents(data) -> _Contents:
+    """The contents of a folder, found anew where a file came or went since the last call.
+
+    A run asks several times, and a large folder takes a minute.
+    """
+    global _remembered
+    settings = (data.image_dir, data.labels, data.listing)
+    if _remembered and _remembered[0] == settings and _changes(_remembered[1]) == _remembered[1]:
+        return _remembered[2]
+    _remembered, began = None, time.time_ns()
+    root, listing = _root(data), _pictures(data)
+    contents = _labelled(data, root, listing.names)
+    has_file = data.labels and data.labels != NO_LABELS
+    changes = _changes([*listing.folders, *([expanded(data.labels)] if has_file else [])])
+    # Of a later change the time alone would not tell.
+    if all(change and change < began - _SETTLED_SECONDS * 1e9 for change in changes.values()):
+        _remembered = settings, changes, contents
+    return contents
+
+
+def _changes(paths):
+    """Path -> when it was changed; None where it can't be read."""
+    changes = dict.fromkeys(map(str, paths))
+    for path in changes:
+        with contextlib.suppress(OSError):
+            changes[path] = os.stat(path).st_mtime_ns
+    return changes
+
+
+def _labelled(data, root, names) -> _Contents:
+    places = np.fromiter(map(_hash, names), np.uint64, len(names))
     if data.listing != OLD_RULES:
-        groups = copies([str(root / name) for name in names])
-        for group in groups:
-            # They lie in the training split if one of them does.
-            place = max(places[names[row]] for row in group)
-            places |= dict.fromkeys((names[row] for row in group), place)
-        if extra := sum(map(len, groups)) - len(groups):
+        firsts = originals(str(root), names)
+        # They lie in the training split if one of them does.
+        latest = places.copy()
+        np.maximum.at(latest, firsts, places)
+        places = latest[firsts]
+        if extra := np.count_nonzero(firsts != np.arange(len(names))):
             warn_once(f"{extra} of the {len(names)} pictures in {root} are copies of others.")
     if data.labels and data.labels != NO_LABELS:
+        place_of = dict(zip(names, places, strict=True))
         names, labels, class_names = read_label_file(data.labels, names, data.listing)
-        return {name: places[name] for name in names}, labels, class_names
+        places = np.array([place_of[name] for name in names], np.uint64)
+        return _Contents(names, places, labels, class_names)
     is_old = data.listing == OLD_RULES
-    folder_of = {name: _folder(name) if is_old else _composed(_folder(name)) for name in names}
-    folders = sorted(set(folder_of.values()))
+    class_of = functools.cache(lambda folder: folder if is_old else _composed(folder))
+    folder_of = [class_of(_folder(name)) for name in names]
+    folders = sorted(set(folder_of))
     if data.labels == NO_LABELS or len(folders) == 1:
-        return places, {}, {}
+        return _Contents(names, places, {}, {})
     if len(folders) > _MOST_CLASSES and not is_old:
         raise InputError(
             f"{root} has {len(folders):,} sub-folders, and {_MOST_CLASSES:,} classes are the most. "
             "--labels=none trains without classes, --labels=FILE.csv names other labels."
         )
     ids = {folder: number for number, folder in enumerate(folders)}
-    classes = np.array([ids[folder_of[name]] for name in names], np.int64)
-    return places, {"class": classes}, {"class": folders}
+    classes = np.array([ids[folder] for folder in folder_of], np.int64)
+    return _Contents(names, places, {"class": classes}, {"class": folders})
 
 
 def _root(data):
@@ -225,14 +273,15 @@ def _root(data):
 
 def _pictures(data):
     root = _root(data)
-    names, files, left_out = list_pictures(root, data.listing)
+    listing = list_pictures(root, data.listing)
+    names, files, left_out, _ = listing
     if not names:
         what = f"{files} files but no" if files else "nothing, and no"
         others = f" There are {in_words(left_out)}." if left_out else ""
         raise InputError(f"{root} holds {what} image ({', '.join(ENDINGS)}) at any depth.{others}")
     if len(names) == 1:
         raise InputError(_too_few(root, 1))
-    return names
+    return listing
 
 
 def _too_few(root, count):

@@ -39,11 +39,13 @@ class Listing(NamedTuple):
       names: of the pictures within the folder, with / between folders, sorted.
       files: the number of all files that were seen.
       left_out: what was left out, in words: what -> how many.
+      folders: the paths of all folders that were read.
     """
 
     names: list[str]
     files: int
     left_out: dict[str, int]
+    folders: list[str]
 
 
 def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
@@ -62,6 +64,7 @@ def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
     endings = _OLD_ENDINGS if is_old else ENDINGS
     names: list[str] = []
     files, unreadable, left_out = 0, "", collections.Counter[str]()
+    read: list[str] = []
     real = pathlib.Path(root).resolve()
     seen = {_identity(folder) for folder in real.parents}
     # All real folders come before the first link, so that they keep their own names.
@@ -74,6 +77,7 @@ def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
                 continue
             seen.add(identity)
             entries = list(os.scandir(folder))
+            read.append(folder)
         except OSError as error:
             reason = f"The folder {folder} can't be read: {error.strerror}."
             if not prefix or is_old:
@@ -108,9 +112,9 @@ def list_pictures(root: pathlib.Path | str, rules: str = "") -> Listing:
         for name in names:
             _check_name(root, name)
         if left_out:
-            read = f"{', '.join(ENDINGS)} are read"
-            warn_once(f"Left out of {root}: {in_words(left_out)}; {read}.{unreadable}")
-    return Listing(sorted(names), files, dict(left_out))
+            taken = f"{', '.join(ENDINGS)} are read"
+            warn_once(f"Left out of {root}: {in_words(left_out)}; {taken}.{unreadable}")
+    return Listing(sorted(names), files, dict(left_out), read)
 
 
 def in_words(left_out: dict[str, int]) -> str:

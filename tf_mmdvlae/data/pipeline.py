@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.memory import available_memory
-from tf_mmdvlae.data.cache import cached
+from tf_mmdvlae.data.cache import cached, cached_if_slow
 from tf_mmdvlae.data.image_folder import FolderSource
 from tf_mmdvlae.data.reading import Shape, Source, read
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
 
 _SHARE_OF_MEMORY = 0.25
-_QUICKLY_DECODED = 512 * 2**20
+_SMALL = 512 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +75,9 @@ def load_split(data: DataConfig, image_shape: Shape, which: str) -> Split:
         raise InputError(f"There is no split {which!r}; there are train and test.")
     source = _open_source(data, which)
     cache, stream, images = _choose_cache(data.cache, source, image_shape), None, None
-    if cache == "disk":
-        images, labels = cached(source, image_shape, data.crop)
+    if cache in ("auto", "disk"):
+        open_or_read = cached if cache == "disk" else cached_if_slow
+        images, labels = open_or_read(source, image_shape, data.crop)
         size = len(images)
     else:
         store = np.empty((source.count, *image_shape), np.uint8) if cache == "memory" else None
@@ -188,10 +189,8 @@ def _choose_cache(cache, source, image_shape):
     if cache == "memory" and needed > available:
         sizes = f"takes {needed / 1e9:.1f} GB of memory, but {available / 1e9:.1f} GB are free"
         raise InputError(f"{source.name} {sizes}; use --cache=disk.")
-    if cache != "auto":
-        return cache
-    # What takes minutes to decode is worth keeping for the next start.
-    return "memory" if needed <= min(_QUICKLY_DECODED, _SHARE_OF_MEMORY * available) else "disk"
+    is_large = needed > min(_SMALL, _SHARE_OF_MEMORY * available)
+    return "disk" if cache == "auto" and is_large else cache
 
 
 def _shuffled_indices(size, batch_size, seed, start_step):

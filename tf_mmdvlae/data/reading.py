@@ -13,7 +13,7 @@ import itertools
 import logging
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -59,7 +59,7 @@ class Source(Protocol):
         """Where a disk cache of the data set belongs."""
 
     @property
-    def fingerprint(self) -> list[str]:
+    def fingerprint(self) -> Iterable[str]:
         """What the key of a disk cache is made of."""
 
     def batches(self, size: int) -> Iterator[tuple[list[bytes], dict[str, np.ndarray]]]:
