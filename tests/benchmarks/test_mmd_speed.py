@@ -12,14 +12,14 @@ ESTIMATORS = [("dense", None), ("blocks", None), ("random_features", 6)]
 
 @pytest.fixture(scope="module")
 def rows():
-    """The rows of three estimators: small batches, and one too large for two of them."""
-    return mmd_speed((64, 1024, 1_000_000), (2,), 2, ESTIMATORS)
+    """The rows of three estimators: a small batch, and one too large for two of them."""
+    return mmd_speed((1024, 1_000_000), (2,), 2, ESTIMATORS)
 
 
 @pytest.mark.slow
 def test_cells_are_measured_in_processes_of_their_own(rows):
     cells = [(row["estimator"], row["frequencies"], row["batch"]) for row in rows]
-    batches = (64, 1024, 1_000_000)
+    batches = (1024, 1_000_000)
     assert cells == [(*estimator, batch) for estimator in ESTIMATORS for batch in batches]
     for row in rows:
         assert row["dimensions"] == 2
@@ -28,8 +28,7 @@ def test_cells_are_measured_in_processes_of_their_own(rows):
             assert 0 < times["low"] <= times["median"] <= times["high"]
     assert rows[0]["deviation"] > 0
     # One table of 1,024^2 float64 takes 8 MB, and the estimate needs several.
-    assert rows[0]["peak_megabytes"] < 10
-    assert rows[1]["peak_megabytes"] == pytest.approx(55, abs=30)
+    assert rows[0]["peak_megabytes"] == pytest.approx(55, abs=30)
 
 
 @pytest.mark.slow
