@@ -26,6 +26,7 @@ def _run(flags):
 
     from tf_mmdvlae.cli import images
     from tf_mmdvlae.common.errors import InputError
+    from tf_mmdvlae.common.files import require_space_for_files
     from tf_mmdvlae.common.progress import Progress
     from tf_mmdvlae.figures.answers import draw_draws
     from tf_mmdvlae.serving.functions import require_sampler
@@ -46,6 +47,8 @@ def _run(flags):
             f"--count={flags.count} is too many for one picture (at most {_MOST_IN_A_GRID}); give "
             "a folder, --out=DIR."
         )
+    if not one_picture:
+        require_space_for_files(flags.out, flags.count)
     known = manifest_of(flags.export).get("signatures", ())
     require_sampler(flags.export, known, flags.fitted)
     served = load(flags.export)

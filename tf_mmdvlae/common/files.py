@@ -32,6 +32,8 @@ from tf_mmdvlae.common.paths import expanded
 from tf_mmdvlae.common.shapes import misfit
 
 _log = logging.getLogger(__name__)
+# The least that a file takes on most disks.
+_BLOCK = 4096
 
 
 @contextlib.contextmanager
@@ -239,6 +241,18 @@ def require_space(folder: pathlib.Path | str, size: int, advice: str = "") -> No
     failure = f"A file of {size / 1e6:,.0f} MB can't be written to {folder}"
     with explained(failure, advice), tempfile.TemporaryFile(dir=folder) as file:
         allocate(file, size)
+
+
+def require_space_for_files(folder: pathlib.Path | str, count: int) -> None:
+    """Proves that the disk of `folder`, which need not be there yet, has a block for each file."""
+    folder = pathlib.Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    needed, free = count * _BLOCK, shutil.disk_usage(there).free
+    if free < needed:
+        raise InputError(
+            f"No space left in {there}: {count:,} files need {needed / 1e9:,.1f} GB at least, and "
+            f"{free / 1e9:,.1f} GB are free."
+        )
 
 
 def allocate(file: IO[bytes], size: int) -> None:
