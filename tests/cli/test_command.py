@@ -74,6 +74,7 @@ QUICK = {
         "--dataset=mnist --preset=best": "Known: default, paper",
         "--dataset=mnist --steps=0": "train.steps is 0",
         "--dataset=mnist --init_from=/nowhere": _NO_RUN,
+        "--dataset=kmnist --dry_run --data_dir=/nowhere": "kmnist is not prepared; a run downloads",
         "--dataset=image_folder --image_dir=/nowhere": _NO_FOLDER,
     },
     "train_classifier": {"--dataset=image_folder --image_dir=/nowhere": _NO_FOLDER},
@@ -131,6 +132,20 @@ def test_a_missing_package_is_named_with_what_installs_it(missing, command):
     assert f"error: the Python module {missing} is missing" in result.stderr
     assert "pip install ." in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_dry_run_prints_the_settings_before_it_needs_tensorflow():
+    result = python(
+        "import sys\n"
+        "sys.modules['tensorflow'] = None\n"
+        "sys.argv = ['train', '--dataset=mnist', '--dry_run', '--seed=7', '--workdir=/nowhere/x']\n"
+        "from tf_mmdvlae.cli import start\n"
+        "start('tf_mmdvlae.cli.train')\n"
+    )
+    assert "--config.model.latent_dims=2,2,2\n" in result.stdout
+    assert "--config.train.seed=7\n" in result.stdout
+    assert "128 images, 1.62 GFLOP" in result.stdout
+    assert "the Python module tensorflow" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from tf_mmdvlae.cli import command, train
 from tf_mmdvlae.config.overrides import override
+from tf_mmdvlae.training.run import load_run
 from tf_mmdvlae.training.workdir import Workdir
 
 
@@ -136,6 +137,48 @@ def test_a_run_from_the_file_that_a_run_wrote(
             ): config
         }
         admitted.clear()
+
+
+@pytest.mark.slow
+def test_a_dry_run_tells_what_a_run_would_take_and_writes_nothing(
+    run_command, finished_run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    line = ("train", f"--config_file={finished_run[0] / 'config.json'}", "--dry_run")
+    before = {path: path.stat().st_mtime_ns for path in finished_run[0].rglob("*")}
+    _, out, _ = run_command(*line, f"--workdir={finished_run[0]}")
+    assert f"The run in {finished_run[0]} is finished." in out
+    # Another seed would begin anew, with the disk cache that a run would write.
+    code, out, errors = run_command(*line, "--seed=1", "--cache=disk", "--steps=2000")
+    assert code == 0, errors
+    rows = dict(re.findall(r"^  (\w[\w ]*?)  +(.*)$", out, re.MULTILINE))
+    model = load_run(finished_run[0])
+    assert rows["parameters"] == f"{model.count_params():,}"
+    metrics = json.loads((finished_run[0] / "metrics.json").read_text())
+    assert rows["images"] == f"{metrics['train_images']} to train on"
+    rate = float(rows["speed"].partition(" ")[0].replace(",", ""))
+    minutes, seconds = re.search(r"training (\d+):(\d\d),", rows["time"]).groups()
+    assert int(minutes) * 60 + int(seconds) == pytest.approx(2000 * 8 / rate, abs=1)
+    assert not list(tmp_path.iterdir())
+    assert before == {path: path.stat().st_mtime_ns for path in finished_run[0].rglob("*")}
+
+
+def test_a_dry_run_does_not_prepare_a_data_set(run_command, finished_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run_command("train", "--dataset=mnist", f"--data_dir={tmp_path}", "--dry_run")
+    assert code == 0
+    assert "mnist is not prepared; a run downloads it first" in out
+    assert "parameters  1,2" in out
+    code, _, errors = run_command(
+        "train", "--dataset=image_folder", "--image_dir=.", "--align", "--dry_run"
+    )
+    assert (code, "--align writes pictures" in errors) == (1, True)
+    code, _, errors = run_command(
+        "train", "--dataset=mnist", "--dry_run", "--distribute=multi_worker"
+    )
+    assert (code, "--dry_run tries one machine" in errors) == (1, True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_old_file_means_what_it_meant(run_command, tmp_path, admitted):

@@ -6,12 +6,15 @@ import pytest
 
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config import get_config
-from tf_mmdvlae.config.memory import least_memory, least_weights, require_memory
+from tf_mmdvlae.config.memory import least_memory, require_memory
+from tf_mmdvlae.config.products import least_weights, operations
 from tf_mmdvlae.config.settings import Config, ModelConfig
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 
 
-@pytest.mark.parametrize("settings", [{}, {"head_width": 0}, {"merge": "concatenate"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"head_width": 0}, {"merge": "concatenate"}, {"shared_trunk": False}]
+)
 def test_weights_are_counted_but_for_biases(tiny_config, settings):
     model = dataclasses.replace(tiny_config, **settings)
     counted = least_weights(model)
@@ -25,6 +28,8 @@ def test_the_default_network_is_counted_by_hand():
     )
     # 16 * 1 * 3, then 2 * 2 * 3 * 5, twice; 5 * 7 in and out; 7 * 2 for mean, deviation and code.
     assert least_weights(model) == 2 * (48 + 60) + 2 * 35 + 3 * 14
+    # The convolution's weights are used at 2 * 2 places; 2 operations, forward and 2 gradients.
+    assert operations(model) == 2 * 3 * (2 * (4 * 48 + 60) + 2 * 35 + 3 * 14)
     config = Config(model=model)
     config = config.changed(train={"batch_size": 10})
     features = 2 * (2 * 2 * 3 + 5)

@@ -1,9 +1,12 @@
 """Fields that a person typed, and what is refused."""
 
+import shlex
+
 import pytest
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config.overrides import override
+from tf_mmdvlae.config import get_config
+from tf_mmdvlae.config.overrides import as_flags, override
 from tf_mmdvlae.config.settings import Config
 
 
@@ -17,6 +20,8 @@ from tf_mmdvlae.config.settings import Config
         ("model.reconstruction_weight", "None", None),
         ("train.learning_rate", "1e-4", 1e-4),
         ("train.progressive", "false", False),
+        ("data.listing", "0.2", "0.2"),
+        ("data.labels", "7", "7"),
         ("data.train_split", "train[:50000]", "train[:50000]"),
         (
             "model.blocks",
@@ -34,6 +39,18 @@ def test_override(path, text, value):
     config = override(Config(), [(path, text)])
     section, field = path.split(".")
     assert getattr(getattr(config, section), field) == value
+
+
+@pytest.mark.parametrize("name", ["paper", "default"])
+def test_settings_as_flags_are_read_as_they_are(name):
+    config = get_config("mnist", name).changed(
+        model={"mmd_weights": (1.0, 2.0, 3.5), "reconstruction_weight": None},
+        data={"image_dir": "my pictures/a'b"},
+        train={"learning_rate": 1e-5, "progressive": False},
+    )
+    words = shlex.split(" ".join(as_flags(config)))
+    changes = [word.removeprefix("--config.").partition("=")[::2] for word in words]
+    assert override(Config(), changes) == config
 
 
 @pytest.mark.parametrize(
@@ -75,7 +92,7 @@ def test_override(path, text, value):
         ("model.random_features", "0", "at least 1"),
         ("model.kernel_scales", "0", "above 0"),
         ("model.info_vae_alpha", "0.5", "given together"),
-        ("model.kernel", "3", "must be text"),
+        ("model.kernel", "3", "must be one of gaussian"),
         ("train.seed", "-1", "at least 0"),
         ("train.seed", "4294967296", "below 2\\*\\*32"),
         ("train.decay_start", "1.1", "in \\[0, 1\\]"),

@@ -147,6 +147,20 @@ def test_splits_and_slices(data_dir):
         pipeline.load_split(data, SHAPE, "validation")
 
 
+def test_the_first_images_are_read_without_writing(train_split, data_dir):
+    cache = pathlib.Path(data_dir, "tf_mmdvlae_cache")
+    before = sorted(cache.rglob("*"))
+    kind = "none" if train_split.images is None else "disk"
+    data = DataConfig(dataset="tiny_pictures", data_dir=data_dir, cache=kind)
+    first, sizes = pipeline.load_first(data, SHAPE, 20)
+    assert sizes == {"train": 250, "test": 21}
+    assert (first.size + first.skipped, first.stream is None) == (20, kind == "disk")
+    found = np.concatenate([np.asarray(b) for b in pipeline.evaluation_batches(first, 8)])
+    whole = np.concatenate([np.asarray(b) for b in pipeline.evaluation_batches(train_split, 50)])
+    assert np.array_equal(found[: first.size], whole[: first.size])
+    assert sorted(cache.rglob("*")) == before
+
+
 def test_describe(data_dir):
     description = describe(DataConfig(dataset="tiny_pictures", data_dir=data_dir))
     assert description.image_shape == SHAPE

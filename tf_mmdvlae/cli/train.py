@@ -23,6 +23,7 @@ from tf_mmdvlae.cli.command import (
     place,
 )
 from tf_mmdvlae.common.errors import InputError
+from tf_mmdvlae.config import known_datasets, unversioned
 from tf_mmdvlae.config.layouts import CROPS, LAYOUTS
 
 _TRAIN_FLAGS = {
@@ -71,11 +72,15 @@ FLAGS = {
     "epochs": Flag(float, "how often the run sees each training image, in place of --steps"),
     **_TRAIN_FLAGS,
     "overwrite": Flag(bool, "measure, draw and export a finished run again"),
+    "dry_run": Flag(
+        bool, "print the settings, and what the run would take here, by 20 steps; write nothing"
+    ),
 }
 
 
 def _run(flags):
     from tf_mmdvlae.config.overrides import fields_by_section
+    from tf_mmdvlae.config.settings import DataConfig
     from tf_mmdvlae.training.workdir import Workdir
 
     fields = fields_by_section(flags.overrides)
@@ -89,23 +94,92 @@ def _run(flags):
     source = _source(flags)
     name = _name(flags)
     workdir, export_dir = flags.workdir or f"runs/{name}", flags.export_dir or f"exports/{name}"
+    if flags.align and flags.dry_run:
+        raise InputError(
+            "--align writes pictures, and --dry_run nothing; give the folder of bin/align as "
+            "--image_dir, without --align."
+        )
     if flags.align:
         fields["data"].setdefault("crop", CROPS["celeb_a"])
         flags.image_dir = _aligned(flags, f"{workdir}_aligned")
     if flags.dataset == "image_folder" and (data := _data_of(workdir)):
         # Steps and splits follow from the files that the run began with.
         fields["data"].setdefault("listing", data.listing)
+    images_decide = flags.epochs or unversioned(flags.dataset) not in known_datasets()
+    if flags.dry_run and images_decide:
+        data = {"dataset": flags.dataset, **command.data_settings(flags), **fields["data"]}
+        if missing := _missing_data(DataConfig(**data)):
+            raise InputError(f"{missing} Its images decide on the settings.")
     config = command.settings_for(
         flags, source, fields, latent_dims=latent_dims, epochs=flags.epochs
     )
     if config.train.init_from:
         Workdir(config.train.init_from).read_finished_config()
+    if flags.dry_run:
+        _try(config, workdir, export_dir)
+        return
     # Here, because it imports TensorFlow.
     from tf_mmdvlae.training.train import train as train_run
 
     result = train_run(config, workdir, export_dir, flags.overwrite)
     if result is not None:
         _print_result(result)
+
+
+def _try(config, workdir, export_dir):
+    from tf_mmdvlae.common.memory import available_memory
+    from tf_mmdvlae.common.progress import duration
+    from tf_mmdvlae.config.memory import least_memory
+    from tf_mmdvlae.config.overrides import as_flags
+    from tf_mmdvlae.config.products import operations
+    from tf_mmdvlae.training.workdir import Workdir
+
+    def show(name, value):
+        print(f"  {name:<12}{value}", flush=True)
+
+    folder = Workdir(workdir)
+    config = folder.admit(config)
+    print("\n".join(as_flags(config)) + "\n")
+    train, step = config.train, operations(config.model) * config.train.batch_size
+    show("workdir", workdir)
+    show("export", export_dir)
+    show("step", f"{train.batch_size} images, {step / 1e9:,.3g} GFLOP (convolutions, products)")
+    needed, free = least_memory(config) / 1e9, available_memory() / 1e9
+    show("memory", f"{needed:,.2g} GB at least; {free:,.1f} GB of this machine's are free")
+    if folder.has_results(train.steps):
+        print(f"The run in {workdir} is finished.")
+        return
+    # Here, because it imports TensorFlow.
+    from tf_mmdvlae.training.trial import STEPS, Trial
+
+    trial = Trial(config, workdir, export_dir)
+    show("device", trial.devices)
+    show("parameters", f"{trial.parameters:,}")
+    if missing := _missing_data(config.data):
+        print(f"{missing} Without images no step can be tried.")
+        return
+    speed = trial.speed()
+    rate = speed.images_per_second
+    show("images", f"{speed.images:,} to train on")
+    show("memory used", f"{speed.memory / 1e9:,.2g} GB at most in the steps that were tried")
+    flops = rate * operations(config.model) / 1e9
+    show("speed", f"{rate:,.0f} images/s over {STEPS} steps, {flops:,.3g} GFLOP/s")
+    parts = {"reading": speed.reading, "training": speed.training, "results": speed.finishing}
+    words = ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts.items())
+    left = f" (steps {trial.start:,} to {train.steps:,})" if trial.start else ""
+    show("time", f"about {duration(sum(parts.values()))}{left}: {words}")
+
+
+def _missing_data(data):
+    """Says that a data set is not on this machine yet; "" if it is."""
+    if data.dataset == "image_folder":
+        return ""
+    from tf_mmdvlae.data.builders import is_prepared
+
+    if is_prepared(data):
+        return ""
+    how = "draws" if unversioned(data.dataset) == "synthetic_faces" else "downloads"
+    return f"{data.dataset} is not prepared; a run {how} it first (bin/prepare takes files)."
 
 
 def _source(flags):
@@ -116,7 +190,6 @@ def _source(flags):
     if not flags.config_file:
         main.require(flags, "dataset")
         return flags.preset or "default"
-    from tf_mmdvlae.config import unversioned
     from tf_mmdvlae.training.workdir import read_settings
 
     if flags.preset:

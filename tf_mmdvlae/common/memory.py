@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import resource
+import sys
 
 import psutil
 
@@ -19,3 +21,10 @@ def available_memory() -> int:
         used = int((group / "memory.current").read_text()) - int(usage["inactive_file"])
         available = min(available, limit - used)
     return available
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has taken."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in kilobytes.
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -6,33 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config.settings import parse_operation
+from tf_mmdvlae.config.products import least_weights
 
 if TYPE_CHECKING:
-    from tf_mmdvlae.config.settings import Config, ModelConfig
+    from tf_mmdvlae.config.settings import Config
 
 _FLOAT, _DOUBLE = 4, 8
-# A convolution is 4x4.
-_KERNEL = 16
 # A weight, its gradient and two moments.
 _COPIES = 4
-
-
-def least_weights(model: ModelConfig) -> int:
-    """The number of weights of a network, without biases and normalization."""
-    count, width = 0, model.head_width
-    shapes = model.feature_shapes()
-    for block, path in zip(model.blocks, shapes, strict=True):
-        for text, before in zip(block, path[:-1], strict=True):
-            kind, units, _ = parse_operation(text)
-            size = math.prod(before) if kind == "dense" else _KERNEL * before[-1]
-            # Each block has a mirror.
-            count += 2 * size * units
-    tops = [math.prod(path[-1]) for path in shapes[-len(model.latent_dims) :]]
-    for top, dim in zip(tops, model.latent_dims, strict=True):
-        # Mean and deviation on the way in, one on the way out.
-        count += 2 * top * width + 3 * width * dim if width else 3 * top * dim
-    return count
 
 
 def least_memory(config: Config) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import shlex
+import types
 import typing
 from collections.abc import Iterable
 from typing import Any
@@ -35,8 +37,35 @@ def fields_by_section(changes: Iterable[tuple[str, str]]) -> dict[str, dict[str,
         if section not in sections or not field:
             paths = [f"{s}.{f.name}" for s in sections for f in dataclasses.fields(sections[s])]
             raise InputError(f"--config.{path} is not known. Known: {', '.join(paths)}.")
-        values[section][field] = _value(text)
+        value, hint = _value(text), typing.get_type_hints(sections[section]).get(field)
+        # A name may look like a number.
+        is_name = _takes_text(hint) and value is not None and not isinstance(value, str)
+        values[section][field] = text if is_name else value
     return {s: fields_from_dict(sections[s], values[s], f"config.{s}") for s in sections}
+
+
+def as_flags(config: Config) -> list[str]:
+    """Every field as a shell takes it: --config.train.steps=5000."""
+    return [
+        f"--config.{section}.{name}={shlex.quote(_text(value))}"
+        for section, fields in config.to_dict().items()
+        for name, value in fields.items()
+    ]
+
+
+def _text(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, tuple):
+        return str(value)
+    if value and isinstance(value[0], tuple):
+        return " | ".join(" ".join(block) for block in value)
+    return ",".join(map(str, value))
+
+
+def _takes_text(hint):
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return any(kind is str or typing.get_origin(kind) is typing.Literal for kind in kinds)
 
 
 def _value(text):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ from tf_mmdvlae.common.errors import InputError, first_line
 from tf_mmdvlae.common.memory import available_memory
 from tf_mmdvlae.data.cache import cached, cached_if_slow
 from tf_mmdvlae.data.image_folder import FolderSource
-from tf_mmdvlae.data.reading import Shape, Source, read
+from tf_mmdvlae.data.reading import TOLERATED, Shape, Source, read
 
 if TYPE_CHECKING:
     from tf_mmdvlae.config.settings import DataConfig
@@ -74,20 +74,65 @@ def load_split(data: DataConfig, image_shape: Shape, which: str) -> Split:
     if which not in ("train", "test"):
         raise InputError(f"There is no split {which!r}; there are train and test.")
     source = _open_source(data, which)
-    cache, stream, images = _choose_cache(data.cache, source, image_shape), None, None
+    return _read(
+        source, which, _choose_cache(data.cache, source, image_shape), image_shape, data.crop
+    )
+
+
+def _read(source, which, cache, image_shape, crop, tolerated=TOLERATED) -> Split:
+    stream, images = None, None
     if cache in ("auto", "disk"):
         open_or_read = cached if cache == "disk" else cached_if_slow
-        images, labels = open_or_read(source, image_shape, data.crop)
+        images, labels = open_or_read(source, image_shape, crop)
         size = len(images)
     else:
         store = np.empty((source.count, *image_shape), np.uint8) if cache == "memory" else None
-        readable, labels = read(source, image_shape, data.crop, store)
+        readable, labels = read(source, image_shape, crop, store, tolerated)
         size = int(readable.sum())
         if store is not None:
             images = store[:size]
         else:
-            stream = Stream(source, readable, image_shape, data.crop)
+            stream = Stream(source, readable, image_shape, crop)
     return Split(which, images, labels, source.class_names, size, source.count - size, stream)
+
+
+class _First:
+    """The first images of a source."""
+
+    def __init__(self, source, count):
+        self._source, self.count = source, min(count, source.count)
+
+    def __getattr__(self, name):
+        return getattr(self._source, name)
+
+    def batches(self, size):
+        left = self.count
+        for contents, labels in self._source.batches(size):
+            yield contents[:left], {name: values[:left] for name, values in labels.items()}
+            left -= len(contents)
+            if left <= 0:
+                return
+
+    def contents(self, part=0, parts=1):
+        return self._source.contents(part, parts).take(self.count)
+
+
+def load_first(data: DataConfig, image_shape: Shape, count: int) -> tuple[Split, dict[str, int]]:
+    """Reads at most `count` training images, the first ones, and writes nothing.
+
+    A data set that is not prepared would be. With `cache="none"` the images are decoded anew each
+    time, otherwise they lie in memory.
+
+    Returns:
+      These images as a split without labels, and the number of images in "train" and "test".
+    """
+    sources = {name: _open_source(data, name) for name in ("train", "test")}
+    sizes = {name: source.count for name, source in sources.items()}
+    source: Any = _First(sources["train"], count)
+    cache = "none" if data.cache == "none" else "memory"
+    # One of few says nothing about all.
+    split = _read(source, "train", cache, image_shape, data.crop, tolerated=0.5)
+    return dataclasses.replace(split, labels={}, class_names={}), sizes
 
 
 def training_batches(

@@ -79,9 +79,14 @@ class Source(Protocol):
 
 
 def read(
-    source: Source, image_shape: Shape, crop: float, store: np.ndarray | None = None
+    source: Source,
+    image_shape: Shape,
+    crop: float,
+    store: np.ndarray | None = None,
+    tolerated: float = TOLERATED,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Decodes every image of `source`; more than 1% of unreadable ones are an InputError.
+    """Decodes every image of `source`; more unreadable ones than `tolerated`, a share, are an
+    InputError.
 
     The n readable images go into the first n rows of `store`, uint8 [source.count, height, width,
     channels]; None keeps no pixels. Returns which images are readable, bool [source.count], and the
@@ -96,7 +101,7 @@ def read(
             for pixels, is_enlarged in outcomes:
                 readable[position] = not isinstance(pixels, Exception)
                 if not readable[position]:
-                    _leave_out(source, position, position - size + 1, pixels)
+                    _leave_out(source, position, position - size + 1, pixels, tolerated)
                 else:
                     if store is not None:
                         store[size] = pixels
@@ -115,12 +120,12 @@ def read(
     return readable, {name: np.concatenate(parts)[readable] for name, parts in labels.items()}
 
 
-def _leave_out(source, position, unreadable, error):
+def _leave_out(source, position, unreadable, error, tolerated):
     identifier = source.identify(position)
     _log.warning("%s can't be read and is left out: %s", identifier, error)
-    if unreadable > TOLERATED * source.count:
+    if unreadable > tolerated * source.count:
         raise InputError(
-            f"{unreadable} images of {source.name} can't be read, more than 1% of its "
+            f"{unreadable} images of {source.name} can't be read, more than {tolerated:.0%} of its "
             f"{source.count}; the last was {identifier}: {error}"
         )
 

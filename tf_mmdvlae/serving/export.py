@@ -44,11 +44,21 @@ def check_place(
 ) -> None:
     """Refuses a folder that can't be written or read back, or is of another model; leaves nothing.
 
+    `require_same_model` says what another model is. The refusal is an `InputError`.
+    """
+    require_plain(require_folder(export_dir))
+    require_same_model(export_dir, image_shape, data)
+
+
+def require_same_model(
+    export_dir: pathlib.Path | str, image_shape: tuple[int, ...], data: DataConfig | None = None
+) -> None:
+    """Refuses a folder of versions of another model.
+
     Another model is a newest version of another data set or of images of another shape.
     A server would replace that model by this one. What an older manifest does not say, and versions
     of a data set, are not compared. The refusal is an `InputError`.
     """
-    require_plain(require_folder(export_dir))
     newest = max(version_numbers(pathlib.Path(export_dir)), default=None)
     if newest is None:
         return

@@ -78,8 +78,10 @@ class RunCallback(keras.callbacks.Callback):
         self.measured = ""
         self.measure_every = math.inf
         train = run.config.train
+        sizes = {name: split.size for name, split in run.splits.items()}
         self.progress = Progress(
-            train.steps, "steps", train.batch_size, later=lambda rate: finishing_seconds(run, rate)
+            *(train.steps, "steps", train.batch_size),
+            later=lambda rate: finishing_seconds(run.config, sizes, rate),
         )
         self.pictures_every = max(train.checkpoint_every, train.steps // _PICTURES)
         self.log_every = max(train.log_every, train.steps // _LOGGED_STEPS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from typing import TypeVar
 
 import keras
@@ -52,21 +53,8 @@ class Run:
         }
         if self.workers.is_chief:
             self.splits["held_out"] = load_held_out(self.config, self.splits["test"])
-        size, test_size = self.splits["train"].size, self.splits["test"].size
-        batch = self.config.train.batch_size
-        missing = []
-        if size < batch:
-            hint = f"--batch_size={size} or less" if size > 1 else "more images, at least 2"
-            missing.append(
-                f"The training split has {size} images, fewer than a batch of {batch}; give {hint}."
-            )
-        if test_size < 2:
-            missing.append(
-                f"The test split has {test_size} images; at least 2 are needed. "
-                "Give more images or a larger --config.data.test_fraction."
-            )
-        if missing:
-            raise InputError(" ".join(missing))
+        sizes = {name: split.size for name, split in self.splits.items()}
+        require_images(sizes, self.config.train.batch_size)
 
     def make_model(self) -> MMDVLAE:
         """Makes the untrained model on the devices of all processes."""
@@ -104,6 +92,25 @@ class Run:
         for mine, theirs in zip(copy.optimizer.variables, optimizer.variables, strict=True):
             mine.assign(theirs)
         return copy
+
+
+def require_images(sizes: Mapping[str, int], batch_size: int) -> None:
+    """Refuses splits, "train" and "test", of too few images."""
+    size, test_size = sizes["train"], sizes["test"]
+    missing = []
+    if size < batch_size:
+        hint = f"--batch_size={size} or less" if size > 1 else "more images, at least 2"
+        missing.append(
+            f"The training split has {size} images, fewer than a batch of {batch_size}; "
+            f"give {hint}."
+        )
+    if test_size < 2:
+        missing.append(
+            f"The test split has {test_size} images; at least 2 are needed. "
+            "Give more images or a larger --config.data.test_fraction."
+        )
+    if missing:
+        raise InputError(" ".join(missing))
 
 
 def make_model(config: Config, rollbacks: int = 0) -> MMDVLAE:
