@@ -15,6 +15,7 @@ COMMANDS = [command for command in COMMANDS if (ROOT / "bin" / command).exists()
 ALIGN = ["mtcnn>=1.0,<1.1", "joblib>=1.4.2,<2", "lz4>=4.3.3,<5"]
 TFLITE = ["ai-edge-litert>=2.1,<3"]
 VIDEO = ["imageio-ffmpeg>=0.5,<0.7"]
+HUB = ["huggingface_hub>=1.1.2,<3"]
 ONNX = ["tf2onnx>=1.16.1,<2", "onnxruntime>=1.20,<2"]
 
 setup(
@@ -60,6 +61,7 @@ setup(
         "browser": ["playwright>=1.55,<2"],
         "align": ALIGN,
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        "hub": HUB,
         "tflite": TFLITE,
         "notebooks": ["ipykernel>=6.29,<8", "ipywidgets>=8.1,<9", "nbclient>=0.10,<0.12"],
         "onnx": ONNX,
@@ -80,6 +82,7 @@ setup(
             "pyyaml>=6,<7",
             "ruff==0.17.6",
             *ALIGN,
+            *HUB,
             *TFLITE,
             *ONNX,
             *VIDEO,

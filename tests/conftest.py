@@ -103,3 +103,26 @@ def without_figures(monkeypatch):
     from tf_mmdvlae.training import finish
 
     monkeypatch.setattr(finish, "draw", lambda *arguments: [])
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A stand-in for the Hugging Face Hub, which this process asks; its cache is empty."""
+    from huggingface_hub import constants
+
+    from tests import hub_stub
+
+    stub = hub_stub.Stub()
+    with stub.serving() as stop:
+        stub.stop = stop
+        for name, value in {
+            "ENDPOINT": stub.address,
+            "HUGGINGFACE_CO_URL_TEMPLATE": stub.address + hub_stub.FILE,
+            "HF_HUB_CACHE": str(tmp_path / "hub"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_TOKEN_PATH": str(tmp_path / "token"),
+            "AGENT_HARNESSES_PATH": str(tmp_path / "harnesses"),
+        }.items():
+            monkeypatch.setattr(constants, name, value, raising=False)
+        monkeypatch.setenv("HF_TOKEN", hub_stub.TOKEN)
+        yield stub

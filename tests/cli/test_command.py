@@ -68,6 +68,11 @@ QUICK = {
     "figures": {"--workdir=/nowhere": _NO_RUN},
     "interpolate": {f"{_NO_EXPORT} --images=docs --out=x.gif": _MISSING},
     "prepare": {"--dataset=mnist --source=/nowhere --data_dir=/nowhere": "=/nowhere is not a fold"},
+    "publish": {
+        f"{_EXPORT} --to=digits": "digits is no name of a model on the Hugging Face Hub",
+        f"{_NO_EXPORT} --to=hf://me/digits": _MISSING,
+        f"{_EXPORT} --to=hf://me/digits --workdir=/nowhere": _NO_RUN,
+    },
     "sample": {f"{_NO_EXPORT} --out=x.png": _MISSING},
     "train": {
         "--dataset=mnits": "mnits' is not known. Close: mnist",

@@ -23,7 +23,9 @@ FLAGS = {
         choices=tuple(LAYOUTS),
     ),
     "export": EXPORT._replace(
-        help="an export, in place of --layout: faces lie as in its training images", required=False
+        help="an export, or one on the Hub, in place of --layout: faces lie as in its training "
+        "images",
+        required=False,
     ),
     "faces": Flag(str, "largest or all of each photograph", "largest", choices=("largest", "all")),
     "points": Flag(place, "CSV file of points, with the columns of align.csv, that are taken"),

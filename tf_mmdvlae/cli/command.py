@@ -28,6 +28,7 @@ from tf_mmdvlae import __version__
 from tf_mmdvlae.cli.output import Printable, plain_record, printable
 from tf_mmdvlae.cli.quiet import prepare_tensorflow
 from tf_mmdvlae.common.errors import InputError, TrainingStopped, first_line
+from tf_mmdvlae.common.hub import is_on_hub, parse_name
 from tf_mmdvlae.common.numbers import number, whole_number
 from tf_mmdvlae.common.paths import expanded, require_short
 from tf_mmdvlae.common.stopping import stopping_signals
@@ -149,6 +150,7 @@ class Command:
             for number in stopping_signals():
                 signal.signal(number, _interrupt)
             _make_up_for_a_home()
+            _bars_of_the_hub_on_terminals_only()
             prepare_tensorflow()
             self.run(values)
 
@@ -223,6 +225,8 @@ def place(text: str) -> str:
 
     What is there may have any name, but nothing new gets one with control characters.
     """
+    if is_on_hub(text):
+        raise InputError(f"{text} is a name on the Hub, where a file or folder here is needed.")
     require_short(text)
     path = str(expanded(text))
     if any(unicodedata.category(c) == "Cc" for c in path) and not os.path.exists(path):
@@ -235,13 +239,26 @@ def absolute_path(text: str) -> str:
     return os.path.abspath(place(text))
 
 
+def place_or_name(text: str) -> str:
+    """As `place`, or a well-formed name on the Hub as it is."""
+    return text if is_on_hub(text) and parse_name(text) else place(text)
+
+
+def absolute_path_or_name(text: str) -> str:
+    """As `absolute_path`, or a well-formed name on the Hub as it is."""
+    return text if is_on_hub(text) and parse_name(text) else absolute_path(text)
+
+
 def labels_path(text: str) -> str:
     """As `absolute_path`, but "none" is no path: it takes the labels away."""
     return text if text == "none" else absolute_path(text)
 
 
 EXPORT = Flag(
-    place, "an export, such as exports/mnist (its newest version) or exports/mnist/3", required=True
+    place_or_name,
+    "an export, such as exports/mnist (its newest version) or exports/mnist/3, or one on the "
+    "Hugging Face Hub, hf://user/name[@revision]",
+    required=True,
 )
 DATASET = Flag(
     str, f"one of {', '.join(known_datasets())}, or another TFDS image set", required=True
@@ -367,6 +384,12 @@ def _is_finalizing(frame):
             return True
         frame = frame.f_back
     return False
+
+
+def _bars_of_the_hub_on_terminals_only():
+    """Keeps huggingface_hub, which reads the variable once, from drawing bars into files."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _make_up_for_a_home():

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 from tf_mmdvlae.cli.command import (
     DATA_FLAGS,
+    EXPORT,
     RUN_DATA_DIR,
     Command,
     Flag,
@@ -22,7 +23,7 @@ from tf_mmdvlae.cli.command import (
 
 FLAGS = {
     "workdir": Flag(place, "folder of a finished run"),
-    "export": Flag(place, "an export, such as exports/mnist, in place of a run"),
+    "export": EXPORT._replace(help=f"in place of a run, {EXPORT.help}", required=False),
     "dataset": Flag(str, "data set on which an export is measured"),
     **DATA_FLAGS,
     "data_dir": RUN_DATA_DIR,

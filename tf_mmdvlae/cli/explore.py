@@ -57,10 +57,10 @@ def _serve(flags):
 
 
 def _write(flags):
+    from tf_mmdvlae.common.extras import require_packages
     from tf_mmdvlae.explorer.runtime import find_runtime
     from tf_mmdvlae.explorer.static import check_place, is_one_file, write_page
     from tf_mmdvlae.explorer.subject import Subject
-    from tf_mmdvlae.serving.formats import require_packages
     from tf_mmdvlae.serving.loaded import load
     from tf_mmdvlae.serving.model_card import terms
 

@@ -20,6 +20,7 @@ from tf_mmdvlae.cli.command import (
     Command,
     Flag,
     absolute_path,
+    absolute_path_or_name,
     place,
 )
 from tf_mmdvlae.common.errors import InputError
@@ -35,7 +36,11 @@ _TRAIN_FLAGS = {
     "batch_size": Flag(int, "images per step [default: the preset's]"),
     "learning_rate": Flag(float, "Adam's, before it falls [default: the preset's]"),
     "seed": Flag(int, "seed of weights, data order and noise [default: the preset's]"),
-    "init_from": Flag(absolute_path, "workdir of a finished run whose weights to start from"),
+    "init_from": Flag(
+        absolute_path_or_name,
+        "workdir of a finished run whose weights to start from, or its name on the Hugging Face "
+        "Hub, hf://user/name[@revision]",
+    ),
     "precision": Flag(str, "float32, mixed_bfloat16 or mixed_float16 [default: the preset's]"),
     "xla": Flag(str, "compile the step by XLA: on, off or auto (on a GPU) [default: auto]"),
     "steps_per_execution": Flag(int, "steps between two returns to Python [default: 1]"),
@@ -81,7 +86,7 @@ FLAGS = {
 def _run(flags):
     from tf_mmdvlae.config.overrides import fields_by_section
     from tf_mmdvlae.config.settings import DataConfig
-    from tf_mmdvlae.training.workdir import Workdir
+    from tf_mmdvlae.training.workdir import find_workdir
 
     fields = fields_by_section(flags.overrides)
     for section, names in (("data", ["cache"]), ("train", _TRAIN_FLAGS)):
@@ -114,7 +119,7 @@ def _run(flags):
         flags, source, fields, latent_dims=latent_dims, epochs=flags.epochs
     )
     if config.train.init_from:
-        Workdir(config.train.init_from).read_finished_config()
+        find_workdir(config.train.init_from).read_finished_config()
     if flags.dry_run:
         _try(config, workdir, export_dir)
         return

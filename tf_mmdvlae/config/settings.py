@@ -302,8 +302,8 @@ class TrainConfig:
       first_stage: how long the highest layer trains alone, as a fraction of `steps`.
       stage: how long each further layer trains before the next one starts, likewise.
       fade: how long a layer takes to fade in, as a fraction of `stage`.
-      init_from: the workdir of a finished run whose weights this one starts from. Its layers are
-        trained already, so none is faded in.
+      init_from: the workdir of a finished run whose weights this one starts from, or its name on
+        the Hugging Face Hub. Its layers are trained already, so none is faded in.
       continued_from: the step at which a finished run went on with more `steps`: the learning rate
         starts anew there, and no layer fades in again. The workdir remembers it.
       log_every: steps between lines in the logs.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import logging
 import pathlib
 import tempfile
@@ -14,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, first_line
+from tf_mmdvlae.common.extras import require_packages
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.serving.signatures import save, signatures
 
@@ -81,19 +81,6 @@ def other_formats(
                 ) from error
 
     return write
-
-
-def require_packages(flag: str, extra: str, packages: Sequence[str]) -> None:
-    """Raises an InputError if a package that a flag needs, of an extra of setup.py, is missing."""
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise InputError(
-                f"{flag} needs {package}, which cannot be imported ({error}); "
-                f"pip install 'tf_mmdvlae[{extra}]' (in a checkout: pip install --editable "
-                f"'.[{extra}]')."
-            ) from error
 
 
 def _arrays(tensors):

@@ -8,22 +8,31 @@ import re
 from typing import Any
 
 from tf_mmdvlae.common.errors import InputError, first_line
+from tf_mmdvlae.common.hub import local_copy
 from tf_mmdvlae.common.paths import expanded, require_plain
 from tf_mmdvlae.model.functions import in_batches
 from tf_mmdvlae.serving.functions import Functions, read_manifest, refusal
+
+MANIFEST = "assets.extra/manifest.json"
+"""The file of a version that says what it is."""
+
+_FILES = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*", "assets.extra/*")
 
 
 def load(path: pathlib.Path | str) -> Served:
     """Loads an export.
 
     Args:
-      path: a folder of versions, of which the newest is taken ("exports/mnist"), or one version
-        ("exports/mnist/3").
+      path: a folder of versions, of which the newest is taken ("exports/mnist"), one version
+        ("exports/mnist/3"), or a name on the Hugging Face Hub ("hf://user/name" or
+        "hf://user/name@revision"; needs the extra `hub`). What is fetched from there stays in the
+        cache of huggingface_hub, so that the name also works offline afterwards.
 
     Raises:
-      InputError: if there is no export of this package there.
+      InputError: if there is no export of this package there, or it can't be fetched.
     """
-    path, manifest = newest_version(path), manifest_of(path)
+    path = newest_version(path)
+    manifest = manifest_of(path)
     # Here, because all else in this file takes a moment.
     import tensorflow as tf
 
@@ -45,7 +54,7 @@ def load(path: pathlib.Path | str) -> Served:
 def manifest_of(path: pathlib.Path | str) -> dict[str, Any]:
     """The manifest of an export, a moment's work; `path` and InputError are those of `load`."""
     path = newest_version(path)
-    manifest = read_manifest(path / "assets.extra" / "manifest.json")
+    manifest = read_manifest(path / MANIFEST)
     require_plain(path)
     return manifest
 
@@ -67,10 +76,12 @@ def version_numbers(folder: pathlib.Path) -> list[int]:
 def newest_version(path: pathlib.Path | str) -> pathlib.Path:
     """Finds the newest version in a folder of versions; a version itself is returned as it is.
 
+    A name on the Hub is that of one version, which is fetched where the cache lacks it.
+
     Raises:
-      InputError: if the folder is neither.
+      InputError: if the folder is neither, or the version can't be fetched.
     """
-    path = expanded(path)
+    path = expanded(local_copy(path, MANIFEST, _FILES, "export of this package"))
     if (path / "saved_model.pb").exists():
         return path
     versions = version_numbers(path)

@@ -30,6 +30,14 @@ def folder_digest(data: DataConfig) -> str | None:
     return hashlib.sha256(os.fsencode(os.path.realpath(data.image_dir))).hexdigest()[:16]
 
 
+def without_places(config: dict[str, dict]) -> dict[str, dict]:
+    """A config as a dict, without the paths of the machine."""
+    return {
+        section: {name: value for name, value in fields.items() if name not in _PLACES}
+        for section, fields in config.items()
+    }
+
+
 def describe(
     model: MMDVLAE,
     signatures: Sequence[str],
@@ -83,10 +91,7 @@ def describe(
         },
         "steps": metrics.get("steps"),
         "seed": metrics.get("seed"),
-        "config": {
-            section: {name: value for name, value in fields.items() if name not in _PLACES}
-            for section, fields in config.items()
-        },
+        "config": without_places(config),
         "versions": metrics.get("versions", here["versions"]),
         "commit": metrics.get("commit", here["commit"]),
         "exported_with": here,

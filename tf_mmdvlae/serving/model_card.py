@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 import jinja2
 
 from tf_mmdvlae.common import markdown
@@ -32,6 +35,23 @@ _TERMS = {
     ),
 }
 
+SHOWN = ("mnist", "synthetic_faces")
+"""Data sets whose pictures exports show to anyone.
+
+The terms of others do not allow it, or are for those who train to judge.
+"""
+
+REFUSED = {
+    "celeb_a": (
+        "CelebA is for non-commercial research only, and its agreement covers what is made from "
+        "it, such as this model"
+    ),
+}
+"""Data sets whose models only those publish who have the rights, and why."""
+
+_TASK = "unconditional-image-generation"
+_TAGS = ["variational-autoencoder", "mmd", "tensorflow", "image-editing"]
+
 
 def terms(dataset: str | None) -> str:
     """Where a data set is from and under what terms, in Markdown."""
@@ -52,3 +72,74 @@ def model_card(manifest: dict) -> str:
     return environment.get_template("model_card.md").render(
         manifest, terms=terms(manifest["dataset"]), columns=["chance", *layers, "all"]
     )
+
+
+def hub_card(
+    card: str,
+    manifest: dict,
+    name: str,
+    licence: str | None = None,
+    pictures: Sequence[str] = (),
+    has_run: bool = False,
+) -> str:
+    """A model card for the Hugging Face Hub, with the metadata that it reads before the text.
+
+    Needs huggingface_hub.
+
+    Args:
+      card: the text of the export's own card.
+      manifest: of the export; its test metrics become metadata.
+      name: hf://user/name.
+      licence: the Hub's short name of a licence, such as "apache-2.0"; None names none.
+      pictures: files of the model's page to show.
+      has_run: whether `--init_from` takes the name, too.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    dataset = manifest["dataset"] or "images"
+    metadata = ModelCardData(
+        library_name="tf_mmdvlae",
+        license=licence,
+        pipeline_tag=_TASK,
+        tags=_TAGS,
+        model_name=name.rpartition("/")[2],
+        eval_results=[
+            EvalResult(
+                task_type=_TASK,
+                dataset_type=unversioned(dataset),
+                dataset_name=dataset,
+                dataset_split="test",
+                metric_type=metric,
+                metric_name=metric,
+                metric_value=estimate["value"],
+            )
+            for metric, estimate in manifest["test"].items()
+            if estimate["value"] is not None
+        ]
+        or None,
+    )
+    use = f"""
+        ## Use
+
+        ```sh
+        pip install 'tf_mmdvlae[hub]'
+        mmdvlae-sample --export={name} --count=64 --out=grid.png
+        ```
+
+        ```python
+        import tf_mmdvlae
+
+        served = tf_mmdvlae.load("{name}")
+        images = served.sample(seeds=range(8))
+        ```
+
+        With `@` and a commit of this page after it, the name always gives the same model. The files
+        are also a SavedModel, which TensorFlow and TensorFlow Serving load as it is.
+        """
+    if has_run:
+        use += f"""
+        `mmdvlae-train --init_from={name}` starts a run from `model.keras`. Keras builds the objects
+        that such a file names: start from models of people whom you trust.
+        """
+    shown = "".join(f"\n![{file.rpartition('/')[2]}]({file})\n" for file in pictures)
+    return f"---\n{metadata.to_yaml()}\n---\n\n{card}{textwrap.dedent(use)}{shown}"

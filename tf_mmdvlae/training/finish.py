@@ -31,6 +31,7 @@ from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers, fit_samplers
 from tf_mmdvlae.serving.export import check_place, export
 from tf_mmdvlae.serving.formats import other_formats, require_formats
+from tf_mmdvlae.serving.model_card import SHOWN
 from tf_mmdvlae.training.checkpoints import saved_size
 from tf_mmdvlae.training.held_out import overfitting
 from tf_mmdvlae.training.run import Run, load_run, read_fitted
@@ -42,9 +43,7 @@ _TRAIN_IMAGES = 20_000
 _FIGURE_IMAGES = 1_000
 # This many test images compare each other format with the SavedModel.
 _CHECKED_IMAGES = 16
-# Exports show pictures of these data sets to anyone. The terms of others do not allow it, or are
-# for those who train to judge.
-_SHOWN, _EXAMPLES = ("mnist", "synthetic_faces"), 16
+_EXAMPLES = 16
 # A task that takes less shows no progress.
 _QUIET_SECONDS = 3
 # Mixtures, figures and export of one latent layer took 5 seconds for MNIST and 14 for 64x64 faces,
@@ -253,7 +252,7 @@ def export_run(
 
 
 def _is_shown(config):
-    return unversioned(config.data.dataset) in _SHOWN
+    return unversioned(config.data.dataset) in SHOWN
 
 
 def _shown(config, data_dir):

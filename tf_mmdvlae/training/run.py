@@ -20,7 +20,7 @@ from tf_mmdvlae.model.samplers import Samplers
 from tf_mmdvlae.model.schedule import HoldThenCosine
 from tf_mmdvlae.training.checkpoints import Checkpoints
 from tf_mmdvlae.training.held_out import load_held_out
-from tf_mmdvlae.training.workdir import Workdir
+from tf_mmdvlae.training.workdir import Workdir, find_workdir
 from tf_mmdvlae.training.workers import Workers
 
 
@@ -142,9 +142,11 @@ def load_run(workdir: pathlib.Path | str) -> MMDVLAE:
 
     For `fit` the model is compiled anew, with Adam at the learning rate of the config and with no
     layer fading in. (`keras.saving.load_model` on its `model.keras` gives the optimizer as the run
-    left it.) Raises an `InputError` if there is no finished run in `workdir`.
+    left it.) `workdir` may also be a name on the Hugging Face Hub, hf://user/name[@revision], to
+    which `bin/publish --workdir` sent a run. Raises an `InputError` if there is no finished run in
+    `workdir`, or it can't be fetched.
     """
-    folder = Workdir(workdir)
+    folder = find_workdir(workdir)
     config = folder.read_finished_config()
     model = read_model(folder)
     sizes = (config.model.image_shape, config.model.latent_dims)

@@ -20,6 +20,7 @@ from tf_mmdvlae.common.files import (
     require_folder,
     write_json,
 )
+from tf_mmdvlae.common.hub import local_copy
 from tf_mmdvlae.common.shapes import misfit
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data.image_folder import require_outside
@@ -57,6 +58,15 @@ def read_settings(
         return Config.from_dict(values)
     except InputError as error:
         raise InputError(f"{path} holds no settings of this version: {error} {advice}") from error
+
+
+def find_workdir(place: pathlib.Path | str) -> Workdir:
+    """The folder of a run: `place` itself, or the copy of a run on the Hugging Face Hub.
+
+    Only `config.json` and `model.keras` of a run are on the Hub.
+    """
+    missing = "run, which bin/publish --workdir adds"
+    return Workdir(local_copy(place, "model.keras", ("config.json", "model.keras"), missing))
 
 
 class Workdir:
