@@ -57,24 +57,33 @@ class FusedAdam(keras.optimizers.Adam):
     same equation; numbers differ in the last places.
     """
 
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # Keras hands `update_step` what it is given here. What all weights share is computed once.
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        shared = (
+            tf.convert_to_tensor(learning_rate),
+            tf.pow(self.beta_1, step),
+            tf.pow(self.beta_2, step),
+        )
+        super()._backend_update_step(grads, trainable_variables, shared)
+
     def update_step(
-        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+        self, gradient: tf.Tensor, variable: keras.Variable, shared: tuple[tf.Tensor, ...]
     ) -> None:
+        learning_rate, first_power, second_power = shared
         if self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return
         dtype, index = variable.dtype, self._get_variable_index(variable)
-        first, second = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
-        step = tf.cast(self.iterations.value + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(first, step),
-            beta2_power=tf.pow(second, step),
+            beta1_power=tf.cast(first_power, dtype),
+            beta2_power=tf.cast(second_power, dtype),
             lr=tf.cast(learning_rate, dtype),
-            beta1=first,
-            beta2=second,
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
             epsilon=tf.cast(self.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
         )
@@ -112,7 +121,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         if not training or not self.trainable or self.synchronized:
             return super().call(inputs, training=training, mask=mask)
         # The operation takes images only, so a row of features becomes an image of one pixel.
-        images = inputs if len(inputs.shape) == 4 else inputs[:, None, None, :]
+        is_row = len(inputs.shape) == 2
+        images = tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1])) if is_row else inputs
         if images.dtype == tf.bfloat16:
             # The operation is slower in bfloat16 than in float32 with both casts.
             images = tf.cast(images, tf.float32)
@@ -125,7 +135,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         self._average(self.moving_mean, mean)
         self._average(self.moving_variance, variance)
         outputs = tf.cast(outputs, inputs.dtype)
-        return outputs if len(inputs.shape) == 4 else outputs[:, 0, 0, :]
+        return tf.reshape(outputs, (-1, inputs.shape[-1])) if is_row else outputs
 
     def _average(self, average, value):
         momentum = self.momentum

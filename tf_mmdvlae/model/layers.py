@@ -15,6 +15,7 @@ from keras import ops
 
 from tf_mmdvlae.config.settings import parse_operation
 from tf_mmdvlae.model.fused import FusedBatchNormalization
+from tf_mmdvlae.model.pixels import PixelConvolution
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -44,6 +45,8 @@ class _Stage(keras.layers.Layer):
             self.operation = keras.layers.Dense(math.prod(shape))
         else:
             convolution = keras.layers.Conv2DTranspose if is_transposed else keras.layers.Conv2D
+            if is_transposed and is_linear and stride == 2:
+                convolution = PixelConvolution
             self.operation = convolution(shape[-1], KERNEL_SIZE, stride, padding="same")
         is_normalized = normalization == "batch" and not is_linear
         self.operation.use_bias = not is_normalized
