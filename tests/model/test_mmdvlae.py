@@ -108,7 +108,7 @@ def test_each_layer_reaches_the_picture_and_the_number_of_blocks_does_not_depend
         moved = {**means, name: means[name] + 2.0}
         assert np.abs(np.asarray(model.decode(moved)) - whole).max() > 1e-4
     one_layer = MMDVLAE(dataclasses.replace(tiny_config, latent_dims=(3,)))
-    assert len(one_layer.trunk) == len(one_layer.generators) == len(tiny_config.blocks)
+    assert len(one_layer.trunk_blocks) == len(one_layer.generators) == len(tiny_config.blocks)
     assert one_layer.heads[0].mean.kernel.shape[0] == tiny_config.head_width
 
 

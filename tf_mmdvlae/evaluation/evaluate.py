@@ -51,7 +51,8 @@ class Subject:
       kind: "run" or "export".
       encode, decode: on NumPy arrays; see `model.functions.numpy_functions`.
       model, data: settings of the model, and of the data that it is measured on.
-      seed: of the training, from which the untrained encoder is made; None if unknown.
+      seed: of the training, from which the untrained encoder is made; None if unknown, and
+        for an encoder of the trainer's own.
       trained: facts of the training: "steps", "seed", "commit", "versions".
       directions, samplers: the run's own; None finds or fits them anew.
     """
@@ -85,7 +86,7 @@ def run_subject(workdir: pathlib.Path | str, data_dir: str | None = None) -> Sub
         decode=decode,
         model=config.model,
         data=dataclasses.replace(config.data, data_dir=data_dir or config.data.data_dir),
-        seed=config.train.seed,
+        seed=config.train.seed if model.trunk is None else None,
         trained=_training(run.read_metrics()),
         directions=read_fitted(Directions, run.directions_file, model),
         samplers=read_fitted(Samplers, run.samplers_file, model),
@@ -114,7 +115,7 @@ def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Sub
         decode=served.decode,
         model=from_dict(ModelConfig, manifest["config"]["model"], "config.model"),
         data=dataclasses.replace(preset.data, **data),
-        seed=manifest.get("seed"),
+        seed=None if manifest.get("trunk") else manifest.get("seed"),
         trained=_training(manifest),
     )
 

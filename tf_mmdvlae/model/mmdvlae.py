@@ -71,12 +71,11 @@ class MMDVLAE(keras.Model):
         first. A head flattens each output, so that any shape will do. The model trains the trunk
         itself, not a copy, and saves it within itself; a class of one's own needs `get_config` and
         `keras.saving.register_keras_serializable`. Of the config, `blocks` then describe the
-        generative ladder alone, and `shared_trunk` counts for nothing. The trunk's layers are
-        Keras's own affair: each computes in the dtype policy with which it was made; one whose
-        `trainable` is False stays as it is; batch normalization has the momentum with which it was
-        made. Under a `tf.distribute` strategy the trunk is made in the strategy's scope, and
-        its batch normalization sees each replica's rows by themselves, unless it was made with
-        `synchronized=True`.
+        generative ladder alone, and `shared_trunk` counts for nothing. The trunk's layers do what
+        they do in Keras: each computes in the dtype policy with which it was made, stays as it is
+        if its `trainable` is False, and averages the statistics of batches with its own momentum.
+        Under a `tf.distribute` strategy the trunk is made in the strategy's scope, and what is said
+        of batch normalization above holds for it too.
 
     Raises:
       InputError: for a config, fade_in or trunk that do not fit each other.
@@ -122,10 +121,17 @@ class MMDVLAE(keras.Model):
                 config.blocks[index], shapes[index], normalization, name=f"{name}_{index + 1}"
             )
 
-        # The trunk's highest block, if nothing read it, would never be trained.
-        blocks = count if config.shared_trunk else count - 1
-        branches = () if config.shared_trunk or trunk else range(untapped, count)
-        self.trunk = trunk or [infer(index, "inference") for index in range(blocks)]
+        if trunk is not None:
+            blocks, branches = 0, range(0)
+            taps = level_shapes(trunk, config)
+        else:
+            # The highest block, if nothing read it, would never be trained.
+            blocks = count if config.shared_trunk else count - 1
+            branches = range(count if config.shared_trunk else untapped, count)
+            taps = [path[-1] for path in shapes[untapped:]]
+        self.trunk: keras.Model | None = trunk
+        # Keras comes to "layers" before this name, so that a file has the blocks among all layers.
+        self.trunk_blocks = [infer(index, "inference") for index in range(blocks)]
         self.branches = [infer(index, "branch") for index in branches]
         deviation = (config.deviation_floor, config.initial_deviation)
         self.heads = [
@@ -146,9 +152,8 @@ class MMDVLAE(keras.Model):
             )
             for index in range(count)
         ]
-        for block in (*([] if trunk else self.trunk), *self.branches, *self.generators):
+        for block in (*self.trunk_blocks, *self.branches, *self.generators):
             block.build()
-        taps = level_shapes(trunk, config) if trunk else [path[-1] for path in shapes[untapped:]]
         for head, shape in zip(self.heads, taps, strict=True):
             head.build((None, *shape))
         self.built = True
@@ -194,13 +199,13 @@ class MMDVLAE(keras.Model):
 
     def _levels(self, features, training):
         """Yields the features off which each latent layer is read, lowest layer first."""
-        if isinstance(self.trunk, keras.Model):
+        if self.trunk is not None:
             yield from levels(self.trunk, features, training)
             return
         for index in range(len(self.config.blocks)):
             below, layer = features, index - self._untapped
-            if index < len(self.trunk):
-                features = self.trunk[index](below, training=training)
+            if index < len(self.trunk_blocks):
+                features = self.trunk_blocks[index](below, training=training)
             if layer >= 0:
                 branch = self.branches[layer] if self.branches else None
                 yield branch(below, training=training) if branch else features
@@ -496,10 +501,8 @@ class MMDVLAE(keras.Model):
         return self.get_metrics_result()
 
     def get_config(self) -> dict[str, Any]:
-        trunk = None
-        if isinstance(self.trunk, keras.Model):
-            trunk = keras.saving.serialize_keras_object(self.trunk)
         own = {"config": {**vars(self.config)}, "seed": self.seed, "fade_in": self.fade_in}
+        trunk = keras.saving.serialize_keras_object(self.trunk)
         return {**super().get_config(), **own, "trunk": trunk}
 
     @classmethod

@@ -54,7 +54,8 @@ def describe(
     Returns:
       A dict that JSON can hold: "format", "dataset", "folder" (a hash of an image folder's path,
       None for other data), "layout" (where the faces of the training images lie, the fields of
-      `config.layouts.Layout`; None where that is not known), "image_shape", "latent_dims", "crop",
+      `config.layouts.Layout`; None where that is not known), "image_shape", "latent_dims", "trunk"
+      (the name of the Keras model that is the encoder; None for the ladder of the config), "crop",
       "max_megapixels" (larger pictures are refused), "attributes", "signatures",
       "mixture_components" (None without a mixture),
       "weights" ("last": those of the last step), "test" and "test_images" (the metrics of the test
@@ -73,6 +74,7 @@ def describe(
         "layout": layout._asdict() if layout else None,
         "image_shape": list(model.config.image_shape),
         "latent_dims": list(model.config.latent_dims),
+        "trunk": None if model.trunk is None else model.trunk.name,
         "crop": data.crop if data else 1.0,
         "max_megapixels": max_megapixels,
         "attributes": list(directions.names) if directions else [],

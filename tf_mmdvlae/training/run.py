@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError, first_line
+from tf_mmdvlae.common.files import replacing
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model import devices
@@ -18,6 +19,7 @@ from tf_mmdvlae.model.fused import FusedAdam
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.model.samplers import Samplers
 from tf_mmdvlae.model.schedule import HoldThenCosine
+from tf_mmdvlae.model.trunk import level_shapes
 from tf_mmdvlae.training.checkpoints import Checkpoints
 from tf_mmdvlae.training.held_out import load_held_out
 from tf_mmdvlae.training.workdir import Workdir, find_workdir
@@ -29,13 +31,16 @@ class Run:
 
     Make it before TensorFlow computes anything. The chief works in the run's folder, and each other
     process in `workers/<index>/` below it; `workdir` and `checkpoints` are those of this process.
-    `rollbacks` counts how often the run has gone back to a checkpoint, each time with half the
-    learning rate. `splits` holds "train" and "test" once they are loaded,
-    and the chief's "held_out" as well.
+    `trunk` is as in `train`; the model trains a copy of it. `rollbacks` counts how often the run
+    has gone back to a checkpoint, each time with half the learning rate. `splits` holds "train" and
+    "test" once they are loaded, and the chief's "held_out" as well.
     """
 
-    def __init__(self, config: Config, workdir: pathlib.Path | str):
+    def __init__(
+        self, config: Config, workdir: pathlib.Path | str, trunk: keras.Model | None = None
+    ):
         self.config = config
+        self.trunk = trunk
         self.workers = Workers(config.train.distribute)
         folder = pathlib.Path(workdir)
         if not self.workers.is_chief:
@@ -44,6 +49,29 @@ class Run:
         self.checkpoints = Checkpoints(self.workdir.checkpoints, config.train.keep_checkpoints)
         self.rollbacks = 0
         self.splits: dict[str, pipeline.Split] = {}
+
+    def admit_trunk(self) -> None:
+        """Takes the trunk that the folder keeps; refuses another one once the run has begun."""
+        file, given = self.workdir.trunk_file, self.trunk
+        if given is not None:
+            if self.config.train.distribute == "multi_worker":
+                raise InputError("A trunk trains on one machine; set train.distribute otherwise.")
+            level_shapes(given, self.config.model)
+            if not self.workdir.has_begun:
+                return
+        advice = "put it back as it was, or begin anew in another workdir."
+        self.trunk = _read_keras(file, keras.Model, advice) if file.exists() else None
+        if given is not None and _shapes(given) != _shapes(self.trunk):
+            raise InputError(
+                f"{self.workdir.path} holds a run with another trunk, or with none; give the same "
+                "one or another workdir."
+            )
+
+    def keep_trunk(self) -> None:
+        """Writes the trunk to the folder of a run that has not begun."""
+        if self.trunk is not None and not self.workdir.has_begun:
+            with replacing(self.workdir.trunk_file) as temporary:
+                self.trunk.save(temporary)
 
     def load_splits(self) -> None:
         """Loads the splits; an `InputError` in any of them comes before the first step."""
@@ -59,7 +87,7 @@ class Run:
     def make_model(self) -> MMDVLAE:
         """Makes the untrained model on the devices of all processes."""
         with self.workers.strategy.scope():
-            return make_model(self.config, self.rollbacks)
+            return make_model(self.config, self.rollbacks, self.trunk)
 
     def restore(self, model: keras.Model) -> int:
         """Loads the newest checkpoint of any process in all; returns its step, 0 for none."""
@@ -84,7 +112,8 @@ class Run:
         """Copies the weights and the optimizer of `model` to one device, in float32."""
         if (self.config.train.precision, self.config.train.distribute) == ("float32", "none"):
             return model
-        copy = make_model(self.config.changed(train={"precision": "float32"}), self.rollbacks)
+        config = self.config.changed(train={"precision": "float32"})
+        copy = make_model(config, self.rollbacks, self.trunk)
         copy.optimizer.build(copy.trainable_variables)
         copy.set_weights(model.get_weights())
         # Where losses are scaled, the optimizer that steps is an inner one.
@@ -113,10 +142,10 @@ def require_images(sizes: Mapping[str, int], batch_size: int) -> None:
         raise InputError(" ".join(missing))
 
 
-def make_model(config: Config, rollbacks: int = 0) -> MMDVLAE:
+def make_model(config: Config, rollbacks: int = 0, trunk: keras.Model | None = None) -> MMDVLAE:
     """Makes the untrained, compiled model of a config on the devices of the current strategy.
 
-    Each rollback halves the learning rate.
+    Each rollback halves the learning rate. The model has a copy of `trunk`, if one is given.
     """
     train = config.train
     keras.utils.set_random_seed(train.seed)
@@ -125,11 +154,20 @@ def make_model(config: Config, rollbacks: int = 0) -> MMDVLAE:
     xla = devices.jit_compile(train.xla)
     with devices.precision(train.precision):
         fade_in = train.fade_in(len(config.model.latent_dims))
-        model = MMDVLAE(config.model, train.seed, fade_in)
+        described = keras.saving.serialize_keras_object(trunk)
+        copy = keras.saving.deserialize_keras_object(described)
+        model = MMDVLAE(config.model, train.seed, fade_in, copy)
+    if trunk is not None:
+        # A copy of a class of its own is not built before the model is.
+        copy.set_weights(trunk.get_weights())
     if train.sees_whole_batch(tf.distribute.get_strategy().num_replicas_in_sync):
         devices.synchronize_normalization(model)
     model.compile(FusedAdam(rate), jit_compile=xla, steps_per_execution=train.steps_per_execution)
     return model
+
+
+def _shapes(model):
+    return None if model is None else [tuple(weight.shape) for weight in model.weights]
 
 
 def _float_variables(model: MMDVLAE) -> list:
@@ -162,15 +200,17 @@ def load_run(workdir: pathlib.Path | str) -> MMDVLAE:
 
 def read_model(workdir: Workdir) -> MMDVLAE:
     """Reads `model.keras` with the optimizer as the run left it; refuses a broken file."""
+    advice = "remove metrics.json there and give the bin/train command again to write it anew."
+    return _read_keras(workdir.model_file, MMDVLAE, advice)
+
+
+def _read_keras(file, kind, advice):
     try:
-        model = keras.saving.load_model(workdir.model_file)
-        if not isinstance(model, MMDVLAE):
-            raise TypeError(f"it holds a {type(model).__name__}, not a model of this package")
+        model = keras.saving.load_model(file)
+        if not isinstance(model, kind):
+            raise TypeError(f"it holds a {type(model).__name__}, not a {kind.__name__}")
     except Exception as error:  # Keras raises whatever its readers and a file's classes ran into.
-        raise InputError(
-            f"{workdir.model_file} cannot be read ({first_line(error)}); remove metrics.json there "
-            "and give the bin/train command again to write it anew."
-        ) from error
+        raise InputError(f"{file} cannot be read ({first_line(error)}); {advice}") from error
     return model
 
 

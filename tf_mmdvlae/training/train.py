@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -27,6 +28,7 @@ def train(
     workdir: pathlib.Path | str,
     export_dir: pathlib.Path | str,
     overwrite: bool = False,
+    trunk: keras.Model | None = None,
 ) -> Result | None:
     """Trains a model, or resumes a run that was stopped, and writes all results.
 
@@ -47,6 +49,9 @@ def train(
       workdir: the folder of the run; a run with the same config in it is resumed.
       export_dir: the folder of versions for the SavedModel.
       overwrite: True measures, draws and exports a finished run again.
+      trunk: as in `MMDVLAE`. The run trains a copy and keeps the trunk, as it was given, in
+        `trunk.keras`: whoever resumes the run, the commands too, need not give it again. Not for
+        several workers. Dropout in a trunk draws anew after a resume.
 
     Raises:
       InputError: for a config, folder or data set that cannot be used.
@@ -56,7 +61,7 @@ def train(
     # A GPU has memory of its own, of which TensorFlow does not tell.
     if not tf.config.list_physical_devices("GPU"):
         require_memory(config, available_memory())
-    run = Run(config, workdir)
+    run = Run(config, workdir, trunk)
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.workers.stop_on_lost_worker())
         with run.workers.refuse_together():
@@ -70,6 +75,7 @@ def train(
             if not run.workers.is_chief:
                 run.config = config.changed(train={"continued_from": int(start)})
                 run.config = run.workdir.admit(run.config)
+            run.admit_trunk()
         result = None
         has_results = run.workdir.has_results(run.config.train.steps)
         if not run.workers.any(has_results and not overwrite):
@@ -113,6 +119,7 @@ def _train(run: Run, export_dir: pathlib.Path | str) -> Result | None:
     with workers.refuse_together():
         # Nothing is written before everything that can be checked has been.
         workdir.claim(run.config)
+        run.keep_trunk()
     model = _fit_with_rollbacks(run, model)
     with workers.refuse_together():
         if not workers.is_chief:
@@ -219,6 +226,10 @@ def _print_epochs(run: Run) -> None:
 def _print_summary(run: Run, model: MMDVLAE) -> None:
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     settings, train = run.config.model, run.config.train
+    encoder = ""
+    if model.trunk is not None:
+        weights = model.trunk.count_params()
+        encoder = f" (decoder; encoder {model.trunk.name}, {weights:,} parameters)"
     rows = {
         "data set": run.config.data.dataset,
         "workdir": run.workdir.path,
@@ -226,7 +237,7 @@ def _print_summary(run: Run, model: MMDVLAE) -> None:
         "workers": run.workers.count,
         "image": "x".join(map(str, settings.image_shape)),
         "latent layers": f"{settings.latent_dims} (lowest first)",
-        "blocks": " | ".join(" ".join(block) for block in settings.blocks),
+        "blocks": " | ".join(" ".join(block) for block in settings.blocks) + encoder,
         "parameters": f"{model.count_params():,}",
         "reconstruction": f"{settings.reconstruction}, "
         f"weight {settings.effective_reconstruction_weight:g}",

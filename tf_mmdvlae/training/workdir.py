@@ -73,7 +73,8 @@ class Workdir:
     """The folder of a run.
 
     It holds `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`, `figures/`,
-    `directions.npz`, `samplers.npz`, `model.keras`, and `metrics.json`, which is written last.
+    `directions.npz`, `samplers.npz`, `model.keras`, and `metrics.json`, which is written last; for
+    a run with a trunk of its own, `trunk.keras` as it was before training.
     The methods raise an `InputError` where a file cannot be read or written.
     """
 
@@ -87,6 +88,7 @@ class Workdir:
         self.directions_file = self.path / "directions.npz"
         self.samplers_file = self.path / "samplers.npz"
         self.model_file = self.path / "model.keras"
+        self.trunk_file = self.path / "trunk.keras"
         self.metrics_file = self.path / "metrics.json"
 
     @property
@@ -126,12 +128,13 @@ class Workdir:
         """Makes the folder this run's: writes the settings that `admit` returns."""
         config = self.admit(config)
         # A run that is resumed keeps its record.
-        if not self._has_begun or self.read_config().train.steps != config.train.steps:
+        if not self.has_begun or self.read_config().train.steps != config.train.steps:
             write_json(self.config_file, config.to_dict())
         return config
 
     @property
-    def _has_begun(self):
+    def has_begun(self) -> bool:
+        """Whether the folder holds a checkpoint or results."""
         return self.is_finished or any(self.checkpoints.glob("step_*"))
 
     def admit(self, config: Config) -> Config:
@@ -140,7 +143,7 @@ class Workdir:
         While the folder holds no checkpoint, its settings may change. A run that took all its steps
         may go on with more. Returns the config with the step that the run is `continued_from`.
         """
-        if not self._has_begun:
+        if not self.has_begun:
             require_outside(self.path, config.data)
             return config
         if not self.config_file.exists():
