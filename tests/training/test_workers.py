@@ -38,7 +38,7 @@ from tf_mmdvlae.model.mmdvlae import MMDVLAE
 from tf_mmdvlae.training.workers import Workers
 
 config = dataclasses.replace(
-    TINY, blocks=(("conv4/2",), ("dense8",)), nested_dropout=0.25, kl_weights=0.5, prior="sampled"
+    TINY, blocks=(("conv4/2",), ("dense8",)), nested_dropout=0.25, kl_weights=0.5
 )
 images = np.random.default_rng(0).random((48, 8, 8, 1), np.float32)
 batches = tf.data.Dataset.from_tensor_slices(images).batch(16).repeat()
@@ -47,11 +47,12 @@ alone, mirrored = Workers("none"), Workers("mirrored")
 for workers, sees_whole_batch in ((alone, True), (mirrored, True), (mirrored, False)):
     keras.utils.set_random_seed(0)
     with workers.strategy.scope():
-        model = MMDVLAE(config, 0, ((2, 5), (0, 0)))
+        prior = "sampled" if sees_whole_batch else "closed_form"
+        model = MMDVLAE(dataclasses.replace(config, prior=prior), 0, ((2, 5), (0, 0)))
         model.compile(FusedAdam(1e-3))
     if sees_whole_batch:
         synchronize_normalization(model)
-    stage = model.trunk[0].stages[0]
+    stage = model.trunk_blocks[0].stages[0]
     features = np.asarray(stage.operation(images[:16]))
     settings = {"shuffle": False, "verbose": 0}
     model.fit(batches, steps_per_epoch=1, **settings)

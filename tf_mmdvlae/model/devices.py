@@ -64,7 +64,10 @@ class Replica:
         if self.count == 1:
             return parts
         # One exchange for all of them.
-        joined = tf.distribute.get_replica_context().all_gather(tf.concat(parts, axis=1), axis=0)
+        own = tf.concat(parts, axis=1)
+        joined = tf.distribute.get_replica_context().all_gather(own, axis=0)
+        # Between the devices of one process the number of rows is forgotten.
+        joined.set_shape([own.shape[0] and own.shape[0] * self.count, own.shape[1]])
         return tf.split(joined, [part.shape[1] for part in parts], axis=1)
 
     def mean(self, values: Any) -> Any:
