@@ -65,6 +65,7 @@ class Trial:
             )
         require_same_model(export_dir, config.model.image_shape, config.data)
         self._run = Run(config, workdir)
+        self._run.admit_trunk()
         self._model = self._run.make_model()
         self._gpus = tf.config.list_physical_devices("GPU")
         found = self._gpus or tf.config.list_physical_devices("CPU")
