@@ -57,9 +57,11 @@ def typed(
         different whole numbers; and for values such as 1,000 and 12%.
     """
     column = f"{path}, column {label!r}"
-    composed = {text: unicodedata.normalize("NFC", text) for text in {text for _, text in fields}}
-    fields = [(line, composed[text]) for line, text in fields]
     texts = [text for _, text in fields]
+    composed = {text: unicodedata.normalize("NFC", text) for text in set(texts)}
+    if any(text != name for text, name in composed.items()):
+        texts = [composed[text] for text in texts]
+        fields = [(line, text) for (line, _), text in zip(fields, texts, strict=True)]
     present = {text for text in composed.values() if not is_missing(text)}
     numbers = {text: as_number(text, has_decimal_comma) for text in present}
     truths = {text: _TRUTHS.get(text.lower(), value) for text, value in numbers.items()}

@@ -26,6 +26,7 @@ from tf_mmdvlae.data.listing import OLD_RULES, warn_once
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SPACES = "spaces"
 _COUNT = re.compile(r"\d{1,18}", re.ASCII)
+_SPACE = re.compile(r"[^\S\r\n]")
 _EXCELS_FIRST_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
@@ -91,8 +92,9 @@ def read_label_file(
     if without := len(names) - len(labelled):
         warn_once(f"{without} images have no row in {path} and are left out.")
     labels, class_names = {}, {}
+    rows = [row_of[name] for name in labelled]
     for column, label in enumerate(heading[1:]):
-        fields = [(row_of[name][0], row_of[name][1][column]) for name in labelled]
+        fields = [(line, values[column]) for line, values in rows]
         array, classes = typed(fields, path, label, table.separator != "commas")
         if array is not None:
             labels[label] = array
@@ -190,7 +192,9 @@ def _text(content):
 def _tables(text) -> list[Table]:
     if excels := _EXCELS_FIRST_LINE.match(text):
         return [_split("\n" + text[excels.end() :], excels[1])]
-    return [*(_split(text, separator) for separator in _SEPARATORS), _split_at_spaces(text)]
+    separators = [one for one in _SEPARATORS if one in text] or [","]
+    tables = [_split(text, separator) for separator in separators]
+    return [*tables, _split_at_spaces(text)] if _SPACE.search(text) else tables
 
 
 def _split(text, separator) -> Table:
@@ -234,7 +238,7 @@ def _checked(table, path, flag) -> Table:
             "Complete the file, or correct its first line."
         )
     for line, fields in rows:
-        if any("\n" in field or "\r" in field for field in fields):
+        if "\n" in (joined := "".join(fields)) or "\r" in joined:
             raise InputError(
                 f"{path}, line {line}: a field that begins with a quotation mark there ends in "
                 "another line; close it, or leave the mark out."
@@ -256,4 +260,6 @@ def _checked(table, path, flag) -> Table:
             raise InputError(f"{path}: column {number} has no name in the heading.")
         if name in names[1 : number - 1]:
             raise InputError(f"{path} has two columns {name!r}; rename or remove one.")
-    return Table(names, [(line, [f[c] for c in kept]) for line, f in rows], separator)
+    if len(kept) < len(heading):
+        rows = [(line, [fields[column] for column in kept]) for line, fields in rows]
+    return Table(names, rows, separator)
