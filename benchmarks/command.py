@@ -66,8 +66,8 @@ def _run(flags):
 
 def _training(flags):
     from benchmarks.harness import mixed_policy
-    from benchmarks.other_models import has_pythae
     from benchmarks.peak_memory import peak_memory
+    from benchmarks.pythae_model import has_pythae
     from benchmarks.training_speed import training_speed
 
     configs = {}

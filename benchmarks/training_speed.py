@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from benchmarks import products
 from benchmarks.harness import alternate, compile_step, make_ladder, random_split, spread
-from benchmarks.other_models import plain_autoencoder, pythae_step
+from benchmarks.plain_model import plain_autoencoder
+from benchmarks.pythae_model import pythae_step
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.model import mmd

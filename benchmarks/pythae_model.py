@@ -1,64 +1,15 @@
-"""A ladder's blocks without the ladder, in plain Keras and in pythae on PyTorch."""
+"""The ladder's layers as pythae's INFOVAE_MMD on PyTorch."""
 
 import importlib.util
 import math
 from collections.abc import Callable
 
-import keras
 import numpy as np
 
+from benchmarks.plain_model import blocks, mirrored
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.config.settings import ModelConfig, parse_operation
-from tf_mmdvlae.model.layers import KERNEL_SIZE, LEAK
-
-
-def _operations(settings):
-    """Encoder and decoder, its mirror: lists of (kind, stride, shape before, shape after)."""
-    encoder = [
-        (*parse_operation(text)[::2], before, after)
-        for block, path in zip(settings.blocks, settings.feature_shapes(), strict=True)
-        for text, before, after in zip(block, path[:-1], path[1:], strict=True)
-    ]
-    decoder = [("dense", 1, (sum(settings.latent_dims),), encoder[-1][-1])]
-    for kind, stride, before, after in reversed(encoder):
-        decoder.append(("transposed" if kind == "conv" else kind, stride, after, before))
-    return encoder, decoder
-
-
-def plain_autoencoder(settings: ModelConfig, learning_rate: float = 1e-3) -> keras.Model:
-    """The blocks of a ladder and their mirror, with one code between them: what Keras itself costs.
-
-    The model has Keras's own layers, training step and Adam: no noise, no MMD, no heads within the
-    ladder. The code has as many dimensions as the ladder's layers together. `train_step` takes
-    (images, images), float32 [batch, height, width, channels] in [0, 1].
-    """
-    layers, normalized = keras.layers, settings.normalization == "batch"
-    encoder, decoder = _operations(settings)
-    kinds = {"conv": layers.Conv2D, "transposed": layers.Conv2DTranspose}
-
-    def apply(features, operation, last=False):
-        kind, stride, _, shape = operation
-        bias = last or not normalized
-        if kind == "dense":
-            features = layers.Dense(math.prod(shape), use_bias=bias)(layers.Flatten()(features))
-        else:
-            layer = kinds[kind](shape[-1], KERNEL_SIZE, stride, padding="same", use_bias=bias)
-            features = layer(features)
-        if not last:
-            features = layers.BatchNormalization()(features) if normalized else features
-            features = layers.LeakyReLU(LEAK)(features)
-        return layers.Reshape(shape)(features) if kind == "dense" else features
-
-    inputs = features = keras.Input(settings.image_shape)
-    for operation in encoder:
-        features = apply(features, operation)
-    features = layers.Dense(sum(settings.latent_dims))(layers.Flatten()(features))
-    for operation in decoder:
-        features = apply(features, operation, last=operation is decoder[-1])
-    outputs = layers.Activation("sigmoid", dtype="float32")(features)
-    model = keras.Model(inputs, outputs)
-    model.compile(keras.optimizers.Adam(learning_rate), "mean_absolute_error")
-    return model
+from tf_mmdvlae.config.settings import ModelConfig
+from tf_mmdvlae.model.layers import INITIAL_GATE, KERNEL_SIZE, LEAK
 
 
 def has_pythae() -> bool:
@@ -71,9 +22,10 @@ def pythae_step(
 ) -> Callable[[], float]:
     """A function that takes a training step of pythae's INFOVAE_MMD and returns its loss.
 
-    Encoder and decoder are those of `plain_autoencoder`, with the ladder's normalization and
-    activations. Everything else is pythae's: the mean squared error, seven inverse multiquadratic
-    kernels, and what its trainer does in each step, which includes reading the loss.
+    Encoder and decoder have all layers of the ladder, heads and merging included, so that both
+    models have the same weights; the codes of all latent layers are one code for pythae. Everything
+    else is pythae's: the mean squared error, seven inverse multiquadratic kernels, and what its
+    trainer does in each step, which includes reading the loss.
 
     Args:
       settings: the ladder.
@@ -96,29 +48,77 @@ def pythae_step(
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
 
-    dimension = sum(settings.latent_dims)
-    encoder, decoder = _operations(settings)
-    features = math.prod(encoder[-1][-1])
+    dimensions, width, steps = settings.latent_dims, settings.head_width, blocks(settings)
+    dimension, untapped = sum(dimensions), len(steps) - len(dimensions)
+    tops = [block[-1][-1] for block in steps]
+
+    def chain(*operations, last=None):
+        return torch.nn.Sequential(*_modules(settings, operations, last))
+
+    def hidden(before):
+        return [("dense", 1, before, (width,))] if width else []
 
     class Encoder(BaseEncoder):
         def __init__(self):
             super().__init__()
-            self.trunk = torch.nn.Sequential(*_modules(settings, encoder), torch.nn.Flatten())
-            self.mean = torch.nn.Linear(features, dimension)
-            self.log_variance = torch.nn.Linear(features, dimension)
+            own = [] if settings.shared_trunk else steps[untapped:]
+            shared = steps[: len(steps) - bool(own)]
+            self.trunk = torch.nn.ModuleList(chain(*block) for block in shared)
+            self.branches = torch.nn.ModuleList(chain(*block) for block in own)
+            self.hidden, self.means, self.log_variances = (torch.nn.ModuleList() for _ in range(3))
+            for size, top in zip(dimensions, tops[untapped:], strict=True):
+                features = width or math.prod(top)
+                self.hidden.append(chain(*hidden(top)).append(torch.nn.Flatten()))
+                self.means.append(torch.nn.Linear(features, size))
+                self.log_variances.append(torch.nn.Linear(features, size))
 
         def forward(self, x):
-            top = self.trunk(x)
-            return ModelOutput(embedding=self.mean(top), log_covariance=self.log_variance(top))
+            means, log_variances = [], []
+            for index in range(len(steps)):
+                below, layer = x, index - untapped
+                if index < len(self.trunk):
+                    x = self.trunk[index](below)
+                if layer >= 0:
+                    top = self.branches[layer](below) if self.branches else x
+                    top = self.hidden[layer](top)
+                    means.append(self.means[layer](top))
+                    log_variances.append(self.log_variances[layer](top))
+            codes = (torch.cat(parts, dim=1) for parts in (means, log_variances))
+            return ModelOutput(**dict(zip(("embedding", "log_covariance"), codes, strict=True)))
 
     class Decoder(BaseDecoder):
         def __init__(self):
             super().__init__()
-            modules = _modules(settings, decoder, last=len(decoder) - 1)
-            self.mirror = torch.nn.Sequential(*modules, torch.nn.Sigmoid())
+            self.inject, self.mirror = torch.nn.ModuleList(), torch.nn.ModuleList()
+            self.gates = torch.nn.ParameterList()
+            for size, top in zip(dimensions, tops[untapped:], strict=True):
+                before = (width or size,)
+                self.inject.append(chain(*hidden((size,)), ("dense", 1, before, top)))
+                # The block at the top merges nothing.
+                if settings.merge == "gated_add" and len(self.inject) < len(dimensions):
+                    self.gates.append(torch.full((top[-1], *top[:-1]), INITIAL_GATE))
+            for index, block in enumerate(steps):
+                (kind, stride, (*places, channels), after), *rest = mirrored(block)
+                if settings.merge == "concatenate" and untapped <= index < len(steps) - 1:
+                    channels *= 2
+                operations = [(kind, stride, (*places, channels), after), *rest]
+                last = None if index else len(rest)
+                self.mirror.append(chain(*operations, last=last))
 
         def forward(self, z):
-            return ModelOutput(reconstruction=self.mirror(z))
+            codes, features = torch.split(z, list(dimensions), dim=1), None
+            for index in reversed(range(len(steps))):
+                layer = index - untapped
+                if layer >= 0:
+                    injected = self.inject[layer](codes[layer])
+                    if features is None:
+                        features = injected
+                    elif settings.merge == "concatenate":
+                        features = torch.cat([features, injected], dim=1)
+                    else:
+                        features = features + self.gates[layer] * injected
+                features = self.mirror[index](features)
+            return ModelOutput(reconstruction=torch.sigmoid(features))
 
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
