@@ -96,7 +96,7 @@ def hub_card(
     """
     from huggingface_hub import EvalResult, ModelCardData
 
-    dataset = manifest["dataset"] or "images"
+    dataset = manifest.get("dataset") or "images"
     metadata = ModelCardData(
         library_name="tf_mmdvlae",
         license=licence,
@@ -113,7 +113,7 @@ def hub_card(
                 metric_name=metric,
                 metric_value=estimate["value"],
             )
-            for metric, estimate in manifest["test"].items()
+            for metric, estimate in manifest.get("test", {}).items()
             if estimate["value"] is not None
         ]
         or None,
