@@ -37,6 +37,7 @@ def test_a_file_of_version_0_1_is_read():
     stored["data"]["listing"] = "0.3"
     stored["train"]["continued_from"] = 0
     stored["train"]["batch_statistics"] = "auto"
+    stored["train"]["stop_after"] = 0
     assert json.loads(json.dumps(config.to_dict())) == stored
     stored = json.loads(VERSION_0_1)
     stored["train"]["distribute"] = "multi_worker"

@@ -7,7 +7,7 @@ import pytest
 
 from tf_mmdvlae.data import description, pipeline
 from tf_mmdvlae.training import held_out
-from tf_mmdvlae.training.held_out import HeldOut, load_held_out, overfitting
+from tf_mmdvlae.training.held_out import HeldOut, has_stopped, load_held_out, overfitting, standing
 from tf_mmdvlae.training.run import make_model
 
 
@@ -105,3 +105,23 @@ def log(train, val):
 def test_a_run_that_overfits_says_so(history, images, says):
     sentence = overfitting(history, images)
     assert re.search(says, sentence) if says else sentence == ""
+
+
+@pytest.mark.parametrize(
+    ("errors", "changes", "expected"),
+    [
+        ({}, {}, (0, 0)),
+        ({100: 0.5, 200: 0.4, 300: 0.45, 400: 0.4}, {}, (200, 2)),
+        # Layer 1 fades in until step 425 = 1000 * (0.35 + 0.15 / 2).
+        ({100: 0.1, 425: 0.1, 500: 0.4, 600: 0.5}, {"progressive": True}, (500, 1)),
+        ({100: 0.1, 200: 0.3, 300: 0.2}, {"continued_from": 100}, (300, 0)),
+    ],
+)
+def test_where_a_run_stands(run_config, errors, changes, expected):
+    train = {"steps": 1000, "progressive": False, "stop_after": 2, **changes}
+    config = run_config.changed(train=train)
+    history = [{"step": 50, "loss": 1.0}, {"step": 60, "val_reconstruction": None}]
+    history += [{"step": step, "val_reconstruction": error} for step, error in errors.items()]
+    assert standing(history, config) == expected
+    assert has_stopped(history, config) == (expected[1] >= 2)
+    assert not has_stopped(history, config.changed(train={"stop_after": 0}))

@@ -23,6 +23,7 @@ from tf_mmdvlae.cli.command import (
     absolute_path_or_name,
     place,
 )
+from tf_mmdvlae.cli.own_callbacks import find_function, make_callbacks
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.config import known_datasets, unversioned
 from tf_mmdvlae.config.layouts import CROPS, LAYOUTS
@@ -48,6 +49,11 @@ _TRAIN_FLAGS = {
         str, "none, mirrored (all GPUs of this machine) or multi_worker (machines of TF_CONFIG)"
     ),
     "on_divergence": Flag(str, "stop, or rollback (to the last good checkpoint) [default: stop]"),
+    "stop_after": Flag(
+        int,
+        "end the run once so many measurements of held-out images are no better than the best, and "
+        "keep its weights [default: 0, never]",
+    ),
 }
 FLAGS = {
     "dataset": DATASET._replace(required=False, help=f"{DATASET.help}; or give --config_file"),
@@ -76,6 +82,11 @@ FLAGS = {
     ),
     "epochs": Flag(float, "how often the run sees each training image, in place of --steps"),
     **_TRAIN_FLAGS,
+    "callbacks": Flag(
+        list,
+        "module:function of Keras callbacks of your own, with commas between several; the function "
+        "takes the run's config and returns a callback or a list",
+    ),
     "overwrite": Flag(bool, "measure, draw and export a finished run again"),
     "dry_run": Flag(
         bool, "print the settings, and what the run would take here, by 20 steps; write nothing"
@@ -86,7 +97,7 @@ FLAGS = {
 def _run(flags):
     from tf_mmdvlae.config.overrides import fields_by_section
     from tf_mmdvlae.config.settings import DataConfig
-    from tf_mmdvlae.training.workdir import find_workdir
+    from tf_mmdvlae.training.workdir import Workdir, find_workdir
 
     fields = fields_by_section(flags.overrides)
     for section, names in (("data", ["cache"]), ("train", _TRAIN_FLAGS)):
@@ -97,6 +108,8 @@ def _run(flags):
         dims = fields_by_section([("model.latent_dims", flags.latent_dims)])
         latent_dims = dims["model"]["latent_dims"]
     source = _source(flags)
+    for function in flags.callbacks or ():
+        find_function(function)
     name = _name(flags)
     workdir, export_dir = flags.workdir or f"runs/{name}", flags.export_dir or f"exports/{name}"
     if flags.align and flags.dry_run:
@@ -126,9 +139,20 @@ def _run(flags):
     # Here, because it imports TensorFlow.
     from tf_mmdvlae.training.train import train as train_run
 
-    result = train_run(config, workdir, export_dir, flags.overwrite)
+    is_finished = Workdir(workdir).has_results(config.train.steps) and not flags.overwrite
+    callbacks = [] if is_finished else _callbacks(flags.callbacks or (), config)
+    result = train_run(config, workdir, export_dir, flags.overwrite, callbacks=callbacks)
     if result is not None:
         _print_result(result)
+
+
+def _callbacks(names, config):
+    from tf_mmdvlae.training.workers import place_of_process
+
+    if config.train.distribute == "multi_worker" and place_of_process()[0]:
+        # Every line would be logged once per worker.
+        return []
+    return [callback for name in names for callback in make_callbacks(name, config)]
 
 
 def _try(config, workdir, export_dir):
@@ -250,8 +274,12 @@ def _data_of(workdir):
 
 def _print_result(result):
     if result.was_finished:
+        goes_on = "More --steps continue it"
+        taken, planned = (result.metrics.get(name) for name in ("stopped_at", "planned_steps"))
+        if taken != planned:
+            goes_on = f"It ended at step {taken:,}, of {planned:,}, as it got no better"
         print(
-            f"The run in {result.workdir} is finished. More --steps continue it; --overwrite\n"
+            f"The run in {result.workdir} is finished. {goes_on}; --overwrite\n"
             "measures, draws and exports it again; another --workdir starts a new run."
         )
     print(f"\nTest split ({result.metrics['test_images']:,} images):")

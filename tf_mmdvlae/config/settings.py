@@ -325,6 +325,10 @@ class TrainConfig:
       on_divergence: what follows a loss that is not finite or runs away: "stop" ends the run,
         "rollback" continues from the last good checkpoint with half the learning rate, at most
         three times.
+      stop_after: the run ends once so many measurements of held-out images in a row are no better
+        than the best one, and its results are of the weights of the best; 0 takes all steps, and
+        the last weights. Measurements before the lowest layer has faded in don't count. Not with
+        "multi_worker".
     """
 
     steps: Annotated[int, at_least(1)] = 5000
@@ -347,6 +351,7 @@ class TrainConfig:
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
     batch_statistics: Literal["auto", "own", "whole"] = "auto"
     on_divergence: Literal["stop", "rollback"] = "stop"
+    stop_after: Annotated[int, at_least(0)] = 0
 
     def __post_init__(self) -> None:
         check(self, "train")
@@ -363,6 +368,11 @@ class TrainConfig:
                     f"train.{name} is {getattr(self, name)!r}, but with train.distribute="
                     f"{self.distribute} {reason}."
                 )
+        if self.stop_after and self.distribute == "multi_worker":
+            raise InputError(
+                "train.stop_after is for one process, as one worker can't stop the others; leave "
+                "it or train.distribute=multi_worker out."
+            )
         if self.steps % self.steps_per_execution:
             raise InputError(
                 f"train.steps_per_execution is {self.steps_per_execution}, which does not divide "

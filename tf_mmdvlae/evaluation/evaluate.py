@@ -121,7 +121,10 @@ def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Sub
 
 
 def _training(details):
-    return {name: details.get(name) for name in ("steps", "seed", "commit", "versions")}
+    names = ("steps", "seed", "commit", "versions")
+    # Of a run that keeps its best weights.
+    stopped = {name: details[name] for name in ("planned_steps", "stopped_at") if name in details}
+    return {**{name: details.get(name) for name in names}, **stopped}
 
 
 def evaluate(

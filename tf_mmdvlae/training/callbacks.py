@@ -18,7 +18,7 @@ from tf_mmdvlae.common.errors import Diverged, InputError, TrainingStopped, firs
 from tf_mmdvlae.common.progress import Progress
 from tf_mmdvlae.common.stopping import stopping_signals
 from tf_mmdvlae.training.finish import finishing_seconds
-from tf_mmdvlae.training.held_out import HeldOut
+from tf_mmdvlae.training.held_out import HeldOut, has_stopped, standing
 from tf_mmdvlae.training.run import Run
 
 # The most rows of samples in TensorBoard, and lines in the logs, however long a run is.
@@ -87,7 +87,7 @@ class RunCallback(keras.callbacks.Callback):
         self.log_every = max(train.log_every, train.steps // _LOGGED_STEPS)
         if held_out:
             self.measure_every = math.ceil(held_out.every / self.log_every) * self.log_every
-        history = run.workdir.rewind_history(start)
+        self.history = history = run.workdir.rewind_history(start)
         self.seconds_before = history[-1]["seconds"] if history else 0.0
         # All workers must compare with the same first loss, or one could stop alone.
         first_loss = history[0]["loss"] if history else math.nan
@@ -98,6 +98,11 @@ class RunCallback(keras.callbacks.Callback):
         self.began = time.monotonic()
         if not self.run.workers.is_chief:
             return
+        if self.run.config.train.stop_after:
+            self.run.best.remove_after(self.start)
+            if 0 < self.start == standing(self.history, self.run.config)[0]:
+                # A process that was killed between the two files left the checkpoint alone.
+                self._save_best()
         with self._writing():
             if self.step == 0:
                 self.run.workdir.clear_tensorboard()
@@ -116,14 +121,19 @@ class RunCallback(keras.callbacks.Callback):
             self._diverge("The loss is not finite", ", ".join(terms) or "their sum")
         if due(self.log_every) or last:
             values = {name: float(value) for name, value in logs.items()}
-            self._log(values, due(self.measure_every) or last)
+            is_measured = due(self.measure_every) or last
+            self._log(values, is_measured)
+            # What callbacks of one's own see.
+            logs.update(values)
             self.model.reset_metrics()
+            if self.held_out and is_measured and train.stop_after:
+                self._judge()
         if self.run.workers.is_chief:
             self.progress.update(self.step, self.details)
             if due(self.pictures_every):
                 self._draw()
         if due(train.checkpoint_every) or last:
-            self._save()
+            self.save()
         if self.stop_request.signal is not None:
             self._stop()
 
@@ -137,9 +147,21 @@ class RunCallback(keras.callbacks.Callback):
                 "from the newest checkpoint.",
                 exit_code=128 + self.stop_request.signal,
             )
-        if self.saved != self.step:
-            self._save()
+        self.save()
         self.model.stop_training = True
+
+    def _judge(self):
+        """Keeps the weights if they are the best so far; ends a run that got no better."""
+        if standing(self.history, self.run.config)[0] == self.step:
+            # A run that is resumed is never older than the best weights.
+            self.save()
+            self._save_best()
+        elif has_stopped(self.history, self.run.config):
+            self.save()
+            self.model.stop_training = True
+
+    def _save_best(self):
+        self.run.best.save(self.model, self.step, self.run.rollbacks)
 
     def keep(self) -> int:
         """Saves the last whole step of a run that lacks the images of the next; returns the step.
@@ -151,7 +173,7 @@ class RunCallback(keras.callbacks.Callback):
         if self.saved != self.step and self.run.config.train.steps_per_execution == 1:
             # The step that failed changed nothing but the count of steps, which needs no images.
             self.model.optimizer.iterations.assign(self.step)
-            self._save()
+            self.save()
         return self.saved
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -212,7 +234,10 @@ class RunCallback(keras.callbacks.Callback):
             f"MMD^2 by layer {penalties}"
         )
         seconds = round(self.seconds_before + time.monotonic() - self.began, 1)
-        self.run.workdir.append_history({"step": self.step, "seconds": seconds, **values})
+        self.history.append({"step": self.step, "seconds": seconds, **values})
+        if self.held_out and is_measured and self.run.config.train.stop_after:
+            self.history[-1]["best_step"] = standing(self.history, self.run.config)[0]
+        self.run.workdir.append_history(self.history[-1])
         # TensorFlow keeps every Python number that it was ever given, hence NumPy's.
         with self._writing(), self.writer.as_default(step=np.int64(self.step)):
             for name, value in values.items():
@@ -223,7 +248,10 @@ class RunCallback(keras.callbacks.Callback):
         with self._writing(), self.writer.as_default(step=self.step):
             tf.summary.image("samples", samples, max_outputs=16)
 
-    def _save(self):
+    def save(self) -> None:
+        """Saves a checkpoint of the last step, if there is none yet."""
+        if self.saved == self.step:
+            return
         # The loss is that of the weights before this step's update.
         broken = [w.path for w in self.model.weights if not np.isfinite(np.asarray(w)).all()]
         if broken:

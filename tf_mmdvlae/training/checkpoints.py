@@ -75,6 +75,19 @@ class Checkpoints:
             model.load_weights(self._files(step)[1])
         return step
 
+    def load(self, model: keras.Model, step: int) -> bool:
+        """Loads the checkpoint of `step`; False, and nothing is loaded, if it is not whole."""
+        is_whole = self._read_record(step) is not None
+        if is_whole:
+            model.load_weights(self._files(step)[1])
+        return is_whole
+
+    def remove_after(self, step: int) -> None:
+        """Removes the checkpoints of later steps, which are of a part of the run that is gone."""
+        for later in self.steps():
+            if later > step:
+                self._remove(later)
+
     def newest(self) -> tuple[int, int]:
         """Finds the newest whole checkpoint; names a broken one in the log and removes it.
 

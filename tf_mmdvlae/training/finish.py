@@ -68,14 +68,16 @@ def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
     """
     config, workdir = run.config, run.workdir
     history = workdir.read_history()
-    if verdict := overfitting(history, run.splits["held_out"].size):
+    verdict = overfitting(history, run.splits["held_out"].size)
+    # The best weights are those from before the run overfitted.
+    if verdict and not config.train.stop_after:
         print(verdict, flush=True)
     print("Measuring on the test split ...", flush=True)
     functions = numpy_functions(model)
     measurements, directions, samplers = measure(functions, config, run.splits)
     metrics = {
         **measurements,
-        "steps": config.train.steps,
+        **_steps(config, model, history),
         "seed": config.train.seed,
         "rollbacks": run.rollbacks,
         "training_seconds": history[-1]["seconds"] if history else None,
@@ -99,6 +101,15 @@ def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
     # The same run may later be named from another working directory.
     write_json(workdir.metrics_file, {**metrics, "export": str(version.resolve())})
     return Result(workdir.path, workdir.read_metrics(), version)
+
+
+def _steps(config, model, history):
+    """The steps behind the weights; where these are the best, also how many the run took."""
+    planned = config.train.steps
+    if not config.train.stop_after or not history:
+        return {"steps": planned}
+    taken = {"planned_steps": planned, "stopped_at": history[-1]["step"]}
+    return {"steps": int(model.optimizer.iterations.numpy()), **taken}
 
 
 def finishing_seconds(config: Config, sizes: Mapping[str, int], training_rate: float) -> float:

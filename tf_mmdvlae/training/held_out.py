@@ -91,6 +91,31 @@ def _has_validation(data: DataConfig) -> bool:
     return description.describe(data).splits.get("validation", 0) > 0
 
 
+def standing(history: Sequence[Mapping[str, float]], config: Config) -> tuple[int, int]:
+    """The step with the lowest held-out error, and how many measurements came after it.
+
+    Those count that came after the last layer had faded in, and after `train.continued_from`.
+    Returns (0, 0) if there are none.
+    """
+    train = config.train
+    fade_in = train.fade_in(len(config.model.latent_dims)) or ()
+    begins = max([train.continued_from, *(end for _, end in fade_in)])
+    errors = {
+        int(record["step"]): record["val_reconstruction"]
+        for record in history
+        if record["step"] > begins and record.get("val_reconstruction") is not None
+    }
+    if not errors:
+        return 0, 0
+    best = min(errors, key=lambda step: (errors[step], step))
+    return best, sum(step > best for step in errors)
+
+
+def has_stopped(history: Sequence[Mapping[str, float]], config: Config) -> bool:
+    """Whether a run got no better for `train.stop_after` measurements."""
+    return 0 < config.train.stop_after <= standing(history, config)[1]
+
+
 def overfitting(history: Sequence[Mapping[str, float]], images: int) -> str:
     """Says that a run overfitted, and what to do; "" if it did not.
 

@@ -21,7 +21,7 @@ from tf_mmdvlae.model.samplers import Samplers
 from tf_mmdvlae.model.schedule import HoldThenCosine
 from tf_mmdvlae.model.trunk import level_shapes
 from tf_mmdvlae.training.checkpoints import Checkpoints
-from tf_mmdvlae.training.held_out import load_held_out
+from tf_mmdvlae.training.held_out import has_stopped, load_held_out, standing
 from tf_mmdvlae.training.workdir import Workdir, find_workdir
 from tf_mmdvlae.training.workers import Workers
 
@@ -31,9 +31,10 @@ class Run:
 
     Make it before TensorFlow computes anything. The chief works in the run's folder, and each other
     process in `workers/<index>/` below it; `workdir` and `checkpoints` are those of this process.
-    `trunk` is as in `train`; the model trains a copy of it. `rollbacks` counts how often the run
-    has gone back to a checkpoint, each time with half the learning rate. `splits` holds "train" and
-    "test" once they are loaded, and the chief's "held_out" as well.
+    `trunk` is as in `train`; the model trains a copy of it. `best` holds the weights that
+    `train.stop_after` keeps. `rollbacks` counts how often the run has gone back to a checkpoint,
+    each time with half the learning rate. `splits` holds "train" and "test" once they are loaded,
+    and the chief's "held_out" as well.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Run:
             folder = folder / "workers" / str(self.workers.index)
         self.workdir = Workdir(folder)
         self.checkpoints = Checkpoints(self.workdir.checkpoints, config.train.keep_checkpoints)
+        self.best = Checkpoints(self.workdir.best, keep=1)
         self.rollbacks = 0
         self.splits: dict[str, pipeline.Split] = {}
 
@@ -107,6 +109,30 @@ class Run:
             self.workers.copy(_float_variables(model), values, source)
             model.optimizer.iterations.assign(step)
         return step
+
+    def restore_best(self, model: keras.Model) -> None:
+        """With `train.stop_after`, loads the weights of the best measurement; says which."""
+        history = self.workdir.read_history()
+        step, waited = standing(history, self.config)
+        train = self.config.train
+        if not train.stop_after or not step:
+            return
+        if has_stopped(history, self.config) and history[-1]["step"] < train.steps:
+            print(
+                f"The run ends at step {history[-1]['step']:,} of {train.steps:,}: {waited} "
+                "measurements of held-out images were no better.",
+                flush=True,
+            )
+        if not waited:
+            return
+        with self.workers.strategy.scope():
+            is_whole = self.best.load(model, step)
+        print(
+            f"The weights of step {step:,} are kept, the best on held-out images."
+            if is_whole
+            else f"The weights of step {step:,}, the best, are gone; the last ones are kept.",
+            flush=True,
+        )
 
     def single_device_model(self, model: keras.Model) -> MMDVLAE:
         """Copies the weights and the optimizer of `model` to one device, in float32."""

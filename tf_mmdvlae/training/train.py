@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from tf_mmdvlae.serving.export import check_place
 from tf_mmdvlae.training.callbacks import RunCallback, StopRequest
 from tf_mmdvlae.training.checkpoints import ROLLBACKS
 from tf_mmdvlae.training.finish import Result, finish
-from tf_mmdvlae.training.held_out import HeldOut
+from tf_mmdvlae.training.held_out import HeldOut, has_stopped
 from tf_mmdvlae.training.run import Run, load_run, read_model
 
 
@@ -29,6 +30,7 @@ def train(
     export_dir: pathlib.Path | str,
     overwrite: bool = False,
     trunk: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Result | None:
     """Trains a model, or resumes a run that was stopped, and writes all results.
 
@@ -52,6 +54,10 @@ def train(
       trunk: as in `MMDVLAE`. The run trains a copy and keeps the trunk, as it was given, in
         `trunk.keras`: whoever resumes the run, the commands too, need not give it again. Not for
         several workers. Dropout in a trunk draws anew after a resume.
+      callbacks: what Keras calls besides, in the chief alone. To it a run is one epoch, a batch a
+        step; `model.optimizer.iterations` counts the steps of earlier starts too. The logs are
+        means since the run last logged, where there was a measurement with "val_reconstruction" and
+        "train_reconstruction". One that sets `model.stop_training` stops the run as Ctrl-C does.
 
     Raises:
       InputError: for a config, folder or data set that cannot be used.
@@ -79,7 +85,7 @@ def train(
         result = None
         has_results = run.workdir.has_results(run.config.train.steps)
         if not run.workers.any(has_results and not overwrite):
-            result = _train(run, export_dir)
+            result = _train(run, export_dir, callbacks)
         elif run.workers.is_chief:
             metrics = run.workdir.read_metrics()
             result = Result(run.workdir.path, metrics, pathlib.Path(metrics["export"]), True)
@@ -88,7 +94,9 @@ def train(
         return result
 
 
-def _train(run: Run, export_dir: pathlib.Path | str) -> Result | None:
+def _train(
+    run: Run, export_dir: pathlib.Path | str, callbacks: Sequence[keras.callbacks.Callback]
+) -> Result | None:
     workers, workdir = run.workers, run.workdir
     has_results = workdir.has_results(run.config.train.steps)
     if workers.any(has_results and workdir.model_file.exists()):
@@ -120,10 +128,11 @@ def _train(run: Run, export_dir: pathlib.Path | str) -> Result | None:
         # Nothing is written before everything that can be checked has been.
         workdir.claim(run.config)
         run.keep_trunk()
-    model = _fit_with_rollbacks(run, model)
+    model = _fit_with_rollbacks(run, model, callbacks)
     with workers.refuse_together():
         if not workers.is_chief:
             return None
+        run.restore_best(model)
         return finish(run, run.single_device_model(model), export_dir)
 
 
@@ -139,7 +148,9 @@ def _initial_weights(model: MMDVLAE, folder: str) -> list[np.ndarray]:
     return source.get_weights()
 
 
-def _fit_with_rollbacks(run: Run, model: MMDVLAE) -> MMDVLAE:
+def _fit_with_rollbacks(
+    run: Run, model: MMDVLAE, callbacks: Sequence[keras.callbacks.Callback]
+) -> MMDVLAE:
     train = run.config.train
     while True:
         start = run.restore(model)
@@ -149,8 +160,9 @@ def _fit_with_rollbacks(run: Run, model: MMDVLAE) -> MMDVLAE:
         elif train.init_from:
             model.set_weights(_initial_weights(model, train.init_from))
         try:
-            if start < train.steps:
-                _fit(run, model, start)
+            reached = [one for one in run.workdir.read_history() if one["step"] <= start]
+            if start < train.steps and not has_stopped(reached, run.config):
+                _fit(run, model, start, callbacks)
             return model
         except Diverged as error:
             if train.on_divergence == "stop" or run.rollbacks == ROLLBACKS:
@@ -175,7 +187,9 @@ def _beginning(start, train):
     return f"Resuming from the checkpoint of step {start:,}."
 
 
-def _fit(run: Run, model: MMDVLAE, start: int) -> None:
+def _fit(
+    run: Run, model: MMDVLAE, start: int, callbacks: Sequence[keras.callbacks.Callback]
+) -> None:
     data, train, split = run.config.data, run.config.train, run.splits["train"]
     steps = train.steps - start
     if steps % train.steps_per_execution:
@@ -196,7 +210,11 @@ def _fit(run: Run, model: MMDVLAE, start: int) -> None:
         try:
             with pipeline.explained_stream(split):
                 model.fit(
-                    images, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[callback]
+                    images,
+                    steps_per_epoch=steps,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[callback, *(callbacks if run.workers.is_chief else ())],
                 )
         except InputError as error:
             if error is not getattr(split.stream, "failure", None):
@@ -205,11 +223,13 @@ def _fit(run: Run, model: MMDVLAE, start: int) -> None:
                 f"{error} The run stopped after step {callback.step:,}, and step "
                 f"{callback.keep():,} is saved; the same command goes on from there."
             ) from error
-    if stop.signal is not None:
+    by_callback = callback.step < train.steps and not has_stopped(callback.history, run.config)
+    if stop.signal is not None or by_callback:
+        callback.save()
         raise TrainingStopped(
             f"Stopped at step {callback.step:,} of {train.steps:,}, which is saved in "
             f"{run.workdir.checkpoints}. The same command again goes on from there.",
-            exit_code=128 + stop.signal,
+            exit_code=1 if stop.signal is None else 128 + stop.signal,
         )
 
 

@@ -74,7 +74,8 @@ class Workdir:
 
     It holds `config.json`, `checkpoints/`, `history.jsonl`, `tensorboard/`, `figures/`,
     `directions.npz`, `samplers.npz`, `model.keras`, and `metrics.json`, which is written last; for
-    a run with a trunk of its own, `trunk.keras` as it was before training.
+    a run with a trunk of its own, `trunk.keras` as it was before training; with `train.stop_after`
+    also `best/`, a checkpoint of the best weights.
     The methods raise an `InputError` where a file cannot be read or written.
     """
 
@@ -82,6 +83,7 @@ class Workdir:
         self.path = pathlib.Path(path)
         self.config_file = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
+        self.best = self.path / "best"
         self.history_file = self.path / "history.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.figures = self.path / "figures"
@@ -105,7 +107,8 @@ class Workdir:
         """
         if not self.metrics_file.exists():
             return False
-        return read_json(self.metrics_file, _MEASURE_AGAIN).get("steps", steps) == steps
+        metrics = read_json(self.metrics_file, _MEASURE_AGAIN)
+        return metrics.get("planned_steps", metrics.get("steps", steps)) == steps
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -41,7 +41,7 @@ class Workers:
             devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
             self.strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
         else:
-            self.index, self.count = _place()
+            self.index, self.count = place_of_process()
             try:
                 self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
             except (TypeError, ValueError, RuntimeError, tf.errors.OpError) as error:
@@ -161,8 +161,8 @@ def _process_count(cluster, kind):
     return len(hosts)
 
 
-def _place():
-    """(index, count) of this process, by TF_CONFIG."""
+def place_of_process() -> tuple[int, int]:
+    """The index of this process and the number of all, by TF_CONFIG; an `InputError` without."""
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         cluster, task = config["cluster"], config["task"]
