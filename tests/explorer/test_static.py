@@ -5,6 +5,7 @@ import gzip
 import importlib.resources
 import json
 import os
+import pathlib
 import re
 import shutil
 import sys
@@ -20,6 +21,8 @@ from tf_mmdvlae.explorer.runtime import ENTRY, LOADER, WASM
 from tf_mmdvlae.explorer.subject import Subject
 from tf_mmdvlae.model.samplers import LayerMixtures, Samplers
 from tf_mmdvlae.serving.loaded import load, newest_version
+
+EXPORT = f"--export={pathlib.Path(__file__).resolve().parents[2] / 'exports' / 'mnist'}"
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +173,7 @@ def test_the_place_is_proved_before_anything_is_fetched(tmp_path, monkeypatch, c
         (tmp_path / "full" / "mine" / "page.html", "Cannot write"),
         (tmp_path / "page.html", "npm is not installed"),
     ):
-        assert explore.main([f"--export={tmp_path}", f"--out={out}"]) == 1
+        assert explore.main([EXPORT, f"--out={out}"]) == 1
         assert words in capsys.readouterr().err
     # Other packages keep caches there, too.
     assert set(os.listdir(tmp_path)) <= {"full", "cache"}
@@ -178,10 +181,10 @@ def test_the_place_is_proved_before_anything_is_fetched(tmp_path, monkeypatch, c
 
 
 def test_missing_packages_and_flags_are_said(tmp_path, monkeypatch, capsys):
-    assert explore.main([f"--export={tmp_path}", "--runtime=x"]) == 1
+    assert explore.main([EXPORT, "--runtime=x"]) == 1
     assert "give --out too" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    assert explore.main([f"--export={tmp_path}", f"--out={tmp_path / 'page'}"]) == 1
+    assert explore.main([EXPORT, f"--out={tmp_path / 'page'}"]) == 1
     error = capsys.readouterr().err
     assert "--out needs tf2onnx" in error
     assert "pip install --editable '.[explore]'" in error

@@ -81,6 +81,8 @@ class MMDVLAE(keras.Model):
       InputError: for a config, fade_in or trunk that do not fit each other.
     """
 
+    train_function: Any
+
     def __init__(
         self,
         config: ModelConfig | dict[str, Any],
@@ -474,6 +476,7 @@ class MMDVLAE(keras.Model):
         return {_PACKED: tf.stack(list(result.values()))[None]}
 
     def make_train_function(self, force: bool = False) -> None:
+        """As in Keras; the terms that several replicas report come as NumPy's numbers."""
         is_made = self.train_function is not None and not force
         super().make_train_function(force)
         if is_made or self.distribute_strategy.num_replicas_in_sync == 1:
