@@ -1,7 +1,7 @@
 """Data as large as people's own: all of CelebA, a folder of a million pictures; made of a few.
 
-python -m benchmarks.real_size celeb_a SOURCE OUT    OUT has CelebA's files, with 202,599 images
-python -m benchmarks.real_size folder SOURCE OUT     OUT has 1,000,000 files, hard links to pictures
+python -m benchmarks.real_size celeb_a SOURCE OUT    OUT gets CelebA's files, with 202,599 images
+python -m benchmarks.real_size folder SOURCE OUT     OUT gets 1,000,000 hard links to pictures
 
 SOURCE has CelebA's files with fewer images, which come again under other names.
 """
