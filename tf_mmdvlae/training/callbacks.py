@@ -75,7 +75,7 @@ class RunCallback(keras.callbacks.Callback):
         self.start = self.step = self.saved = start
         self.stop_request = stop_request
         self.held_out = held_out
-        self.measured = ""
+        self.errors: dict[str, float] = {}
         self.measure_every = math.inf
         train = run.config.train
         sizes = {name: split.size for name, split in run.splits.items()}
@@ -123,11 +123,11 @@ class RunCallback(keras.callbacks.Callback):
             values = {name: float(value) for name, value in logs.items()}
             is_measured = due(self.measure_every) or last
             self._log(values, is_measured)
-            # What callbacks of one's own see.
-            logs.update(values)
             self.model.reset_metrics()
             if self.held_out and is_measured and train.stop_after:
                 self._judge()
+        # Callbacks of one's own see these logs, perhaps every hundredth step only.
+        logs.update(self.errors)
         if self.run.workers.is_chief:
             self.progress.update(self.step, self.details)
             if due(self.pictures_every):
@@ -225,13 +225,14 @@ class RunCallback(keras.callbacks.Callback):
         layers = range(1, len(self.run.config.model.latent_dims) + 1)
         penalties = " ".join(f"{values[f'mmd_{layer}']:.4f}" for layer in layers)
         if self.held_out and is_measured:
-            errors = self.held_out.measure(self.model, self.step)
-            self.measured = ", {val_reconstruction:.4f} on held-out images".format(**errors)
-            self.measured += " ({train_reconstruction:.4f} on training images)".format(**errors)
-            values |= errors
+            self.errors = self.held_out.measure(self.model, self.step)
+            values |= self.errors
+        measured = ""
+        if self.errors:
+            measured = ", {val_reconstruction:.4f} on held-out images".format(**self.errors)
+            measured += " ({train_reconstruction:.4f} on training images)".format(**self.errors)
         self.details = (
-            f"reconstruction {values['reconstruction']:.4f}{self.measured}  "
-            f"MMD^2 by layer {penalties}"
+            f"reconstruction {values['reconstruction']:.4f}{measured}  MMD^2 by layer {penalties}"
         )
         seconds = round(self.seconds_before + time.monotonic() - self.began, 1)
         self.history.append({"step": self.step, "seconds": seconds, **values})

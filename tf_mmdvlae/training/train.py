@@ -56,7 +56,7 @@ def train(
         several workers. Dropout in a trunk draws anew after a resume.
       callbacks: what Keras calls besides, in the chief alone. To it a run is one epoch, a batch a
         step; `model.optimizer.iterations` counts the steps of earlier starts too. The logs are
-        means since the run last logged, where there was a measurement with "val_reconstruction" and
+        means since the run last logged, beside the last measured "val_reconstruction" and
         "train_reconstruction". One that sets `model.stop_training` stops the run as Ctrl-C does.
 
     Raises:
