@@ -178,6 +178,9 @@ def test_a_dry_run_does_not_prepare_a_data_set(run_command, finished_run, tmp_pa
         "train", "--dataset=mnist", "--dry_run", "--distribute=multi_worker"
     )
     assert (code, "--dry_run tries one machine" in errors) == (1, True)
+    huge = "--config.model.head_width=1000000000"
+    code, _, errors = run_command("train", "--dataset=mnist", "--dry_run", huge)
+    assert (code, "GB of memory at least" in errors) == (1, True)
     assert not list(tmp_path.iterdir())
 
 

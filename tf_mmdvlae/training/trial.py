@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from tf_mmdvlae.common.errors import InputError
-from tf_mmdvlae.common.memory import peak_memory
+from tf_mmdvlae.common.memory import available_memory, peak_memory
+from tf_mmdvlae.config.memory import require_memory
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data import pipeline
 from tf_mmdvlae.serving.export import require_same_model
@@ -63,11 +64,13 @@ class Trial:
                 "--dry_run tries one machine; leave --distribute=multi_worker out, and give the "
                 "share of the batch that a machine takes as --batch_size."
             )
+        self._gpus = tf.config.list_physical_devices("GPU")
+        if not self._gpus:
+            require_memory(config, available_memory())
         require_same_model(export_dir, config.model.image_shape, config.data)
         self._run = Run(config, workdir)
         self._run.admit_trunk()
         self._model = self._run.make_model()
-        self._gpus = tf.config.list_physical_devices("GPU")
         found = self._gpus or tf.config.list_physical_devices("CPU")
         self.devices = ", ".join(one.name.removeprefix("/physical_device:") for one in found)
         self.parameters: int = self._model.count_params()
