@@ -28,6 +28,14 @@ def opened(monkeypatch):
     return names
 
 
+@pytest.fixture
+def large_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(copies, "_WORTH_KEEPING", 3)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "pictures").mkdir()
+    return tmp_path / "pictures"
+
+
 def test_no_more_is_read_than_tells_files_apart(tmp_path, opened):
     long = b"\1" * 10_000
     names = write(
@@ -77,11 +85,8 @@ def test_files_too_large_for_pictures_are_never_compared(tmp_path):
     assert originals(str(tmp_path), names).tolist() == [0, 1]
 
 
-def test_a_large_folder_is_compared_once(tmp_path, opened, monkeypatch):
-    monkeypatch.setattr(copies, "_WORTH_KEEPING", 3)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = tmp_path / "pictures"
-    folder.mkdir()
+def test_a_large_folder_is_compared_once(tmp_path, opened, large_folder):
+    folder = large_folder
     names = write(folder, a=b"1", b=b"2", c=b"1")
     expected = originals(str(folder), names)
     assert len(opened) == 5
@@ -95,3 +100,28 @@ def test_a_large_folder_is_compared_once(tmp_path, opened, monkeypatch):
         assert opened
         assert list((tmp_path / "cache" / "tf_mmdvlae").iterdir()) == kept
     assert originals(str(folder), names).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("failing", ["_end", "_digest"])
+def test_an_answer_without_some_of_the_files_is_not_kept(large_folder, monkeypatch, failing):
+    names = write(large_folder, a=b"1", b=b"2", c=b"1")
+
+    def fails(path, *arguments, **settings):
+        if path.endswith("a") and ("buffering" in settings) == (failing == "_end"):
+            raise PermissionError
+        return open(path, *arguments, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copies, "open", fails, raising=False)
+        assert originals(str(large_folder), names).tolist() == [0, 1, 2]
+    assert originals(str(large_folder), names).tolist() == [0, 1, 0]
+
+
+def test_a_file_replaced_by_one_of_its_size_and_time_is_compared(large_folder):
+    names = write(large_folder, a=b"1", b=b"2", c=b"3")
+    assert originals(str(large_folder), names).tolist() == [0, 1, 2]
+    write(large_folder, new=b"1")
+    before = (large_folder / "c").stat()
+    os.utime(large_folder / "new", ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(large_folder / "new", large_folder / "c")
+    assert originals(str(large_folder), names).tolist() == [0, 1, 0]

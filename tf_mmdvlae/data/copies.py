@@ -24,6 +24,8 @@ _QUIET_SECONDS = 3
 _END = 4096
 # Fewer are compared in a second.
 _WORTH_KEEPING = 10_000
+# Python gives no hash this value.
+_UNREAD = -1
 
 
 def originals(root: str, names: Sequence[str]) -> np.ndarray:
@@ -31,8 +33,8 @@ def originals(root: str, names: Sequence[str]) -> np.ndarray:
 
     Links to one file are not read. Of other files only those of the same size are read, and whole
     only those with the same last 4,096 bytes. One that can't be read, or is too large for a
-    picture, is nobody's copy. The answer for a large folder `root` is kept in the user's cache, and
-    is used again as long as names, sizes and times of change stay the same.
+    picture, is nobody's copy. The answer for a large folder `root` is kept in the user's cache if
+    all could be read, and is used again as long as names, sizes, times and inodes stay the same.
     """
     paths = [os.path.join(root, name) for name in names]
     firsts, sizes, key = _looked_at(paths)
@@ -46,15 +48,16 @@ def originals(root: str, names: Sequence[str]) -> np.ndarray:
             if str(kept.get("key")) == key:
                 return kept["firsts"].astype(np.int64)
     alike = _shared(np.flatnonzero(sizes >= 0), sizes[sizes >= 0])
-    ends = _read(_end, [paths[position] for position in alike], "files compared")
-    alike = _shared(alike, np.fromiter(ends, np.int64, len(alike)))
-    digests = _read(_digest, [paths[position] for position in alike], "files compared whole")
+    results = _read(_end, [paths[position] for position in alike], "files compared")
+    ends = np.fromiter(results, np.int64, len(alike))
+    alike = _shared(alike, ends)
+    digests = list(_read(_digest, [paths[position] for position in alike], "files compared whole"))
     first_of: dict[bytes, int] = {}
     for position, digest in zip(alike, digests, strict=True):
         if digest:
             firsts[position] = first_of.setdefault(digest, position)
     firsts = firsts[firsts]
-    if place:
+    if place and _UNREAD not in ends and all(digests):
         with contextlib.suppress(InputError):
             write_arrays(place, {"key": np.array(key), "firsts": firsts})
     return firsts
@@ -69,7 +72,10 @@ def _looked_at(paths):
         key.update(os.fsencode(path))
         with contextlib.suppress(OSError):
             status = os.stat(path)
-            key.update(f"\0{status.st_size} {status.st_mtime_ns} {status.st_nlink}\0".encode())
+            # A file that takes another's place may have its size and time of change.
+            times = status.st_mtime_ns, status.st_ctime_ns
+            told = status.st_size, *times, status.st_ino, status.st_nlink
+            key.update(f"\0{told}\0".encode())
             if status.st_nlink > 1:
                 link = status.st_dev, status.st_ino
                 firsts[position] = first_of.setdefault(link, position)
@@ -102,14 +108,14 @@ def _shown(items: Iterable, count: int, unit: str) -> Iterator:
 
 
 def _end(path):
-    """A number that files have in common which are of the same size and end alike."""
+    """A number that files of the same size and end have in common; `_UNREAD` of one unread."""
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - _END))
             return hash((size, file.read(_END)))
     except OSError:
-        return hash(path)
+        return _UNREAD
 
 
 def _digest(path):
