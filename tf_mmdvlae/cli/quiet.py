@@ -24,13 +24,18 @@ def prepare_tensorflow() -> None:
 
 
 class _QuietFinder(MetaPathFinder):
+    _asks_others = False
+
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "tensorflow":
+        if name != "tensorflow" or self._asks_others:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._asks_others = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asks_others = False
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
             spec.loader.exec_module = lambda module: _quietly(load, module)  # type: ignore[method-assign]
@@ -38,6 +43,7 @@ class _QuietFinder(MetaPathFinder):
 
 
 def _quietly(load, module):
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _QuietFinder)]
     sys.stderr.flush()
     visible = os.dup(2)
     with tempfile.TemporaryFile() as lines:
