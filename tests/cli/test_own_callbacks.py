@@ -2,11 +2,12 @@
 
 import re
 import sys
+from importlib.machinery import PathFinder
 
 import keras
 import pytest
 
-from tf_mmdvlae.cli.own_callbacks import make_callbacks
+from tf_mmdvlae.cli.own_callbacks import find_function, make_callbacks
 from tf_mmdvlae.config.settings import Config
 
 MODULE = """
@@ -46,6 +47,12 @@ def test_a_function_gets_the_config_and_returns_callbacks(folder):
     assert isinstance(other, keras.callbacks.TerminateOnNaN)
     (alone,) = make_callbacks("my_logs_of_a_test:Noted", config)
     assert isinstance(alone, keras.callbacks.Callback)
+
+
+def test_a_file_of_the_folder_hides_no_other_module(folder, tmp_path):
+    (tmp_path / "calendar.py").touch()
+    find_function("my_logs_of_a_test:nothing")
+    assert PathFinder.find_spec("calendar").origin != str(tmp_path / "calendar.py")
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 
 def find_function(name: str) -> Any:
-    """Imports the function that "module:function" names, from the current folder or the path.
+    """Imports the function that "module:function" names, from the path or the current folder.
 
     An `InputError` says what can't be found or imported.
     """
     module_name, colon, function_name = name.partition(":")
     if not colon or not module_name or not function_name:
         raise InputError(f"--callbacks={name} must be module:function, such as my_logs:to_wandb.")
+    # Last, so that no file there hides a module that Keras imports.
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # A module may raise anything.
