@@ -8,6 +8,7 @@ import pytest
 
 from tf_mmdvlae.cli import command, train
 from tf_mmdvlae.config.overrides import override
+from tf_mmdvlae.training.finish import Result
 from tf_mmdvlae.training.run import load_run
 from tf_mmdvlae.training.workdir import Workdir
 
@@ -281,3 +282,23 @@ def test_an_export_of_another_model_is_found_before_the_first_step(
     )
     assert "is a model of images of shape [8, 8, 1], not [28, 28, 1]; give another" in errors
     assert not (tmp_path / "run").exists()
+
+
+def test_the_run_behind_a_run_may_go_once_that_has_begun(run_command, finished_run, tmp_path):
+    settings = json.loads((finished_run[0] / "config.json").read_text())
+    settings["train"]["init_from"] = str(tmp_path / "gone")
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    line = ("train", f"--config_file={tmp_path / 'config.json'}", f"--workdir={tmp_path}")
+    code, _, errors = run_command(*line, "--dry_run")
+    assert (code, f"{tmp_path / 'gone'} holds no run" in errors) == (1, True)
+    shutil.copy(finished_run[0] / "metrics.json", tmp_path)
+    code, out, errors = run_command(*line, "--dry_run")
+    assert code == 0, errors
+    assert f"The run in {tmp_path} is finished." in out
+
+
+@pytest.mark.parametrize(("split", "is_told"), [("test", True), ("validation", False)])
+def test_errors_of_images_that_chose_the_weights_say_so(tmp_path, capsys, split, is_told):
+    metrics = {"test": {}, "test_images": 500, "probes": {}, "chosen_on": split}
+    train._print_result(Result(tmp_path, metrics, tmp_path))
+    assert ("chose its weights by the first of these images" in capsys.readouterr().out) == is_told

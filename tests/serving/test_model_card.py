@@ -21,7 +21,12 @@ def test_names_are_no_markdown(tiny_config):
         MMDVLAE(tiny_config),
         ["encode"],
         directions=Directions((ODD,), zeros(tiny_config.latent_dims)),
-        metrics={"probes": {ODD: probe}, "test": {ODD: estimate}, "test_images": 9},
+        metrics={
+            "probes": {ODD: probe},
+            "test": {ODD: estimate},
+            "test_images": 9,
+            "chosen_on": "test",
+        },
     )
     card = model_card(json.loads(json.dumps(manifest)))
     assert "\n# <" not in card
@@ -29,3 +34,4 @@ def test_names_are_no_markdown(tiny_config):
     rows = [line for line in card.splitlines() if line.startswith("| x")]
     assert [row.replace(r"\|", "").count("|") for row in rows] == [4, 7]
     assert "[a]" not in card
+    assert "\nThe run chose its weights by the first of these images" in card

@@ -61,8 +61,9 @@ def test_a_run_ends_with_its_best_weights_however_often_it_was_stopped(
     whole = train(config, tmp_path / "whole", tmp_path / "export", callbacks=[watcher])
     assert "ends at step 16 of 40: 2 measurements" in (out := capsys.readouterr().out)
     assert "The weights of step 8 are kept" in out
-    taken = {name: whole.metrics[name] for name in ("steps", "stopped_at", "planned_steps")}
-    assert taken == {"steps": 8, "stopped_at": 16, "planned_steps": 40}
+    names = ("steps", "stopped_at", "planned_steps", "chosen_on")
+    taken = {name: whole.metrics[name] for name in names}
+    assert taken == {"steps": 8, "stopped_at": 16, "planned_steps": 40, "chosen_on": "test"}
     assert watcher.seen == ["epoch", *range(1, 17)]
     seen = [watcher.logs[step].get("val_reconstruction") for step in (3, 4, 7, 8, 11)]
     assert seen == [None, 0.5, 0.5, 0.3, 0.3]

@@ -89,7 +89,9 @@ FLAGS = {
     ),
     "overwrite": Flag(bool, "measure, draw and export a finished run again"),
     "dry_run": Flag(
-        bool, "print the settings, and what the run would take here, by 20 steps; write nothing"
+        bool,
+        "print the settings, and what the run would take here, by 20 steps; write nothing but "
+        "caches",
     ),
 }
 
@@ -131,7 +133,7 @@ def _run(flags):
     config = command.settings_for(
         flags, source, fields, latent_dims=latent_dims, epochs=flags.epochs
     )
-    if config.train.init_from:
+    if config.train.init_from and not Workdir(workdir).has_begun:
         find_workdir(config.train.init_from).read_finished_config()
     if flags.dry_run:
         _try(config, workdir, export_dir)
@@ -288,6 +290,8 @@ def _print_result(result):
         spread = "" if error is None else f" +- {error:.2g}"
         value = "not a number" if estimate["value"] is None else f"{estimate['value']:.4f}"
         print(f"  {name:<12}{value}{spread}")
+    if result.metrics.get("chosen_on") == "test":
+        print("The run chose its weights by the first of these images: errors are a bit too good.")
     _print_probes(result.metrics["probes"])
     print(f"\nFigures:     {result.workdir / 'figures'}")
     print(f"Metrics:     {result.workdir / 'metrics.json'}")

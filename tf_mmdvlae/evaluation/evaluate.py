@@ -123,7 +123,8 @@ def export_subject(export: pathlib.Path | str, dataset: str, **data: Any) -> Sub
 def _training(details):
     names = ("steps", "seed", "commit", "versions")
     # Of a run that keeps its best weights.
-    stopped = {name: details[name] for name in ("planned_steps", "stopped_at") if name in details}
+    early_end = ("planned_steps", "stopped_at", "chosen_on")
+    stopped = {name: details[name] for name in early_end if name in details}
     return {**{name: details.get(name) for name in names}, **stopped}
 
 

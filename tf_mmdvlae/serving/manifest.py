@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Where files lay on the machine that trained the model is nobody else's concern.
 _PLACES = ("data_dir", "image_dir", "labels", "init_from")
+# What `train.stop_after` adds to the metrics.
+_EARLY_END = ("planned_steps", "stopped_at", "chosen_on")
 
 
 def folder_digest(data: DataConfig) -> str | None:
@@ -58,14 +60,17 @@ def describe(
       (the name of the Keras model that is the encoder; None for the ladder of the config), "crop",
       "max_megapixels" (larger pictures are refused), "attributes", "signatures",
       "mixture_components" (None without a mixture),
-      "weights" ("last": those of the last step), "test" and "test_images" (the metrics of the test
-      split; {} and 0 without them), "probes" (how well each label is read from the codes: label ->
-      "measure", "chance", "z_1" ... "z_L", "all"), "steps", "seed", "config" (no paths of the
-      machine), "versions" and "commit" of the training, and "exported_with".
+      "weights" ("last": those of the last step; "best": those of the lowest held-out error), "test"
+      and "test_images" (the metrics of the test split; {} and 0 without them), "probes" (how well
+      each label is read from the codes: label -> "measure", "chance", "z_1" ... "z_L", "all"),
+      "steps", "seed", "config" (no paths of the machine), with `train.stop_after` also
+      "planned_steps", "stopped_at" and "chosen_on" (the split of the held-out images, "test" or
+      "validation"), "versions" and "commit" of the training, and "exported_with".
     """
     metrics = metrics or {}
     config = metrics.get("config") or {"model": dataclasses.asdict(model.config)}
     here = provenance()
+    steps = metrics.get("steps")
     layout = layout_of_data(data) if data else None
     return {
         "format": FORMAT,
@@ -80,7 +85,7 @@ def describe(
         "attributes": list(directions.names) if directions else [],
         "signatures": list(signatures),
         "mixture_components": len(mixture.weights) if mixture else None,
-        "weights": "last",
+        "weights": "last" if metrics.get("stopped_at", steps) == steps else "best",
         "test": metrics.get("test", {}),
         "test_images": metrics.get("test_images", 0),
         "probes": {
@@ -91,7 +96,8 @@ def describe(
             }
             for label, probe in metrics.get("probes", {}).items()
         },
-        "steps": metrics.get("steps"),
+        "steps": steps,
+        **{name: metrics[name] for name in _EARLY_END if name in metrics},
         "seed": metrics.get("seed"),
         "config": without_places(config),
         "versions": metrics.get("versions", here["versions"]),

@@ -77,7 +77,7 @@ def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
     measurements, directions, samplers = measure(functions, config, run.splits)
     metrics = {
         **measurements,
-        **_steps(config, model, history),
+        **_steps(run, model, history),
         "seed": config.train.seed,
         "rollbacks": run.rollbacks,
         "training_seconds": history[-1]["seconds"] if history else None,
@@ -103,12 +103,17 @@ def finish(run: Run, model: MMDVLAE, export_dir: pathlib.Path | str) -> Result:
     return Result(workdir.path, workdir.read_metrics(), version)
 
 
-def _steps(config, model, history):
-    """The steps behind the weights; where these are the best, also how many the run took."""
-    planned = config.train.steps
-    if not config.train.stop_after or not history:
+def _steps(run, model, history):
+    """The steps behind the weights; where these are the best, also of how many and by what."""
+    planned = run.config.train.steps
+    if not run.config.train.stop_after or not history:
         return {"steps": planned}
-    taken = {"planned_steps": planned, "stopped_at": history[-1]["step"]}
+    by_test = run.splits["held_out"] is run.splits["test"]
+    taken = {
+        "planned_steps": planned,
+        "stopped_at": history[-1]["step"],
+        "chosen_on": "test" if by_test else "validation",
+    }
     return {"steps": int(model.optimizer.iterations.numpy()), **taken}
 
 
