@@ -33,7 +33,7 @@ _FIELDS = (
 
 @pytest.fixture
 def lines(finished_run, picture_folder, tmp_path_factory, monkeypatch, reach):
-    """Command -> a line that it takes; what takes minutes is never reached."""
+    """Names in lines; command -> a line that it takes. What takes minutes is never reached."""
     for place in (
         "tf_mmdvlae.training.train._fit_with_rollbacks",
         "tf_mmdvlae.evaluation.classifier.fit",
@@ -48,13 +48,15 @@ def lines(finished_run, picture_folder, tmp_path_factory, monkeypatch, reach):
     ):
         module, _, name = place.rpartition(".")
         monkeypatch.setattr(importlib.import_module(module), name, reach)
-    # A copy, to whose folder no case may write.
-    work = tmp_path_factory.mktemp("kept") / "work"
-    shutil.copytree(finished_run[0], work)
-    folder, export = f"--image_dir={picture_folder}", f"--export={finished_run[1]}"
+    # Copies: a line may well add pictures to a folder.
+    kept = tmp_path_factory.mktemp("kept")
+    sources = {"work": finished_run[0], "export": finished_run[1], "pictures": picture_folder}
+    names = {name: shutil.copytree(source, kept / name) for name, source in sources.items()}
+    work, picture_folder = names["work"], names["pictures"]
+    folder, export = f"--image_dir={picture_folder}", f"--export={names['export']}"
     picture = str(picture_folder / "even" / "000.png")
     trained = ["--dataset=image_folder", folder, "--steps=4", "--batch_size=8"]
-    return work, {
+    return names, {
         "train": [*trained, "--workdir=w", "--export_dir=e"],
         "train_classifier": [*trained, "--out=c"],
         "evaluate": [f"--workdir={work}", "--out=o"],
@@ -99,11 +101,8 @@ def _tree(*folders):
     }
 
 
-def test_command_lines(
-    campaign, refuses, lines, finished_run, picture_folder, tmp_path, monkeypatch
-):
-    work, usual = lines
-    names = {"work": work, "export": finished_run[1], "pictures": picture_folder}
+def test_command_lines(campaign, refuses, lines, tmp_path, monkeypatch):
+    names, usual = lines
     kept = _tree(*names.values())
     outer = tmp_path / "outer"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
