@@ -107,8 +107,9 @@ def test_full_disks(campaign, commands):
             assert re.search(FULL, "".join(lines[errors[0] :])), what
             if way != "read-only":
                 assert not list(commands.folder.rglob(".*")), what
-            if way != "large":
-                assert commands.mount("-o", f"remount,rw,size={MUCH}", commands.folder)
+        if way != "large":
+            assert commands.mount("-o", f"remount,rw,size={MUCH}", commands.folder)
+        if code:
             commands.start(name)
             code_again, log = commands.finish()
             assert code_again == 0, f"{what}; then: {log}"
