@@ -29,11 +29,13 @@ class Stub:
       models: "user/name" -> {"private", "commits": {sha: {path: content}} in their order, "tags"}.
       requests: (method, path) of each request.
       address: the endpoint.
+      branches: of each model; all but "main" are names alone.
       yaml_errors: what the check of a card's metadata finds.
     """
 
     def __init__(self):
         self.models, self.requests, self.lfs, self.yaml_errors = {}, [], {}, []
+        self.branches = ["main"]
         self.address = ""
 
     def add(self, repo, files, private=False):
@@ -177,7 +179,11 @@ class _Handler(BaseHTTPRequestHandler):
                     {"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": sha}
                     for tag, sha in tags.items()
                 ]
-                return {"branches": [], "converts": [], "tags": refs}
+                branches = [
+                    {"name": name, "ref": f"refs/heads/{name}", "targetCommit": "0" * 40}
+                    for name in self.stub.branches
+                ]
+                return {"branches": branches, "converts": [], "tags": refs}
             case ["preupload", _]:
                 if not self._may_write:
                     raise _Refused(403, message="You don't have the rights to write there")

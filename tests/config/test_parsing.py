@@ -35,6 +35,7 @@ def test_a_file_of_version_0_1_is_read():
     # A setting that the file lacks means what it meant then.
     stored["model"]["initial_deviation"] = 0.5
     stored["data"]["listing"] = "0.3"
+    stored["train"]["ancestors"] = []
     stored["train"]["continued_from"] = 0
     stored["train"]["batch_statistics"] = "auto"
     stored["train"]["stop_after"] = 0

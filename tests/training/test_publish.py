@@ -32,9 +32,11 @@ def export(finished_run, tmp_path, served, monkeypatch):
 def of_dataset(export):
     """`of_dataset(name)`: the export as if it were of that data set, with example pictures."""
 
-    def change(name):
+    def change(name, ancestors=()):
         path = export / "assets.extra" / "manifest.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": name}))
+        manifest = json.loads(path.read_text()) | {"dataset": name}
+        manifest["config"]["train"]["ancestors"] = ancestors
+        path.write_text(json.dumps(manifest))
         (export / "assets.extra" / "examples.png").write_bytes(b"pictures")
         return export
 
@@ -48,7 +50,11 @@ def metadata(card):
 
 @pytest.mark.slow
 def test_a_model_comes_back_as_it_was(hub, export, served, images):
-    (export / ".of_an_editor").write_text("")
+    sent = {file.relative_to(export).as_posix() for file in export.rglob("*") if file.is_file()}
+    # An owner's own files, and those that fetching left: huggingface_hub refuses the latter.
+    for name in (".of_an_editor", "notes.txt", "assets.extra/notes.txt", ".cache/huggingface/a"):
+        (export / name).parent.mkdir(exist_ok=True, parents=True)
+        (export / name).write_text("private")
     published = publish(export, f"{NAME}@v1", licence="mit")
     assert published.page == f"{hub.address}/me/bars"
     assert (published.name, published.pinned, published.private) == (NAME, f"{NAME}@v1", False)
@@ -57,8 +63,7 @@ def test_a_model_comes_back_as_it_was(hub, export, served, images):
         for layer, codes in theirs.items():
             np.testing.assert_array_equal(mine[layer], codes)
     assert again.manifest == served.manifest
-    sent = {file.relative_to(export).as_posix() for file in export.rglob("*") if file.is_file()}
-    assert hub.files("me/bars").keys() == sent - {".of_an_editor"} | {"README.md", ".gitattributes"}
+    assert hub.files("me/bars").keys() == sent | {"README.md", ".gitattributes"}
     hub.stop()
     assert newest_version(NAME) == again.path
 
@@ -88,9 +93,14 @@ def test_pictures_are_those_that_anyone_may_see(hub, of_dataset):
     text = metadata(files["README.md"])[1]
     assert "](samples.png)" in text
     assert "](assets.extra/examples.png)" in text
-    export = of_dataset("celeb_a:2.1.0")
-    with pytest.raises(InputError, match="non-commercial research only.*--i_have_the_rights"):
-        publish(export, "hf://me/celebrities")
+    for dataset, ancestors in (
+        ("celeb_a_hq/256:2.0.0", ()),
+        ("mnist", ("celeb_a:2.1.0", "mnist")),
+        ("celeb_a:2.1.0", ()),
+    ):
+        export = of_dataset(dataset, ancestors)
+        with pytest.raises(InputError, match="non-commercial research only.*--i_have_the_rights"):
+            publish(export, "hf://me/celebrities")
     assert hub.models.keys() == {"me/bars"}
     publish(export, NAME, rights=True)
     assert not [file for file in hub.files("me/bars") if file.endswith(".png")]
@@ -111,10 +121,18 @@ def test_a_run_comes_back_for_another_start(hub, export, finished_run, weights):
     load_run(f"{NAME}@v1")
 
 
-def test_a_run_of_another_export_is_refused(hub, finished_run, export):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest["config"]["train"].update(steps=13),
+        lambda manifest: manifest["test"]["l1"].update(value=0.5),
+        lambda manifest: manifest.update(folder="of other pictures"),
+    ],
+)
+def test_a_run_of_another_export_is_refused(hub, finished_run, export, change):
     path = export / "assets.extra" / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["config"]["train"]["steps"] = 13
+    change(manifest)
     path.write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="is not an export of the run in"):
         publish(export, NAME, workdir=finished_run[0])
@@ -126,11 +144,13 @@ def test_other_peoples_names_and_other_things_stay(hub, export, monkeypatch):
     hub.add("me/page", {"README.md": b"About my model", ".gitattributes": b""})
     hub.add("me/tagged", {})
     hub.models["me/tagged"]["tags"]["v1"] = hub.commit("me/tagged", "main")
+    hub.branches.append("dev")
     before = {name: list(model["commits"]) for name, model in hub.models.items()}
     for to, private, reason in (
         (NAME, False, "holds something else than an export"),
         ("hf://me/page", True, "is public already; nothing was published"),
         ("hf://me/tagged@v1", False, "has a tag v1 already"),
+        ("hf://me/tagged@dev", False, "has a branch dev already"),
         ("hf://you/bars", False, "403 Forbidden.*hf auth login"),
     ):
         with pytest.raises(InputError, match=reason):
@@ -139,6 +159,26 @@ def test_other_peoples_names_and_other_things_stay(hub, export, monkeypatch):
     with pytest.raises(InputError, match="needs a token.*hf auth login"):
         publish(export, "hf://me/page")
     assert {name: list(model["commits"]) for name, model in hub.models.items()} == before
+
+
+@pytest.mark.parametrize(
+    "tag", ["v1~x", "a..b", "-v", "v.lock", "a//b", "v1.", "main", "refs/pr/1", "0123456789" * 4]
+)
+def test_what_git_takes_for_no_tag_is_refused_before_the_commit(hub, export, tag):
+    with pytest.raises(InputError, match="can't be the name of a tag"):
+        publish(export, f"{NAME}@{tag}")
+    assert not hub.models
+
+
+def test_a_tag_that_fails_tells_of_the_commit(hub, export, monkeypatch):
+    def fail(*arguments, **named):
+        raise OSError("no answer")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.create_tag", fail)
+    reason = "is published as .*, but without the tag v1.*no answer"
+    with pytest.raises(InputError, match=reason) as raised:
+        publish(export, f"{NAME}@v1")
+    assert f"{NAME}@{hub.commit('me/bars', 'main')}," in str(raised.value)
 
 
 def test_a_private_model_is_its_owners(hub, export, monkeypatch):

@@ -175,3 +175,21 @@ def test_a_run_on_old_synthetic_faces_does_not_go_on_with_new_ones(workdir, run_
     with pytest.raises(InputError, match=r"'synthetic_faces:1.0.0' there, 'synthetic_faces:2.0.0'"):
         workdir.claim(new)
     workdir.claim(replace(run_config, "data.dataset", "synthetic_faces:1.0.0"))
+
+
+def test_a_run_keeps_what_it_starts_from(hub, run_config, replace, tmp_path):
+    """A name on the Hub is that of one commit from then on, and its data sets are remembered."""
+    source = replace(run_config, "data.dataset", "celeb_a:2.1.0")
+    source = replace(source, "train.ancestors", ("mnist",)).to_dict()
+    files = {"config.json": json.dumps(source).encode(), "model.keras": b"a model"}
+    first = hub.add("me/run", files)
+    config = replace(run_config, "train.init_from", "hf://me/run")
+    workdir = begin(tmp_path / "work", config)
+    hub.add("me/run", files)
+    # A resumed run asks nothing of the Hub.
+    hub.stop()
+    for train in (workdir.claim(config).train, workdir.read_config().train):
+        assert train.init_from == f"hf://me/run@{first}"
+        assert train.ancestors == ("celeb_a:2.1.0", "mnist")
+    with pytest.raises(InputError, match="train.init_from: .* there, 'hf://you/run' now"):
+        workdir.claim(replace(run_config, "train.init_from", "hf://you/run"))

@@ -82,6 +82,7 @@ _IN_WORDS = {
     types.NoneType: "None",
     tuple[int, ...]: "whole numbers with commas between them",
     tuple[float, ...]: "numbers with commas between them",
+    tuple[str, ...]: "names with commas between them",
     tuple[tuple[str, ...], ...]: 'blocks, such as "conv16/2 conv32/2 | dense256"',
 }
 
@@ -103,6 +104,8 @@ def _convert_to(kind, value):
         item_kind = typing.get_args(kind)[0]
         if isinstance(value, list | tuple):
             return tuple(_convert_to(item_kind, item) for item in value)
+        if item_kind is str and isinstance(value, str):
+            return tuple(value.split(",")) if value else ()
         if typing.get_origin(item_kind) is not tuple:
             return (_convert_to(item_kind, value),)
         if isinstance(value, str):

@@ -304,6 +304,8 @@ class TrainConfig:
       fade: how long a layer takes to fade in, as a fraction of `stage`.
       init_from: the workdir of a finished run whose weights this one starts from, or its name on
         the Hugging Face Hub. Its layers are trained already, so none is faded in.
+      ancestors: the data sets that the model of `init_from`, and those before it, learned from. The
+        run finds them, and the workdir remembers them.
       continued_from: the step at which a finished run went on with more `steps`: the learning rate
         starts anew there, and no layer fades in again. The workdir remembers it.
       log_every: steps between lines in the logs.
@@ -341,6 +343,7 @@ class TrainConfig:
     stage: Annotated[float, FRACTION] = 0.15
     fade: Annotated[float, FRACTION] = 0.5
     init_from: str | None = None
+    ancestors: tuple[str, ...] = ()
     continued_from: Annotated[int, at_least(0)] = 0
     log_every: Annotated[int, at_least(1)] = 100
     checkpoint_every: Annotated[int, at_least(1)] = 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -34,6 +35,7 @@ _TERMS = {
         "terms."
     ),
 }
+_TERMS["celeb_a_hq"] = _TERMS["celeb_a"]
 
 SHOWN = ("mnist", "synthetic_faces")
 """Data sets whose pictures exports show to anyone.
@@ -41,22 +43,35 @@ SHOWN = ("mnist", "synthetic_faces")
 The terms of others do not allow it, or are for those who train to judge.
 """
 
-REFUSED = {
-    "celeb_a": (
-        "CelebA is for non-commercial research only, and its agreement covers what is made from "
-        "it, such as this model"
-    ),
-}
+REFUSED = dict.fromkeys(
+    ("celeb_a", "celeb_a_hq"),
+    "CelebA is for non-commercial research only, and its agreement covers what is made from it, "
+    "such as this model",
+)
 """Data sets whose models only those publish who have the rights, and why."""
 
 _TASK = "unconditional-image-generation"
 _TAGS = ["variational-autoencoder", "mmd", "tensorflow", "image-editing"]
 
 
+def data_sets(manifest: dict) -> list[str]:
+    """What a model learned from, and those it started from, without versions and variants.
+
+    The data set of the export comes first; "" is one that is not recorded.
+    """
+    train = manifest.get("config", {}).get("train", {})
+    names = (manifest.get("dataset") or "", *train.get("ancestors", ()))
+    return [_plain(name) for name in names]
+
+
+def _plain(dataset):
+    return re.split("[/:]", dataset)[0]
+
+
 def terms(dataset: str | None) -> str:
     """Where a data set is from and under what terms, in Markdown."""
     elsewhere = f"{markdown.escaped(dataset)}, as TensorFlow Datasets has it; see its page there."
-    return _TERMS.get(unversioned(dataset or ""), elsewhere)
+    return _TERMS.get(_plain(dataset or "") or None, elsewhere)
 
 
 def model_card(manifest: dict) -> str:
@@ -69,8 +84,12 @@ def model_card(manifest: dict) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"code": markdown.code, "escaped": markdown.escaped}
+    told = terms(manifest["dataset"])
+    if ancestors := data_sets(manifest)[1:]:
+        told += "\n\nIts weights started from a model that learned from other data:\n"
+        told += "".join(f"\n* {markdown.escaped(name)}: {terms(name)}" for name in ancestors)
     return environment.get_template("model_card.md").render(
-        manifest, terms=terms(manifest["dataset"]), columns=["chance", *layers, "all"]
+        manifest, terms=told, columns=["chance", *layers, "all"]
     )
 
 

@@ -5,20 +5,35 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 import tempfile
 
 from tf_mmdvlae import __version__
 from tf_mmdvlae.common import hub
 from tf_mmdvlae.common.errors import InputError, explained
 from tf_mmdvlae.common.extras import require_packages
-from tf_mmdvlae.config import unversioned
 from tf_mmdvlae.serving.loaded import MANIFEST, Served, load, manifest_of, newest_version
-from tf_mmdvlae.serving.manifest import without_places
-from tf_mmdvlae.serving.model_card import REFUSED, SHOWN, hub_card
+from tf_mmdvlae.serving.manifest import folder_digest, without_places
+from tf_mmdvlae.serving.model_card import REFUSED, SHOWN, data_sets, hub_card
 from tf_mmdvlae.training.workdir import Workdir
 
 _CARD, _SAMPLES, _EXAMPLES = "README.md", "samples.png", "assets.extra/examples.png"
 _SAMPLE_COUNT = 16
+# What exports write. Whatever else lies in their folders is their owner's.
+_SENT = (
+    "saved_model.pb",
+    "fingerprint.pb",
+    "variables/variables.*",
+    "assets/*",
+    *(f"assets.extra/{name}" for name in ("manifest.json", _CARD, "tf_serving_warmup_requests")),
+    *(f"assets.extra/{name}" for name in ("directions.npz", "samplers.npz", "examples.png")),
+    *(f"assets.extra/{name}" for name in ("model_float*.tflite", "*.onnx")),
+)
+# What git-check-ref-format allows, but for names that mean something else: refs, branch, commit.
+_TAG = re.compile(
+    r"(?![-./]|refs/|main$|[0-9a-f]{40}$)(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)))"
+    r"[^\x00-\x20\x7f~^:?*\[\\]+(?<![./])"
+)
 # What an earlier model may have left under the name, and what the Hub itself puts there.
 _FILES = ("saved_model.pb", "fingerprint.pb", "config.json", "model.keras", _CARD, _SAMPLES)
 _FOLDERS = ("variables/", "assets/", "assets.extra/")
@@ -66,15 +81,19 @@ def publish(
 
     Raises:
       InputError: if the export can't be loaded or is not of the run, its data are restricted, the
-        name is taken by something else, or the Hub refuses. Nothing is published then.
+        name is taken by something else, or the Hub refuses. Nothing is published then, unless the
+        error says that only the tag is missing.
     """
     repo, tag = hub.parse_name(to)
+    if tag and not _TAG.fullmatch(tag):
+        raise InputError(f"{to}: {tag} can't be the name of a tag; give another one, such as v1.")
     path = newest_version(export)
     manifest = manifest_of(path)
-    dataset = unversioned(manifest.get("dataset") or "")
-    if dataset in REFUSED and not rights:
+    learned_from = data_sets(manifest)
+    refused = [name for name in learned_from if name in REFUSED]
+    if refused and not rights:
         raise InputError(
-            f"{export} was trained on {manifest['dataset']}: {REFUSED[dataset]}. Nothing was "
+            f"{export} learned from {refused[0]}: {REFUSED[refused[0]]}. Nothing was "
             "published; --i_have_the_rights says that you have the rights to publish it."
         )
     run = {} if workdir is None else _run_files(workdir, export, manifest)
@@ -82,7 +101,8 @@ def publish(
     _require_token(to)
     files: dict[str, bytes | pathlib.Path] = {
         file.relative_to(path).as_posix(): file
-        for file in sorted(path.rglob("*"))
+        for pattern in _SENT
+        for file in sorted(path.glob(pattern))
         if file.is_file() and not file.name.startswith(".")
     } | run
     # What can't be loaded is not worth publishing.
@@ -91,7 +111,7 @@ def publish(
         from tf_mmdvlae.training.run import load_run
 
         load_run(workdir)
-    if dataset in SHOWN:
+    if set(learned_from) <= {*SHOWN}:
         files[_SAMPLES] = _samples(served)
     else:
         files.pop(_EXAMPLES, None)
@@ -115,13 +135,17 @@ def _require_token(to):
 def _run_files(workdir, export, manifest):
     """What `--init_from` needs of a run."""
     folder = Workdir(workdir)
-    config = without_places(folder.read_finished_config().to_dict())
-    if without_places(folder.read_metrics()["config"]) != manifest.get("config"):
+    config, metrics = folder.read_finished_config(), folder.read_metrics()
+    found = without_places(metrics["config"]), metrics["test"]
+    # Runs on other pictures may have the same settings, but not the same errors.
+    is_same = found == (manifest.get("config"), manifest.get("test"))
+    if not is_same or manifest.get("folder") not in (None, folder_digest(config.data)):
         raise InputError(
             f"{export} is not an export of the run in {workdir} as it is now; give another one, or "
             "export the run again: bin/export."
         )
-    return {"model.keras": folder.model_file, "config.json": json.dumps(config, indent=2).encode()}
+    settings = json.dumps(without_places(config.to_dict()), indent=2)
+    return {"model.keras": folder.model_file, "config.json": settings.encode()}
 
 
 def _samples(served: Served) -> bytes:
@@ -138,6 +162,8 @@ def _send(files, name, repo, tag, private, message):
 
     api = HfApi(library_name="tf_mmdvlae", library_version=__version__)
     with hub.explained(name):
+        # A file that can't be sent is to leave no empty name behind.
+        added = [CommitOperationAdd(file, content) for file, content in files.items()]
         page = api.create_repo(repo, private=private or None, exist_ok=True)
         info = api.model_info(repo)
         there = {file.rfilename for file in info.siblings or ()}
@@ -151,15 +177,20 @@ def _send(files, name, repo, tag, private, message):
                 f"{name} holds something else than an export of this package; nothing was "
                 "published. Choose another name."
             )
-        if tag and tag in {ref.name for ref in api.list_repo_refs(repo).tags}:
-            raise InputError(f"{name} has a tag {tag} already, which stays; choose another tag.")
+        refs = api.list_repo_refs(repo)
+        for kind, there_already in (("tag", refs.tags), ("branch", refs.branches)):
+            if tag in {ref.name for ref in there_already}:
+                raise InputError(f"{name} has a {kind} {tag} already, which stays; choose a tag.")
         old = {file for file in there if file in _FILES or file.startswith(_FOLDERS)} - {*files}
-        changes = [
-            *(CommitOperationAdd(file, content) for file, content in files.items()),
-            *(CommitOperationDelete(file) for file in sorted(old)),
-        ]
+        changes = [*added, *(CommitOperationDelete(file) for file in sorted(old))]
         # Nobody ever sees half a model: the files of one commit appear together.
         commit = api.create_commit(repo, changes, commit_message=message)
-        if tag:
-            api.create_tag(repo, tag=tag, revision=commit.oid)
+    if tag:
+        try:
+            with hub.explained(name):
+                api.create_tag(repo, tag=tag, revision=commit.oid)
+        except InputError as error:
+            raise InputError(
+                f"The model is published as {name}@{commit.oid}, but without the tag {tag}. {error}"
+            ) from error
     return Published(str(page), name, f"{name}@{tag or commit.oid}", bool(info.private))

@@ -20,7 +20,7 @@ from tf_mmdvlae.common.files import (
     require_folder,
     write_json,
 )
-from tf_mmdvlae.common.hub import local_copy
+from tf_mmdvlae.common.hub import is_on_hub, local_copy
 from tf_mmdvlae.common.shapes import misfit
 from tf_mmdvlae.config.settings import Config
 from tf_mmdvlae.data.image_folder import require_outside
@@ -67,6 +67,24 @@ def find_workdir(place: pathlib.Path | str) -> Workdir:
     """
     missing = "run, which bin/publish --workdir adds"
     return Workdir(local_copy(place, "model.keras", ("config.json", "model.keras"), missing))
+
+
+def with_source(config: Config) -> Config:
+    """The settings of a run that begins: what `train.init_from` is now, and its data sets.
+
+    A name on the Hub without a revision gains the commit that it means now, so that all the run's
+    starts take the same weights. An `InputError` tells that there is no finished run.
+    """
+    place = config.train.init_from
+    if not place:
+        return config.changed(train={"ancestors": ()})
+    folder = find_workdir(place)
+    source = folder.read_finished_config()
+    if is_on_hub(place) and "@" not in place:
+        # The cache has a folder for each commit.
+        place = f"{place}@{folder.path.name}"
+    ancestors = sorted({source.data.dataset, *source.train.ancestors})
+    return config.changed(train={"init_from": place, "ancestors": tuple(ancestors)})
 
 
 class Workdir:
@@ -144,11 +162,12 @@ class Workdir:
         """Refuses, with the differences, where the folder is another run's; writes nothing.
 
         While the folder holds no checkpoint, its settings may change. A run that took all its steps
-        may go on with more. Returns the config with the step that the run is `continued_from`.
+        may go on with more. Returns the config with the step that the run is `continued_from`, and
+        with what `with_source` found when the run began.
         """
         if not self.has_begun:
             require_outside(self.path, config.data)
-            return config
+            return with_source(config)
         if not self.config_file.exists():
             raise InputError(
                 f"{self.path} holds a run but no config.json, so that its settings are not known. "
@@ -157,6 +176,10 @@ class Workdir:
         before = self.read_config()
         # What lies in which split stays, whatever rules have come since.
         config = config.changed(data={"listing": before.data.listing})
+        config = config.changed(train={"ancestors": before.train.ancestors})
+        source = before.train.init_from or ""
+        if is_on_hub(source) and config.train.init_from == source.partition("@")[0]:
+            config = config.changed(train={"init_from": source})
         if not config.train.continued_from:
             # A run that was stopped while it wrote its results took all its steps, too.
             last = self.checkpoints / f"step_{before.train.steps:08d}.json"
