@@ -11,6 +11,7 @@ from keras import layers
 from tf_mmdvlae.common.errors import InputError
 from tf_mmdvlae.model.fused import FusedAdam
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
+from tf_mmdvlae.model.trunk import own_averages
 
 
 def make_trunk(shape=(8, 8, 1)):
@@ -145,3 +146,16 @@ def test_a_trunk_of_a_class_of_its_own_for_images_of_any_size(tiny_config, image
         model = MMDVLAE(dataclasses.replace(tiny_config, shared_trunk=False), trunk=trunk)
         assert model.heads[1].hidden.operation.kernel.shape[0] == 4 * 4 * 3
         assert model(images).shape == images.shape
+
+
+def test_averages_of_a_trunk_that_devices_keep_for_themselves():
+    images = keras.Input((8, 8, 1))
+    plain, frozen, together = (
+        layers.BatchNormalization(synchronized=whole) for whole in (False, False, True)
+    )
+    trunk = keras.Model(images, together(frozen(plain(images))))
+    frozen.trainable = False
+    assert [v.path for v in own_averages(trunk)] == [
+        v.path for v in (plain.moving_mean, plain.moving_variance)
+    ]
+    assert own_averages(None) == []

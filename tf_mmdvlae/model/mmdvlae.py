@@ -20,7 +20,7 @@ from tf_mmdvlae.model import devices, mmd
 from tf_mmdvlae.model.fused import BatchStatistic, averaging_since_start
 from tf_mmdvlae.model.image_checks import check_format, check_range, checked, refusals
 from tf_mmdvlae.model.layers import GaussianHead, GenerativeBlock, InferenceBlock
-from tf_mmdvlae.model.trunk import level_shapes, levels
+from tf_mmdvlae.model.trunk import level_shapes, levels, own_averages
 
 # Three kinds of noise, each a stream of its own under one seed.
 _TRAIN, _TEST, _SAMPLE = 0, 1, 2
@@ -463,6 +463,7 @@ class MMDVLAE(keras.Model):
         gradients = tape.gradient(scaled, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         if statistics is not None:
+            statistics += [BatchStatistic(v.value, v.assign) for v in own_averages(self.trunk)]
             terms, means = replica.mean((terms, [one.value for one in statistics]))
             for one, mean in zip(statistics, means, strict=True):
                 one.add(mean)

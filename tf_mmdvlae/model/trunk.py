@@ -48,3 +48,16 @@ def level_shapes(trunk: keras.Model, config: ModelConfig) -> list[tuple[int, ...
     if any(None in shape for shape in shapes):
         raise InputError(f"trunk has outputs of {shapes}, batch left out; None must be a number.")
     return shapes
+
+
+def own_averages(trunk: keras.Model | None) -> list[keras.Variable]:
+    """The moving averages of a trunk that each of several replicas would keep for itself."""
+    layers = trunk._flatten_layers() if trunk else ()
+    normalizations = [
+        layer
+        for layer in layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and layer.trainable
+        and not layer.synchronized
+    ]
+    return [v for layer in normalizations for v in (layer.moving_mean, layer.moving_variance)]
