@@ -76,9 +76,7 @@ def test_a_single_core_is_refused(run_config, monkeypatch, cores):
 
 
 @pytest.mark.slow
-def test_a_worker_prints_the_seconds_of_each_measured_step(run_config):
-    arguments = ["-m", "benchmarks.scaling", json.dumps(run_config.to_dict())]
-    [output] = run_workers(arguments, [os.sched_getaffinity(0)])
-    seconds = json.loads(output.splitlines()[-1])
+def test_a_worker_measures_the_seconds_of_each_step(run_config):
+    seconds = scaling._worker(run_config)
     assert len(seconds) == 20
     assert min(seconds) > 0

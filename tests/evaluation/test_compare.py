@@ -10,7 +10,7 @@ from tf_mmdvlae.evaluation.compare import compare
 
 @pytest.mark.slow
 def test_a_comparison_trains_measures_and_goes_on_where_it_stopped(run_config, tmp_path):
-    models, metrics = ("vae", "mmd_vlae_progressive"), ["reconstruction", "knowledge"]
+    models, metrics = ("vae", "mmd_vae"), ["reconstruction", "knowledge"]
     first = compare(run_config, tmp_path, models[:1], metrics=metrics)
     entry = first["models"]["vae"]
     assert entry["latent_dims"] == [5]
@@ -24,7 +24,7 @@ def test_a_comparison_trains_measures_and_goes_on_where_it_stopped(run_config, t
     assert both["models"]["vae"]["rows"]["l1"]["mean"] == entry["rows"]["l1"]["mean"]
     assert json.loads((tmp_path / "comparison.json").read_text())["seeds"] == 1
     table = (tmp_path / "comparison.md").read_text().splitlines()
-    assert table[0] == "|  | vae | mmd_vlae_progressive |"
+    assert table[0] == "|  | vae | mmd_vae |"
     assert table[2].startswith("| reconstruction, L1 ↓ |")
     assert table[2].count("**") == 2
     text = (tmp_path / "comparison.html").read_text()

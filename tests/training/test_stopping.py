@@ -136,7 +136,7 @@ def command(config, workdir, *more):
         "--config.data.test_fraction=0.3",
         "--config.model.image_shape=8,8,1",
         "--config.model.latent_dims=2,3",
-        "--config.model.blocks=(('conv4/2',),('conv6/2',),('dense8',))",
+        "--config.model.blocks=(('conv4/2',),('dense8',))",
         *more,
     ]
 
