@@ -513,6 +513,7 @@ class MMDVLAE(keras.Model):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> MMDVLAE:
+        """Makes the model that `get_config` describes, with its trunk."""
         trunk = keras.saving.deserialize_keras_object(config.get("trunk"), custom_objects)
         return super().from_config({**config, "trunk": trunk}, custom_objects)
 
