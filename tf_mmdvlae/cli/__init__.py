@@ -1,5 +1,6 @@
 """The commands, one module each; `bin/<command>` starts them."""
 
+import contextlib
 import importlib
 import signal
 import sys
@@ -27,7 +28,16 @@ def start(module: str) -> int:
         # Of a command's own handler, which says the number.
         return 128 + next(iter(error.args), signal.SIGINT)
     finally:
-        # Python would show a traceback of what stops it while it ends, and an alarm would kill it.
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number in stopping_signals():
-            signal.signal(number, signal.SIG_DFL)
+        _let_signals_end_at_once()
+
+
+def _let_signals_end_at_once():
+    # Python would show a traceback of what stops it while it ends, and an alarm would kill it.
+    is_done = False
+    while not is_done:
+        # One may come meanwhile.
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number in stopping_signals():
+                signal.signal(number, signal.SIG_DFL)
+            is_done = True
