@@ -3,12 +3,12 @@
 from tf_mmdvlae.config.settings import ModelConfig
 from tf_mmdvlae.model.mmdvlae import MMDVLAE
 
-_FLOAT = 4
+_FLOAT, _BFLOAT16 = 4, 2
 # As a step's graph has them; tests/benchmarks/test_scaling_model.py counts them there.
-_SUMS = 6
+_SUMS = 2
 # Mean and variance of a channel.
 _STATISTICS = 2
-_GATHERINGS = 4
+_GATHERINGS = 2
 
 DEVICES = (2, 8, 64)
 NETWORKS = {
@@ -26,14 +26,13 @@ def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, flo
     A sum over all devices (all-reduce) of m bytes takes 2 (R - 1) messages of m / R bytes from each
     of R devices; a gathering of all parts of m bytes takes R - 1 of them (Patarasu and Yuan 2009,
     Bandwidth optimal all-reduce algorithms for clusters of workstations). The devices sum all
-    gradients in one go, the terms of the loss and the statistics of all batch normalizations in
-    another, and the gradients of the gathered codes. They gather the codes, and the codes as the
-    generative ladder takes them. TensorFlow also gathers sizes three times and sums whether each
-    device has a batch; Keras sums what is reported, and how many report.
+    gradients in one go, in bfloat16, and the terms of the loss with the statistics of all batch
+    normalizations in another. They gather the codes together with the codes as the generative
+    ladder takes them, and before that TensorFlow gathers how many there are.
 
     The step is that of `distribute="multi_worker"` with an MMD in its loss, where batch
-    normalization sees each device's part of the batch (`batch_statistics="own"`). "mirrored"
-    reports without asking other devices. `batch_size` counts the images of all devices together.
+    normalization sees each device's part of the batch (`batch_statistics="own"`). `batch_size`
+    counts the images of all devices together.
 
     Returns:
       {"gradients", "normalization", "codes": bytes that each device sends per step; "messages":
@@ -46,9 +45,9 @@ def traffic(config: ModelConfig, batch_size: int, devices: int) -> dict[str, flo
     codes = _FLOAT * batch_size * 2 * sum(config.latent_dims)
     share = (devices - 1) / devices
     return {
-        "gradients": 2 * share * _FLOAT * parameters,
+        "gradients": 2 * share * _BFLOAT16 * parameters,
         "normalization": 2 * share * _STATISTICS * _FLOAT * sum(channels),
-        "codes": share * codes + 2 * share * codes,
+        "codes": share * codes,
         "messages": (devices - 1) * (2 * _SUMS + _GATHERINGS),
     }
 

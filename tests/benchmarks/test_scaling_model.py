@@ -26,10 +26,11 @@ PARAMETERS = (16 * 3 + 3) + 2 * (3 * 2 + 2) + (2 * 3 + 3) + (3 * 16 + 16)
 def test_bytes_by_hand(devices):
     sent = traffic(PLAIN, 12, devices)
     share = (devices - 1) / devices
-    assert sent["gradients"] == pytest.approx(2 * share * 4 * PARAMETERS)
+    # A number of bfloat16 has two bytes.
+    assert sent["gradients"] == pytest.approx(2 * share * 2 * PARAMETERS)
     assert sent["normalization"] == 0
-    # Codes, and codes as the ladder takes them; their gradients take twice as much, as a sum.
-    assert sent["codes"] == pytest.approx(share * 4 * 12 * 2 * 2 * 3)
+    # Codes, and codes as the ladder takes them.
+    assert sent["codes"] == pytest.approx(share * 4 * 12 * 2 * 2)
 
 
 # Both workers have to make the model: its weights are the first one's.
@@ -47,7 +48,8 @@ from tf_mmdvlae.training.workers import Workers
 def collectives(graph, seen):
     for operation in graph.get_operations():
         if operation.type.startswith("Collective"):
-            yield operation.type, operation.inputs[0].shape.num_elements()
+            sent = operation.inputs[0]
+            yield operation.type, sent.dtype.name, sent.shape.num_elements()
         for value in operation.node_def.attr.values():
             for name in filter(None, [value.func.name, *(f.name for f in value.list.func)]):
                 if name not in seen:
@@ -58,13 +60,14 @@ workers, config = Workers("multi_worker"), ModelConfig(**json.loads(sys.argv[1])
 with workers.strategy.scope():
     model = MMDVLAE(config)
     model.compile(FusedAdam(1e-3))
+    model.exchange_dtype = "bfloat16"
     model.optimizer.build(model.trainable_variables)
 split = pipeline.Split("train", np.zeros((8, *config.image_shape), np.uint8), {}, {}, 8)
 batches = pipeline.training_batches(split, 4, 0, share=workers.share)
-# Keras hands TensorFlow the function that takes a step of an iterator last.
 with mock.patch.object(tf, "function", wraps=tf.function) as compilations:
     model.make_train_function()
-step = tf.function(compilations.call_args.args[0])
+take_step = compilations.call_args.args[0]
+step = tf.function(lambda iterator: take_step(next(iterator)))
 graph = step.get_concrete_function(iter(workers.feed(batches))).graph
 workers.wait()
 print(json.dumps(list(collectives(graph, set()))))
@@ -80,14 +83,14 @@ def test_messages_are_those_of_a_traced_step():
     cores = os.sched_getaffinity(0)
     output = scaling.run_workers(["-c", TRACED, settings], [cores, cores])[0]
     collectives = json.loads(output.splitlines()[-1])
-    sums = [size for kind, size in collectives if kind.startswith("CollectiveReduce")]
+    sums = [(dtype, size) for kind, dtype, size in collectives if "Reduce" in kind]
     sent = traffic(model, 4, 2)
     assert sent["messages"] == 2 * len(sums) + len(collectives) - len(sums)
     assert sent["messages"] <= 30
-    sizes = sum(size for size in sums if size)
-    reported = 3 + 3 * len(model.latent_dims)
-    # Static sizes: normalization and the terms, what is reported, its count, the input.
-    assert sent["normalization"] == 4 * (sizes - 2 * reported - 2)
+    assert sorted(dtype for dtype, size in sums) == ["bfloat16", "float32"]
+    # Terms and statistics; TensorFlow packs gradients without noting their size.
+    terms = 3 + 3 * len(model.latent_dims)
+    assert sent["normalization"] == 4 * (dict(sums)["float32"] - terms)
 
 
 def test_normalization_is_counted(tiny_config):

@@ -38,11 +38,13 @@ def test_a_file_of_version_0_1_is_read():
     stored["train"]["ancestors"] = []
     stored["train"]["continued_from"] = 0
     stored["train"]["batch_statistics"] = "auto"
+    stored["train"]["exchange_precision"] = "auto"
     stored["train"]["stop_after"] = 0
     assert json.loads(json.dumps(config.to_dict())) == stored
     stored = json.loads(VERSION_0_1)
     stored["train"]["distribute"] = "multi_worker"
-    assert Config.from_dict(stored).train.batch_statistics == "whole"
+    train = Config.from_dict(stored).train
+    assert (train.batch_statistics, train.exchange_precision) == ("whole", "float32")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,20 @@ def test_a_file_of_version_0_1_is_read():
 def test_small_parts_of_a_batch_are_normalized_together(choice, whole):
     train = TrainConfig(batch_size=124, batch_statistics=choice)
     assert tuple(map(train.sees_whole_batch, (1, 3, 4))) == whole
+
+
+@pytest.mark.parametrize(
+    ("distribute", "precision", "dtype"),
+    [
+        ("mirrored", "auto", "float32"),
+        ("multi_worker", "auto", "bfloat16"),
+        ("multi_worker", "float32", "float32"),
+        ("mirrored", "bfloat16", "bfloat16"),
+    ],
+)
+def test_gradients_are_rounded_where_a_network_carries_them(distribute, precision, dtype):
+    train = TrainConfig(distribute=distribute, exchange_precision=precision)
+    assert train.exchange_dtype == dtype
 
 
 @pytest.mark.parametrize("cls", [ModelConfig, DataConfig, TrainConfig])

@@ -131,6 +131,7 @@ def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_pat
         *("--batch_size=8", "--steps=12", "--distribute=multi_worker"),
         *("--config.train.checkpoint_every=2", "--config.train.log_every=2"),
         *("--config.data.test_fraction=0.3", "--config.data.flip=true"),
+        "--config.train.exchange_precision=float32",
         *("--config.model.image_shape=8,8,1", "--config.model.latent_dims=2,3"),
         "--config.model.blocks=(('conv4/2',),('dense8',))",
     ]

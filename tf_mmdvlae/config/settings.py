@@ -324,6 +324,9 @@ class TrainConfig:
         it, so that the results are those of one device but for rounding; "own" each device its own
         part, so that devices wait for each other less often; "auto" is "own" where a part has 32
         images or more, and "whole" where it has fewer.
+      exchange_precision: what devices send each other gradients in: "bfloat16" takes half the bytes
+        of "float32" and rounds to 8 bits; "auto" is "bfloat16" with "multi_worker", where a network
+        lies between the devices, and "float32" otherwise. Each device keeps float32 weights.
       on_divergence: what follows a loss that is not finite or runs away: "stop" ends the run,
         "rollback" continues from the last good checkpoint with half the learning rate, at most
         three times.
@@ -353,6 +356,7 @@ class TrainConfig:
     steps_per_execution: Annotated[int, at_least(1)] = 1
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
     batch_statistics: Literal["auto", "own", "whole"] = "auto"
+    exchange_precision: Literal["auto", "float32", "bfloat16"] = "auto"
     on_divergence: Literal["stop", "rollback"] = "stop"
     stop_after: Annotated[int, at_least(0)] = 0
 
@@ -389,6 +393,13 @@ class TrainConfig:
         if self.batch_statistics == "auto":
             return self.batch_size // devices < _ROWS_OF_STATISTICS
         return self.batch_statistics == "whole"
+
+    @property
+    def exchange_dtype(self) -> str:
+        """What devices send each other gradients in: "float32" or "bfloat16"."""
+        if self.exchange_precision == "auto":
+            return "bfloat16" if self.distribute == "multi_worker" else "float32"
+        return self.exchange_precision
 
     def fade_in(self, layers: int) -> tuple[tuple[int, int], ...] | None:
         """When each of `layers` latent layers fades in: (start, end) steps, lowest layer first.
@@ -438,16 +449,18 @@ class Config:
         """The inverse of `to_dict`, also after a trip through JSON; InputError for unknown keys.
 
         "synthetic_faces" without a version is 1.0.0, the only one when records had no version, an
-        "image_folder" without a listing has that of version 0.2, and batch normalization saw whole
-        batches before there was a choice.
+        "image_folder" without a listing has that of version 0.2, and before there was a choice
+        batch normalization saw whole batches and devices sent float32.
         """
         config = from_dict(cls, values)
         data, train = (
             values.get(section, {}) if isinstance(values, dict) else {}
             for section in ("data", "train")
         )
-        if config.train.distribute != "none" and "batch_statistics" not in train:
-            config = config.changed(train={"batch_statistics": "whole"})
+        if config.train.distribute != "none":
+            before = {"batch_statistics": "whole", "exchange_precision": "float32"}
+            missing = {name: value for name, value in before.items() if name not in train}
+            config = config.changed(train=missing)
         if data.get("dataset") == "synthetic_faces":
             return config.changed(data={"dataset": "synthetic_faces:1.0.0"})
         if data.get("dataset") == "image_folder" and "listing" not in data:

@@ -198,7 +198,9 @@ def training_batches(
             images = tf.tensor_scatter_nd_update(images, rows, mirrored)
         return images
 
-    return _scaled(items.enumerate(), to_piece)
+    # Where several workers don't know that there is always one more, each step asks all of them.
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    return _scaled(items.enumerate(), to_piece).apply(endless)
 
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:

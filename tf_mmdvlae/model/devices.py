@@ -60,15 +60,31 @@ class Replica:
         return rows[self.index * size : (self.index + 1) * size]
 
     def gather(self, *parts: tf.Tensor) -> Sequence[tf.Tensor]:
-        """The rows of all replicas, with gradients: tensors [n, d] -> [count * n, d]."""
+        """The rows of all replicas, in one exchange: tensors [n, d] -> [count * n, d].
+
+        What is computed of them must be the same in all replicas: the gradient is that of the sum
+        over replicas, and none asks the others for theirs.
+        """
         if self.count == 1:
             return parts
-        # One exchange for all of them.
-        own = tf.concat(parts, axis=1)
-        joined = tf.distribute.get_replica_context().all_gather(own, axis=0)
-        # Between the devices of one process the number of rows is forgotten.
-        joined.set_shape([own.shape[0] and own.shape[0] * self.count, own.shape[1]])
+
+        @tf.custom_gradient
+        def gather(own):
+            joined = tf.distribute.get_replica_context().all_gather(own, axis=0)
+            # Between the devices of one process the number of rows is forgotten.
+            joined.set_shape([own.shape[0] and own.shape[0] * self.count, own.shape[1]])
+            return joined, lambda upstream: self.count * self.part(upstream)
+
+        joined = gather(tf.concat(parts, axis=1))
         return tf.split(joined, [part.shape[1] for part in parts], axis=1)
+
+    def rounded(
+        self, gradients: Sequence[tf.Tensor | None], dtype: str
+    ) -> Sequence[tf.Tensor | None]:
+        """Gradients as they are sent to the other replicas; None, for what has none, stays."""
+        if self.count == 1:
+            return gradients
+        return [None if one is None else tf.cast(one, dtype) for one in gradients]
 
     def mean(self, values: Any) -> Any:
         """The means over all replicas of a nested structure of tensors, in one exchange."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -24,8 +24,6 @@ from tf_mmdvlae.model.trunk import level_shapes, levels, own_averages
 
 # Three kinds of noise, each a stream of its own under one seed.
 _TRAIN, _TEST, _SAMPLE = 0, 1, 2
-# What several replicas report of a step, in one tensor.
-_PACKED = "packed"
 
 Tensors = dict[str, tf.Tensor]
 
@@ -53,7 +51,8 @@ class MMDVLAE(keras.Model):
 
     Under a `tf.distribute` strategy MMD^2 is that of the whole batch. Batch normalization sees each
     replica's rows by themselves, as Keras's does; `devices.synchronize_normalization(model)` shows
-    it the whole batch. Its moving averages take the mean of the replicas' statistics.
+    it the whole batch. Its moving averages take the mean of the replicas' statistics. Replicas send
+    each other gradients in `exchange_dtype`, "float32" or, for half the bytes, "bfloat16".
 
     It is a Keras model like any other: `compile(optimizer)`, `fit` on images (float32
     [n, height, width, channels] in [0, 1], as arrays or a tf.data set, with or without labels,
@@ -102,6 +101,7 @@ class MMDVLAE(keras.Model):
                 "give one (start, end) per layer."
             )
         self.seed = seed
+        self.exchange_dtype = "float32"
         self.fade_in = fade_in and tuple((int(start), int(end)) for start, end in fade_in)
         self._make_ladder(trunk)
         self._kernels = [
@@ -460,7 +460,7 @@ class MMDVLAE(keras.Model):
             # Optimizers add up the gradients of all replicas.
             scaled = self.optimizer.scale_loss(terms["loss"] / replica.count)
         variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
+        gradients = replica.rounded(tape.gradient(scaled, variables), self.exchange_dtype)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         if statistics is not None:
             statistics += [BatchStatistic(v.value, v.assign) for v in own_averages(self.trunk)]
@@ -469,23 +469,30 @@ class MMDVLAE(keras.Model):
                 one.add(mean)
         for name, tracker in self._trackers.items():
             tracker.update_state(terms[name])
-        result = self.get_metrics_result()
-        if replica.count == 1:
-            return result
-        # Keras would exchange each number by itself. Over several workers it averages along the
-        # first axis.
-        return {_PACKED: tf.stack(list(result.values()))[None]}
+        return self.get_metrics_result()
 
     def make_train_function(self, force: bool = False) -> None:
-        """As in Keras; the terms that several replicas report come as NumPy's numbers."""
-        is_made = self.train_function is not None and not force
-        super().make_train_function(force)
-        if is_made or self.distribute_strategy.num_replicas_in_sync == 1:
+        """As in Keras, but on several replicas without its exchanges of what they report."""
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1 or (self.train_function is not None and not force):
+            super().make_train_function(force)
             return
-        take_step, names = self.train_function, ["loss", *self._trackers]
-        self.train_function = lambda iterator: dict(
-            zip(names, np.ravel(take_step(iterator)[_PACKED]), strict=True)
-        )
+
+        def take_step(batch):
+            terms = strategy.run(self.train_step, args=(batch,))
+            # All replicas report the same.
+            return {name: strategy.experimental_local_results(terms[name])[0] for name in terms}
+
+        if not self.run_eagerly:
+            take_step = tf.function(take_step, jit_compile=self.jit_compile, reduce_retracing=True)
+
+        def take_steps(batches):
+            reports = [take_step(batch) for batch in islice(batches, self.steps_per_execution)]
+            if not reports:
+                raise StopIteration
+            return reports[-1]
+
+        self.train_function = take_steps
 
     def test_step(self, data: Any) -> Tensors:
         images = self._images(data)
