@@ -21,7 +21,7 @@ def test_shares_and_ratios_are_taken_within_a_round(run_config, monkeypatch):
 
     monkeypatch.setattr(training_speed, "alternate", two_rounds)
     policies = ("float32", "mixed_bfloat16")
-    config = run_config.changed(model={"blocks": (("conv4/2",), ("dense8",))})
+    config = run_config.changed(model={"latent_dims": (2,), "blocks": (("conv4/2", "dense8"),)})
     row = training_speed.training_speed(config, 2, policies)
     step, operations = times["float32"], row["gigaflops_per_step"]
     assert row["batch_size"] == 8
