@@ -54,6 +54,15 @@ def test_a_new_family_needs_one_line_of_the_table(monkeypatch):
     assert '<td>edges, of faces</td><td class="n">0.250 ± 0.010</td>' in text
 
 
+@pytest.mark.parametrize(
+    ("chosen_on", "images"), [("test", "the first test images"), ("validation", "held-out images")]
+)
+def test_the_page_says_which_images_ended_the_run(chosen_on, images):
+    trained = {"steps": 800, "stopped_at": 1600, "planned_steps": 4000, "chosen_on": chosen_on}
+    text = page(EVALUATION | {"trained": trained, "metrics": {}}, {})
+    assert f"800 steps (the best on {images}; the run took 1,600 of 4,000)" in text
+
+
 def test_names_are_no_html():
     odd = "<script>alert(1)</script>"
 
