@@ -77,7 +77,7 @@ print(json.dumps(list(collectives(graph, set()))))
 @pytest.mark.slow
 def test_messages_are_those_of_a_traced_step():
     model = dataclasses.replace(
-        PLAIN, latent_dims=(2, 3), blocks=(("dense5",), ("dense3",)), normalization="batch"
+        PLAIN, latent_dims=(2,), blocks=(("dense5", "dense3"),), normalization="batch"
     )
     settings = json.dumps(dataclasses.asdict(model))
     cores = os.sched_getaffinity(0)

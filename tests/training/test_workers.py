@@ -132,8 +132,8 @@ def test_two_workers_are_one_and_go_on_after_a_kill(run_config, replace, tmp_pat
         *("--config.train.checkpoint_every=2", "--config.train.log_every=2"),
         *("--config.data.test_fraction=0.3", "--config.data.flip=true"),
         "--config.train.exchange_precision=float32",
-        *("--config.model.image_shape=8,8,1", "--config.model.latent_dims=2,3"),
-        "--config.model.blocks=(('conv4/2',),('dense8',))",
+        *("--config.model.image_shape=8,8,1", "--config.model.latent_dims=2"),
+        "--config.model.blocks=(('conv4/2','dense8'),)",
     ]
     chief, other = start_workers(arguments, tmp_path)
     own = tmp_path / "run" / "workers" / "1"
