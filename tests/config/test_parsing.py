@@ -56,20 +56,6 @@ def test_small_parts_of_a_batch_are_normalized_together(choice, whole):
     assert tuple(map(train.sees_whole_batch, (1, 3, 4))) == whole
 
 
-@pytest.mark.parametrize(
-    ("distribute", "precision", "dtype"),
-    [
-        ("mirrored", "auto", "float32"),
-        ("multi_worker", "auto", "bfloat16"),
-        ("multi_worker", "float32", "float32"),
-        ("mirrored", "bfloat16", "bfloat16"),
-    ],
-)
-def test_gradients_are_rounded_where_a_network_carries_them(distribute, precision, dtype):
-    train = TrainConfig(distribute=distribute, exchange_precision=precision)
-    assert train.exchange_dtype == dtype
-
-
 @pytest.mark.parametrize("cls", [ModelConfig, DataConfig, TrainConfig])
 def test_every_choice_of_every_field_is_taken_and_no_other(cls):
     # What one field takes may need another: these fields fit each other.

@@ -325,8 +325,9 @@ class TrainConfig:
         part, so that devices wait for each other less often; "auto" is "own" where a part has 32
         images or more, and "whole" where it has fewer.
       exchange_precision: what devices send each other gradients in: "bfloat16" takes half the bytes
-        of "float32" and rounds to 8 bits; "auto" is "bfloat16" with "multi_worker", where a network
-        lies between the devices, and "float32" otherwise. Each device keeps float32 weights.
+        of "float32" and rounds to 8 bits; "auto" is "bfloat16" with "multi_worker" on processors,
+        where a network lies between them, and "float32" otherwise. Each device keeps float32
+        weights. TensorFlow sends no "bfloat16" between GPUs.
       on_divergence: what follows a loss that is not finite or runs away: "stop" ends the run,
         "rollback" continues from the last good checkpoint with half the learning rate, at most
         three times.
@@ -393,13 +394,6 @@ class TrainConfig:
         if self.batch_statistics == "auto":
             return self.batch_size // devices < _ROWS_OF_STATISTICS
         return self.batch_statistics == "whole"
-
-    @property
-    def exchange_dtype(self) -> str:
-        """What devices send each other gradients in: "float32" or "bfloat16"."""
-        if self.exchange_precision == "auto":
-            return "bfloat16" if self.distribute == "multi_worker" else "float32"
-        return self.exchange_precision
 
     def fade_in(self, layers: int) -> tuple[tuple[int, int], ...] | None:
         """When each of `layers` latent layers fades in: (start, end) steps, lowest layer first.

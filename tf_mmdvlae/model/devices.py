@@ -32,6 +32,22 @@ def precision(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def exchange_dtype(precision: str, distribute: str) -> str:
+    """What replicas send gradients in, "float32" or "bfloat16", for the fields of `TrainConfig`.
+
+    An InputError says that the devices here can't.
+    """
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if precision == "auto":
+        return "bfloat16" if distribute == "multi_worker" and not has_gpu else "float32"
+    if precision == "bfloat16" and distribute != "none" and has_gpu:
+        raise InputError(
+            "train.exchange_precision is 'bfloat16', in which TensorFlow sends nothing between "
+            "GPUs; use float32 or auto."
+        )
+    return precision
+
+
 def jit_compile(xla: str) -> bool | str:
     """What Keras's `compile` takes as `jit_compile` for `TrainConfig.xla`."""
     return "auto" if xla == "auto" else xla == "on"

@@ -188,7 +188,7 @@ def make_model(config: Config, rollbacks: int = 0, trunk: keras.Model | None = N
         copy.set_weights(trunk.get_weights())
     if train.sees_whole_batch(tf.distribute.get_strategy().num_replicas_in_sync):
         devices.synchronize_normalization(model)
-    model.exchange_dtype = train.exchange_dtype
+    model.exchange_dtype = devices.exchange_dtype(train.exchange_precision, train.distribute)
     model.compile(FusedAdam(rate), jit_compile=xla, steps_per_execution=train.steps_per_execution)
     return model
 
