@@ -88,7 +88,8 @@ def test_messages_are_those_of_a_traced_step():
     assert sent["messages"] == 2 * len(sums) + len(collectives) - len(sums)
     assert sent["messages"] <= 30
     assert sorted(dtype for dtype, size in sums) == ["bfloat16", "float32"]
-    # Terms and statistics; TensorFlow packs gradients without noting their size.
+    assert sent["gradients"] == 2 * dict(sums)["bfloat16"]
+    # Statistics go with the terms.
     terms = 3 + 3 * len(model.latent_dims)
     assert sent["normalization"] == 4 * (dict(sums)["float32"] - terms)
 
